@@ -1,0 +1,5 @@
+//! How the worlds differ, and whether either may be believed.
+
+pub mod summary;
+
+pub use summary::*;

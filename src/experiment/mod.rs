@@ -1,0 +1,1 @@
+//! Runs worlds, replicates, compares and judges.

@@ -1,0 +1,25 @@
+#![doc = include_str!("README.md")]
+
+#[cfg(feature = "live")]
+pub mod backend;
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod compare;
+#[cfg(feature = "cli")]
+pub mod experiment;
+#[cfg(feature = "live")]
+pub mod host;
+#[cfg(feature = "cli")]
+pub mod live;
+#[cfg(feature = "live")]
+pub mod load;
+pub mod policy;
+#[cfg(feature = "live")]
+pub mod proxy;
+pub mod record;
+pub mod report;
+pub mod scenario;
+pub mod sim;
+pub mod theory;
+pub mod traffic;
+pub mod units;

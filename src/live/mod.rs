@@ -1,0 +1,1 @@
+//! Starts, disturbs, watches and stops the programs of the live world.

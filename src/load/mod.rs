@@ -1,0 +1,1 @@
+//! The load generator: the plan against the clock.

@@ -1,0 +1,23 @@
+//! The decision core: balancing, health, limits and retry as pure state machines.
+//!
+//! No clock, no socket, no randomness of its own: time is handed in as [`Nanos`](crate::units::Nanos)
+//! and a draw is a function of (seed, request, attempt). Both worlds drive [`Upstream`] alone, so
+//! a decision is made once or not at all. The rules are those of NGINX 1.22 unless a part says
+//! otherwise; section numbers in comments refer to the rules as written down in `src/README.md`.
+
+pub mod balance;
+pub mod health;
+pub mod outcome;
+pub mod peer;
+pub mod retry;
+pub mod upstream;
+
+pub use balance::{Algorithm, Balance};
+pub use health::active::ActiveHealthConfig;
+pub use outcome::{Outcome, Refusal, RefusalReason};
+pub use peer::{Peer, PeerConfig, PeerId, PeerState, Peers};
+pub use retry::{RetryConditions, RetryConfig};
+pub use upstream::{
+    Admission, Attempt, Event, Head, Next, PeerChange, QueueConfig, RequestFacts, Ticket, Upstream,
+    UpstreamConfig,
+};

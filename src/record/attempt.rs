@@ -1,0 +1,90 @@
+//! One row of `attempts.parquet`: a try of a request at a peer, as the balancer saw it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::World;
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum AttemptOutcome {
+    /// The response was passed on.
+    Passed = 0,
+    /// Its status led to the next peer.
+    StatusRetried = 1,
+    /// No connection.
+    ConnectFailed = 2,
+    /// No connection in time.
+    ConnectTimedOut = 3,
+    /// Closed before a full head.
+    Closed = 4,
+    /// No head in time.
+    ReadTimedOut = 5,
+    /// The head could not be parsed.
+    InvalidHead = 6,
+    /// The client went away.
+    ClientGone = 7,
+    /// No attempt: the balancer refused the request (no live upstream, queue full or too long).
+    Refused = 8,
+}
+
+impl AttemptOutcome {
+    /// Every value, in order of its number.
+    pub const ALL: [Self; 9] = [
+        Self::Passed,
+        Self::StatusRetried,
+        Self::ConnectFailed,
+        Self::ConnectTimedOut,
+        Self::Closed,
+        Self::ReadTimedOut,
+        Self::InvalidHead,
+        Self::ClientGone,
+        Self::Refused,
+    ];
+}
+
+/// What led to the attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum PickedBecause {
+    /// The algorithm chose it for a new request.
+    Picked = 0,
+    /// The attempt before it failed.
+    Retry = 1,
+    /// Its turn in the balancer's waiting line came.
+    Turn = 2,
+}
+
+impl PickedBecause {
+    /// Every value, in order of its number.
+    pub const ALL: [Self; 3] = [Self::Picked, Self::Retry, Self::Turn];
+}
+
+/// A try of a request at a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRow {
+    /// Model or reality.
+    pub world: World,
+    /// Replication or round.
+    pub replication: u32,
+    /// Id of the request.
+    pub id: u64,
+    /// 1 for the first attempt; 0 for a refusal without one.
+    pub number: u16,
+    /// The balancer's view that decided (instance, or worker without shared state).
+    pub view: u16,
+    /// The peer, or [`super::NO_UPSTREAM`].
+    pub upstream: u32,
+    /// When it was decided.
+    pub start_ns: u64,
+    /// When it ended.
+    pub end_ns: u64,
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+    /// Status of the response; 0 for none.
+    pub status: u16,
+    /// What led to it.
+    pub because: PickedBecause,
+}

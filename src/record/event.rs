@@ -1,0 +1,44 @@
+//! One row of `events.parquet`: something rare that a chart or a dashboard annotates.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::World;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// A fault began.
+    FaultBegan,
+    /// A fault ended.
+    FaultEnded,
+    /// The observed effect of a fault: its proof.
+    FaultObserved,
+    /// A peer went out (failures or health checks).
+    Ejected,
+    /// A peer came back.
+    Restored,
+    /// A peer gets nothing new.
+    Drained,
+    /// The number of instances changed.
+    Scaled,
+    /// Configuration was loaded again.
+    Reloaded,
+}
+
+/// Something rare.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRow {
+    /// Model or reality.
+    pub world: World,
+    /// Replication or round.
+    pub replication: u32,
+    /// When, since the run's zero.
+    pub at_ns: u64,
+    /// What.
+    pub kind: EventKind,
+    /// To whom: a peer or a fault, by name.
+    pub subject: String,
+    /// Why, or what was seen, in words.
+    pub reason: String,
+}

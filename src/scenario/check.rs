@@ -1,0 +1,87 @@
+//! The grammar of `[[check]]`: a measure, a relation, a bound.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::World;
+
+/// Something that must hold, such as `p99(class = "api", during = "crash-b") < "1s"`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// As written.
+    pub text: String,
+    /// What is measured.
+    pub subject: Subject,
+    /// What must hold of it.
+    pub relation: Relation,
+}
+
+/// A measure of some requests of some world.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Subject {
+    /// `sim.` or `live.` in front; `None` means each world that ran.
+    pub world: Option<World>,
+    /// The measure.
+    pub measure: Measure,
+    /// Only this class.
+    pub class: Option<String>,
+    /// Only requests due in this stage.
+    pub stage: Option<String>,
+    /// Only requests due before, during or after this fault.
+    pub during: Option<String>,
+    /// See `during`.
+    pub before: Option<String>,
+    /// See `during`.
+    pub after: Option<String>,
+}
+
+/// What can be measured. Durations in nanoseconds, shares from 0 to 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Latency quantile, from 0 to 1 (`p99`, `p99.9`, `max` is 1).
+    Quantile(f64),
+    /// Mean latency.
+    Mean,
+    /// Share of requests that failed.
+    Errors,
+    /// Number of requests that failed.
+    Failed,
+    /// Number of requests with more than one attempt.
+    Retried,
+    /// Successful requests per second.
+    Goodput,
+    /// Share of the requests that a backend (or all of a group) served last.
+    Spread(String),
+    /// Jain's index of the spread relative to the weights.
+    Jain,
+    /// From the beginning of the fault to its last failed request.
+    Failover,
+}
+
+/// What must hold of a measure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Relation {
+    /// `<`
+    Below(f64),
+    /// `<=`
+    AtMost(f64),
+    /// `>`
+    Above(f64),
+    /// `>=`
+    AtLeast(f64),
+    /// `= value ± tolerance`
+    Within(f64, Tolerance),
+    /// `~ other ± tolerance`
+    Agrees(Subject, Tolerance),
+}
+
+/// How far two values may be apart.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tolerance {
+    /// In the measure's own unit. For shares, percent means points.
+    Absolute(f64),
+    /// A fraction of the compared value.
+    Relative(f64),
+}

@@ -1,0 +1,139 @@
+//! A scenario as meant: everything resolved, nothing left to check. Both worlds read this.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::check::Check;
+use crate::policy::UpstreamConfig;
+use crate::traffic::{Fault, Law, TrafficConfig};
+use crate::units::{Nanos, Ratio, Span};
+
+/// A checked scenario.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// Name; letters, digits, `-` and `_`.
+    pub name: String,
+    /// The file it came from.
+    pub path: PathBuf,
+    /// The file's text, kept with the results.
+    pub text: String,
+    /// Seed of all draws.
+    pub seed: u64,
+    /// Arrivals stop here.
+    pub duration: Span,
+    /// Requests due before this are sent but left out of every statistic.
+    pub warm_up: Span,
+    /// Replications of the model; at least 1.
+    pub replications: u32,
+    /// What clients ask for.
+    pub traffic: TrafficConfig,
+    /// The balancer.
+    pub balancer: BalancerFacts,
+    /// Every backend, `count` expanded; backend `i` is peer `i`.
+    pub backends: Vec<Backend>,
+    /// The host of the live world.
+    pub host: HostFacts,
+    /// In order of their beginning.
+    pub faults: Vec<Fault>,
+    /// What must hold.
+    pub checks: Vec<Check>,
+}
+
+impl Scenario {
+    /// Where arrivals stop, as an instant.
+    #[must_use]
+    pub const fn end(&self) -> Nanos {
+        Nanos(self.duration.0)
+    }
+}
+
+/// The balancer, apart from its decisions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BalancerFacts {
+    /// What runs in the live world.
+    pub engine: Engine,
+    /// Separate balancer processes; a request reaches one by a draw.
+    pub instances: u32,
+    /// Worker threads of each.
+    pub workers: u32,
+    /// Whether the workers of a process see each other's requests.
+    pub state: StateSharing,
+    /// What it decides: algorithm, peers, retry, health, queue.
+    pub upstream: UpstreamConfig,
+    /// Longest time for a connection to a peer.
+    pub connect_timeout: Span,
+    /// Longest time for the head of a peer's response.
+    pub read_timeout: Span,
+    /// Idle connections kept for peers, per worker; 0 switches keepalive to peers off.
+    pub keepalive: u32,
+    /// An idle connection to a peer is closed after this.
+    pub keepalive_timeout: Span,
+}
+
+impl BalancerFacts {
+    /// Number of separate views of the peers: each instance has one, or each of its workers.
+    #[must_use]
+    pub const fn views(&self) -> u32 {
+        match self.state {
+            StateSharing::Shared => self.instances,
+            StateSharing::PerWorker => self.instances * self.workers,
+        }
+    }
+}
+
+/// The live world's balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// lab's own proxy.
+    Own,
+}
+
+/// How far the state of the peers is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateSharing {
+    /// One state for all workers of an instance (NGINX with `zone`).
+    Shared,
+    /// Each worker knows its own requests only (NGINX without `zone`).
+    PerWorker,
+}
+
+/// One backend instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backend {
+    /// Name; with a count above one, `name-1`, `name-2`, ….
+    pub name: String,
+    /// Name of the `[[backend]]` group it belongs to.
+    pub group: String,
+    /// Requests served at once; at least 1.
+    pub workers: u32,
+    /// Most requests waiting; beyond it the backend answers 503. `None` is no limit.
+    pub queue_limit: Option<u32>,
+    /// Service takes `demand / speed`; positive.
+    pub speed: f64,
+    /// Law of the demand.
+    pub service: Law,
+    /// Order of service.
+    pub discipline: Discipline,
+    /// Probability that a health check fails.
+    pub health_failure: Ratio,
+}
+
+/// Order of service of a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Discipline {
+    /// First in, first out over the workers.
+    Fifo,
+    /// Processor sharing: all present are served at once, at rate min(1, workers / present) each.
+    Ps,
+}
+
+/// The host of the live world.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    /// A calibration file, relative to the scenario.
+    pub calibration: Option<PathBuf>,
+}

@@ -1,0 +1,1 @@
+//! The model: a deterministic discrete-event simulation of the whole system.

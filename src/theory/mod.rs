@@ -1,0 +1,1 @@
+//! Closed forms that the model is held against, each with its source.
