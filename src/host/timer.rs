@@ -28,7 +28,10 @@ impl Timer {
             TimerfdClockId::Monotonic,
             TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
         )?;
-        Ok(Self { descriptor: AsyncFd::register_with_interest(descriptor, Interest::READABLE)? })
+        // SAFETY: the owned descriptor stays open and the same until the `AsyncFd` is dropped.
+        let descriptor =
+            unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE)? };
+        Ok(Self { descriptor })
     }
 
     /// Waits until `at` on [`super::clock::now`]'s clock; returns at once if it has passed.
