@@ -4,7 +4,11 @@
 //! the same requests.
 
 pub mod arrival;
+pub mod closed;
 pub mod fault;
+pub mod key;
+pub mod logarithm;
+pub mod normal;
 pub mod plan;
 pub mod request;
 pub mod service;

@@ -1,52 +1,167 @@
 //! The plan: every request of one replication, addressed by its id, none of them stored.
 
-use super::TrafficConfig;
+use super::arrival::clock::Clock;
+use super::arrival::mmpp::Modulation;
+use super::arrival::{ArrivalConfig, TraceEntry};
+use super::key::{Shares, Zipf};
 use super::request::Request;
-use crate::units::{Nanos, Seed};
+use super::{Source, TrafficConfig};
+use crate::units::{Nanos, Purpose, Seed, Span};
 
 /// The requests of one replication.
+///
+/// Nothing is stored per request, so 100 million requests need no more memory than one. All but
+/// the arrival time is a function of (seed, id) alone; an arrival is the running sum of the gaps
+/// before it, so the requests of an open loop are an iterator, and a clone of the iterator is a
+/// checkpoint.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    _config: TrafficConfig,
+    source: Source,
+    shares: Shares,
+    keys: Option<Zipf>,
+    seed: Seed,
+    end: Nanos,
 }
 
 impl Plan {
     /// The plan of `traffic` up to `end`, where arrivals stop.
     #[must_use]
-    pub fn new(_traffic: &TrafficConfig, _seed: Seed, _end: Nanos) -> Self {
-        todo!()
+    pub fn new(traffic: &TrafficConfig, seed: Seed, end: Nanos) -> Self {
+        Self {
+            source: traffic.source.clone(),
+            shares: Shares::new(&traffic.classes),
+            keys: traffic.keys.map(Zipf::new),
+            seed,
+            end,
+        }
     }
+
     /// The requests of an open loop in order of arrival; empty for a closed loop.
     #[must_use]
     pub fn arrivals(&self) -> Arrivals<'_> {
-        todo!()
+        Arrivals::new(self)
     }
-    /// Turn `turn` (from 0) of user `user` of a closed loop; `at` is its think time.
+
+    /// Turn `turn` (from 0) of user `user` of a closed loop; `at` is its think time. The first
+    /// turn of a user comes after a think time too, so that users do not start as one burst.
     #[must_use]
-    pub fn turn(&self, _user: u32, _turn: u32) -> Request {
-        todo!()
+    pub fn turn(&self, user: u32, turn: u32) -> Request {
+        let id = super::closed::id(user, turn);
+        let at = match &self.source {
+            Source::Closed { think, .. } => super::closed::think(think, self.seed, id),
+            Source::Open { .. } => Span::ZERO,
+        };
+        self.request(id, Nanos::ZERO + at, self.seed.words(Purpose::Request, id)[1])
     }
+
     /// The key of all draws of this replication.
     #[must_use]
-    pub fn seed(&self) -> Seed {
-        todo!()
+    pub const fn seed(&self) -> Seed {
+        self.seed
     }
+
     /// Where arrivals stop.
     #[must_use]
-    pub fn end(&self) -> Nanos {
-        todo!()
+    pub const fn end(&self) -> Nanos {
+        self.end
+    }
+
+    /// Request `id` with what does not depend on other requests.
+    #[inline]
+    fn request(&self, id: u64, at: Nanos, demand_word: u64) -> Request {
+        let class = if self.shares.is_choice() {
+            self.shares.class(self.seed.words(Purpose::Class, id)[0])
+        } else {
+            0
+        };
+        let key = match &self.keys {
+            Some(zipf) => zipf.sample(&mut self.seed.draw(Purpose::Key, id, 0)),
+            None => 0,
+        };
+        Request { id, at, class, key, demand_word, demand: None }
     }
 }
 
-/// Iterator over the arrivals of an open loop, in constant memory.
+/// Iterator over the arrivals of an open loop, in constant memory. A clone goes on from the same
+/// request, whatever becomes of the original.
 #[derive(Clone, Debug)]
 pub struct Arrivals<'a> {
-    _plan: &'a Plan,
+    plan: &'a Plan,
+    /// `None` for a closed loop, and once the plan has ended.
+    process: Option<Process<'a>>,
+    id: u64,
+    last: Nanos,
+}
+
+#[derive(Clone, Debug)]
+enum Process<'a> {
+    Timed { arrival: &'a ArrivalConfig, clock: Clock<'a>, operational: f64 },
+    Trace { entries: &'a [TraceEntry], speed: f64 },
+}
+
+impl<'a> Arrivals<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        let process = match &plan.source {
+            Source::Closed { .. } => None,
+            Source::Open { arrival: ArrivalConfig::Trace { entries, speed }, .. } => {
+                Some(Process::Trace { entries, speed: *speed })
+            }
+            Source::Open { arrival, stages } => {
+                let modulation = match *arrival {
+                    ArrivalConfig::Mmpp { burst_ratio, burst, quiet } => {
+                        Modulation::new(burst_ratio, burst, quiet, plan.seed)
+                    }
+                    _ => None,
+                };
+                let clock = Clock::new(stages, modulation);
+                Some(Process::Timed { arrival, clock, operational: 0.0 })
+            }
+        };
+        Self { plan, process, id: 0, last: Nanos::ZERO }
+    }
+
+    #[inline]
+    fn advance(&mut self) -> Option<Request> {
+        let id = self.id;
+        let [gap_word, demand_word] = self.plan.seed.words(Purpose::Request, id);
+        let mut recorded = None;
+        let at = match self.process.as_mut()? {
+            Process::Timed { arrival, clock, operational } => {
+                *operational = arrival.operational(id, *operational, gap_word);
+                clock.reach(*operational)?
+            }
+            Process::Trace { entries, speed } => {
+                let entry = entries.get(usize::try_from(id).ok()?)?;
+                recorded = Some(entry);
+                Nanos::ZERO + Span(entry.at.0).scaled(1.0 / *speed)
+            }
+        };
+        // Rounding at the border of two stages must not turn the order round.
+        self.last = self.last.max(at);
+        if self.last >= self.plan.end {
+            return None;
+        }
+        self.id += 1;
+        let mut request = self.plan.request(id, self.last, demand_word);
+        if let Some(entry) = recorded {
+            request.demand = entry.demand;
+            request.class = entry.class.unwrap_or(request.class);
+        }
+        Some(request)
+    }
 }
 
 impl Iterator for Arrivals<'_> {
     type Item = Request;
+
+    #[inline]
     fn next(&mut self) -> Option<Request> {
-        todo!()
+        let request = self.advance();
+        if request.is_none() {
+            self.process = None;
+        }
+        request
     }
 }
+
+impl std::iter::FusedIterator for Arrivals<'_> {}

@@ -1,9 +1,20 @@
 //! Service-time laws, sampled by inverse transform from one random word, so that pairs of runs
 //! stay monotone: a larger word never gives a smaller demand.
+//!
+//! One uniform per quantity costs a logarithm where a ziggurat would not, but a ziggurat rejects,
+//! and then request `i` of two policies no longer shares its randomness. All maths is libm's or
+//! our own, so the bits are the same on every machine and with any features of the build.
 
-use crate::units::{Seed, Span};
+use std::sync::Arc;
+
+use super::{logarithm::ln, normal};
+use crate::units::draw::unit_open;
+use crate::units::{Purpose, Seed, Span};
 
 /// A law of durations.
+///
+/// Parameters are checked where a scenario is read. Out-of-range ones make no sense but do no
+/// harm either: nothing here panics.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Law {
     /// Always the same.
@@ -46,41 +57,156 @@ pub enum Law {
     /// The empirical law of given values: linear interpolation of their sorted order.
     Empirical {
         /// Sorted; at least one.
-        sorted: std::sync::Arc<[Span]>,
+        sorted: Arc<[Span]>,
     },
 }
 
 impl Law {
     /// The duration at the quantile that `word` stands for.
     #[must_use]
-    pub fn sample(&self, _word: u64) -> Span {
-        todo!()
+    #[inline]
+    pub fn sample(&self, word: u64) -> Span {
+        // The grid of `unit_open` is symmetric: the complement of the word is exactly 1 - u.
+        self.inverse(unit_open(word), unit_open(!word))
     }
+
+    /// The duration that a share `u` of the samples does not exceed; `u` is clamped to 0..=1, and
+    /// at 1 an unbounded law gives a very long duration.
+    #[must_use]
+    pub fn quantile(&self, u: f64) -> Span {
+        let below = u.clamp(0.0, 1.0);
+        self.inverse(below, (1.0 - below).max(f64::MIN_POSITIVE))
+    }
+
+    /// Inverse of the distribution function at `below`; `above` is `1 - below`, handed in so that
+    /// the tail keeps its precision.
+    #[inline]
+    fn inverse(&self, below: f64, above: f64) -> Span {
+        match self {
+            Self::Constant(value) => *value,
+            Self::Uniform { low, high } => {
+                let width = high.0.saturating_sub(low.0) as f64;
+                *low + Span::from_nanos_f64(width * below)
+            }
+            Self::Exponential { mean } => Span::from_nanos_f64(-(mean.0 as f64) * ln(above)),
+            Self::LogNormal { mean, sigma } => {
+                let exponent = sigma * normal::quantile(below, above) - 0.5 * sigma * sigma;
+                Span::from_nanos_f64(mean.0 as f64 * libm::exp(exponent))
+            }
+            Self::Pareto { mean, alpha } => {
+                let minimum = mean.0 as f64 * (alpha - 1.0) / alpha;
+                Span::from_nanos_f64(minimum * libm::exp(-ln(above) / alpha))
+            }
+            Self::Bimodal { fast, slow, slow_share } => {
+                if above < *slow_share {
+                    *slow
+                } else {
+                    *fast
+                }
+            }
+            Self::Empirical { sorted } => interpolated(sorted, below),
+        }
+    }
+
     /// Mean in nanoseconds.
     #[must_use]
     pub fn mean_ns(&self) -> f64 {
-        todo!()
+        match self {
+            Self::Constant(value) => value.0 as f64,
+            Self::Uniform { low, high } => (low.0 as f64 + high.0 as f64) / 2.0,
+            Self::Exponential { mean }
+            | Self::LogNormal { mean, .. }
+            | Self::Pareto { mean, .. } => mean.0 as f64,
+            Self::Bimodal { fast, slow, slow_share } => {
+                fast.0 as f64 + (slow.0 as f64 - fast.0 as f64) * slow_share
+            }
+            Self::Empirical { sorted } => mean_over_segments(sorted, |a, b| (a + b) / 2.0),
+        }
     }
-    /// Squared coefficient of variation; infinite for a Pareto with `alpha` up to 2.
+
+    /// Variance in square nanoseconds; infinite for a Pareto with `alpha` up to 2.
+    #[must_use]
+    pub fn variance_ns2(&self) -> f64 {
+        let mean = self.mean_ns();
+        match self {
+            Self::Constant(_) => 0.0,
+            Self::Uniform { low, high } => {
+                let width = high.0 as f64 - low.0 as f64;
+                width * width / 12.0
+            }
+            Self::Exponential { .. } => mean * mean,
+            Self::LogNormal { sigma, .. } => mean * mean * libm::expm1(sigma * sigma),
+            Self::Pareto { alpha, .. } if *alpha <= 2.0 => f64::INFINITY,
+            Self::Pareto { alpha, .. } => mean * mean / (alpha * (alpha - 2.0)),
+            Self::Bimodal { fast, slow, slow_share } => {
+                let gap = slow.0 as f64 - fast.0 as f64;
+                gap * gap * slow_share * (1.0 - slow_share)
+            }
+            // Around the mean, not the difference of two large moments.
+            Self::Empirical { sorted } => mean_over_segments(sorted, |a, b| {
+                let (a, b) = (a - mean, b - mean);
+                (a * a + a * b + b * b) / 3.0
+            }),
+        }
+    }
+
+    /// Second moment, the mean of the square, in square nanoseconds: what the
+    /// Pollaczek-Khinchine formula asks for.
+    #[must_use]
+    pub fn second_moment_ns2(&self) -> f64 {
+        let mean = self.mean_ns();
+        self.variance_ns2() + mean * mean
+    }
+
+    /// Squared coefficient of variation, variance over squared mean; infinite for a Pareto with
+    /// `alpha` up to 2, and 0 for a mean of zero.
     #[must_use]
     pub fn squared_cv(&self) -> f64 {
-        todo!()
+        let mean = self.mean_ns();
+        if mean == 0.0 { 0.0 } else { self.variance_ns2() / (mean * mean) }
     }
+
     /// Whether the third moment is finite; if not, the confidence interval of a simulated mean
     /// wait is wrong however long the run.
     #[must_use]
     pub fn has_third_moment(&self) -> bool {
-        todo!()
+        !matches!(self, Self::Pareto { alpha, .. } if *alpha <= 3.0)
+    }
+}
+
+/// The value at quantile `u` of sorted values, interpolated linearly; zero without any.
+fn interpolated(sorted: &[Span], u: f64) -> Span {
+    let Some(last) = sorted.len().checked_sub(1) else { return Span::ZERO };
+    let place = u * last as f64;
+    let index = (place as usize).min(last);
+    let (low, high) = (sorted[index], sorted[(index + 1).min(last)]);
+    let width = high.0.saturating_sub(low.0) as f64;
+    low + Span::from_nanos_f64(width * (place - index as f64))
+}
+
+/// Mean of `moment` over the segments between neighbours, each as likely as any other.
+fn mean_over_segments(sorted: &[Span], moment: impl Fn(f64, f64) -> f64) -> f64 {
+    match sorted {
+        [] => 0.0,
+        [only] => moment(only.0 as f64, only.0 as f64),
+        _ => {
+            let sum: f64 =
+                sorted.windows(2).map(|pair| moment(pair[0].0 as f64, pair[1].0 as f64)).sum();
+            sum / (sorted.len() - 1) as f64
+        }
     }
 }
 
 /// The random word of the demand of attempt `number` (from 1) of request `id`.
 #[must_use]
+#[inline]
 pub fn demand_word(seed: Seed, id: u64, number: u16) -> u64 {
-    use crate::units::Purpose;
     if number <= 1 {
         seed.words(Purpose::Request, id)[1]
     } else {
         seed.draw(Purpose::RetryDemand, id, number).word()
     }
 }
+
+#[cfg(test)]
+mod tests;

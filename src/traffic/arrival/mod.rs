@@ -1,4 +1,16 @@
 //! Arrival processes, one file each, and the time change by which stages step and ramp.
+//!
+//! A process gives the running sum of its gaps at a mean rate of one, the *operational time*.
+//! The offered load turns it into real time through the inverse of its integral
+//! ([`clock::Clock`]), which is exact for steps and linear ramps: a Poisson process stays Poisson
+//! with the rate of its stage, and nothing is thinned or rejected.
+
+pub mod clock;
+pub mod mmpp;
+pub mod pareto;
+pub mod poisson;
+pub mod trace;
+pub mod uniform;
 
 use std::sync::Arc;
 
@@ -32,6 +44,20 @@ pub enum ArrivalConfig {
         /// Time runs this many times as fast as recorded.
         speed: f64,
     },
+}
+
+impl ArrivalConfig {
+    /// Operational time of request `index`, where `before` is that of the request before it (0
+    /// for the first) and `word` its random word. A trace has none of its own.
+    #[inline]
+    pub(super) fn operational(&self, index: u64, before: f64, word: u64) -> f64 {
+        match self {
+            Self::Poisson | Self::Mmpp { .. } => before + poisson::gap(word),
+            Self::Uniform => uniform::time(index),
+            Self::Pareto { alpha } => before + pareto::gap(*alpha, word),
+            Self::Trace { .. } => f64::INFINITY,
+        }
+    }
 }
 
 /// One recorded arrival.
