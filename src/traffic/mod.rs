@@ -34,6 +34,17 @@ pub struct TrafficConfig {
     pub client: ClientConfig,
 }
 
+impl TrafficConfig {
+    /// The stages of an open loop; empty for a closed one.
+    #[must_use]
+    pub fn stages(&self) -> &[Stage] {
+        match &self.source {
+            Source::Open { stages, .. } => stages,
+            Source::Closed { .. } => &[],
+        }
+    }
+}
+
 /// Where requests come from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
