@@ -1,7 +1,12 @@
 //! What the host adds to each request, measured apart from any compared run.
 
+use std::fs;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
+use super::RecordError;
+use super::manifest::check_version;
 use crate::units::Span;
 
 /// One measured cost.
@@ -42,4 +47,62 @@ pub struct Calibration {
     pub hop: Cost,
     /// By how much a worker is held longer than the demand; occupies the worker.
     pub occupation: Cost,
+}
+
+/// Version of the calibration file.
+pub const CALIBRATION_SCHEMA_VERSION: u32 = 1;
+
+const EXPECTED: &str = "a calibration (written by `lab calibrate`)";
+
+impl Calibration {
+    /// Reads it from `path`: TOML if the name ends in `.toml`, else JSON.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is something else, has another version, or holds quantiles
+    /// that fall.
+    pub fn load(path: &Path) -> Result<Self, RecordError> {
+        let text = fs::read_to_string(path).map_err(RecordError::io("read", path))?;
+        let malformed = |why: String| RecordError::malformed(path, EXPECTED, why);
+        let value: serde_json::Value = if is_toml(path) {
+            toml::from_str(&text).map_err(|error| malformed(error.to_string()))?
+        } else {
+            serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?
+        };
+        check_version(path, &value, CALIBRATION_SCHEMA_VERSION, EXPECTED)?;
+        let calibration: Self =
+            serde_json::from_value(value).map_err(|error| malformed(error.to_string()))?;
+        for (name, cost) in calibration.costs() {
+            if !cost.quantiles_ns.is_sorted() {
+                return Err(malformed(format!("the quantiles of `{name}` do not rise")));
+            }
+        }
+        Ok(calibration)
+    }
+
+    /// Writes it to `path`, in the format that [`Calibration::load`] expects of this name. The
+    /// file is replaced as a whole, so that a reader never sees half of it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), RecordError> {
+        let malformed = |why: String| RecordError::malformed(path, EXPECTED, why);
+        let text = if is_toml(path) {
+            toml::to_string_pretty(self).map_err(|error| malformed(error.to_string()))?
+        } else {
+            serde_json::to_string_pretty(self).map_err(|error| malformed(error.to_string()))? + "\n"
+        };
+        let mut fresh = path.as_os_str().to_owned();
+        fresh.push(format!(".{}.new", std::process::id()));
+        fs::write(&fresh, text).map_err(RecordError::io("write", path))?;
+        fs::rename(&fresh, path).map_err(RecordError::io("replace", path))
+    }
+
+    /// The costs with their names.
+    fn costs(&self) -> [(&'static str, &Cost); 3] {
+        [("connection", &self.connection), ("hop", &self.hop), ("occupation", &self.occupation)]
+    }
+}
+
+fn is_toml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
 }

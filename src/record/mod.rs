@@ -2,14 +2,27 @@
 
 pub mod attempt;
 pub mod calibration;
+pub mod directory;
+pub mod error;
 pub mod event;
+pub mod histogram;
+pub mod hlog;
+pub mod manifest;
+pub mod names;
 pub mod request;
 pub mod sink;
+pub mod spool;
 pub mod timeline;
 
 pub use attempt::{AttemptOutcome, AttemptRow, PickedBecause};
 pub use calibration::{Calibration, Cost};
+pub use directory::RunDirectory;
+pub use error::RecordError;
 pub use event::{EventKind, EventRow};
+pub use histogram::Histogram;
+pub use hlog::HlogWriter;
+pub use manifest::Manifest;
+pub use names::Names;
 pub use request::{RequestError, RequestRow};
 pub use sink::{Discard, Sink};
 pub use timeline::TimelineRow;
