@@ -5,17 +5,24 @@
 //! a decision is made once or not at all. The rules are those of NGINX 1.22 unless a part says
 //! otherwise; section numbers in comments refer to the rules as written down in `src/README.md`.
 
+mod attempt;
 pub mod balance;
+mod event;
+mod group;
 pub mod health;
+mod limit;
 pub mod outcome;
 pub mod peer;
+mod peers;
 pub mod retry;
 pub mod upstream;
 
-pub use balance::{Algorithm, Balance};
+pub use attempt::Tried;
+pub use balance::{Algorithm, Balance, Candidates};
 pub use health::active::ActiveHealthConfig;
 pub use outcome::{Outcome, Refusal, RefusalReason};
-pub use peer::{Peer, PeerConfig, PeerId, PeerState, Peers};
+pub use peer::{Peer, PeerConfig, PeerId, PeerState};
+pub use peers::{PeerList, Peers};
 pub use retry::{RetryConditions, RetryConfig};
 pub use upstream::{
     Admission, Attempt, Event, Head, Next, PeerChange, QueueConfig, RequestFacts, Ticket, Upstream,

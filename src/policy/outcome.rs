@@ -26,6 +26,29 @@ pub enum Outcome {
     ClientGone,
 }
 
+impl Outcome {
+    /// Whether it counts against the peer. In NGINX every error, time-out and broken head does,
+    /// also where it may not be retried; a client that goes away does not
+    /// (`ngx_http_upstream_next`, `ngx_http_upstream_finalize_request`).
+    #[must_use]
+    #[inline]
+    pub const fn is_failure(self) -> bool {
+        !matches!(self, Self::Responded | Self::ClientGone)
+    }
+
+    /// Whether the request had begun to be sent (`u->request_sent`).
+    #[must_use]
+    pub const fn was_sent(self) -> bool {
+        !matches!(self, Self::ConnectFailed | Self::ConnectTimedOut)
+    }
+
+    /// Whether it is a time-out.
+    #[must_use]
+    pub const fn is_timeout(self) -> bool {
+        matches!(self, Self::ConnectTimedOut | Self::ReadTimedOut)
+    }
+}
+
 /// Why a request gets an answer from the balancer itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -49,4 +72,20 @@ pub struct Refusal {
     pub reason: RefusalReason,
     /// The HTTP status to send.
     pub status: u16,
+}
+
+impl Refusal {
+    /// The refusal that NGINX gives: 504 after a time-out, else 502. The waiting line too: NGINX
+    /// Plus documents 502 for its `queue` directive, full or too slow.
+    #[must_use]
+    pub const fn new(reason: RefusalReason) -> Self {
+        let status = match reason {
+            RefusalReason::AttemptTimedOut => 504,
+            RefusalReason::NoLiveUpstream
+            | RefusalReason::QueueFull
+            | RefusalReason::QueueTimedOut
+            | RefusalReason::AttemptFailed => 502,
+        };
+        Self { reason, status }
+    }
 }

@@ -1,7 +1,12 @@
 //! A peer of an upstream group and the state that balancing reads.
+//!
+//! The fields and their meaning are those of `ngx_http_upstream_rr_peer_t` in NGINX's
+//! `src/http/ngx_http_upstream_round_robin.h`; draining, removal and active health are added.
 
 use serde::{Deserialize, Serialize};
 
+use super::health::active::CheckedHealth;
+use super::health::passive::PassiveHealth;
 use crate::units::{Nanos, Span};
 
 /// Number of a peer: its place in order of addition, never reused in a run.
@@ -12,6 +17,7 @@ pub struct PeerId(pub u32);
 impl PeerId {
     /// As an index into per-peer arrays.
     #[must_use]
+    #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
@@ -22,7 +28,7 @@ impl PeerId {
 pub struct PeerConfig {
     /// Name in reports and records.
     pub name: String,
-    /// Share of the traffic relative to the other weights; at least 1.
+    /// Share of the traffic relative to the other weights; at least 1 (0 is taken as 1).
     pub weight: u32,
     /// Serves only when no primary peer is eligible.
     pub backup: bool,
@@ -32,7 +38,7 @@ pub struct PeerConfig {
     pub max_conns: u32,
     /// Failures after which the peer is left out for `fail_timeout`; 0 switches passive health off.
     pub max_fails: u32,
-    /// Compared in whole seconds, as NGINX does.
+    /// Compared in whole seconds, as NGINX does; a fraction of a second is cut off.
     pub fail_timeout: Span,
 }
 
@@ -52,7 +58,8 @@ impl PeerConfig {
     }
 }
 
-/// Whether a peer may be picked, as shown to people; decided by [`Peers::eligible`].
+/// Whether a peer may be picked, as shown to people; decided by
+/// [`Peers::eligible`](super::Peers::eligible).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PeerState {
@@ -70,28 +77,219 @@ pub enum PeerState {
     Removed,
 }
 
-// The policy helper owns everything below.
-
 /// A peer at run time.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// As configured.
+    /// As configured, with the weight as last changed.
     pub config: PeerConfig,
+    id: PeerId,
+    /// Requests now assigned to it.
+    conns: u32,
+    /// Out by an operator or by its health checks; the one flag that picking reads.
+    closed: bool,
+    draining: bool,
+    removed: bool,
+    /// Cut by failures, grows back by one with each pick the peer takes part in.
+    pub(in crate::policy) effective_weight: u32,
+    /// The running score of smooth weighted round robin.
+    pub(in crate::policy) current_weight: i64,
+    passive: PassiveHealth,
+    checks: CheckedHealth,
+    /// What the outside was last told.
+    reported: PeerState,
 }
 
-/// All peers of a group.
-#[derive(Clone, Debug, Default)]
-pub struct Peers;
-
 impl Peer {
+    pub(in crate::policy) fn new(id: PeerId, mut config: PeerConfig) -> Self {
+        config.weight = config.weight.max(1);
+        Self {
+            id,
+            conns: 0,
+            closed: config.down,
+            draining: false,
+            removed: false,
+            effective_weight: config.weight,
+            current_weight: 0,
+            passive: PassiveHealth::new(config.max_fails, config.fail_timeout),
+            checks: CheckedHealth::default(),
+            reported: if config.down { PeerState::Down } else { PeerState::Up },
+            config,
+        }
+    }
+
+    /// Its number.
+    #[must_use]
+    #[inline]
+    pub const fn id(&self) -> PeerId {
+        self.id
+    }
+
+    /// Its name in reports and records.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// Configured weight, at least 1.
+    #[must_use]
+    #[inline]
+    pub const fn weight(&self) -> u32 {
+        self.config.weight
+    }
+
     /// Requests now assigned to the peer.
     #[must_use]
-    pub fn in_flight(&self) -> u32 {
-        todo!()
+    #[inline]
+    pub const fn in_flight(&self) -> u32 {
+        self.conns
     }
-    /// Its state at `now`.
+
+    /// Failures counted towards `max_fails`; not a sliding window (see [`PassiveHealth`]).
     #[must_use]
-    pub fn state(&self, _now: Nanos) -> PeerState {
-        todo!()
+    pub const fn fails(&self) -> u32 {
+        self.passive.fails()
+    }
+
+    /// Weight as reduced by failures, from 0 to the configured weight.
+    #[must_use]
+    pub const fn effective_weight(&self) -> u32 {
+        self.effective_weight
+    }
+
+    /// Score of smooth weighted round robin; the largest is picked next.
+    #[must_use]
+    pub const fn current_weight(&self) -> i64 {
+        self.current_weight
+    }
+
+    /// Whether it is at its limit of requests in flight.
+    #[must_use]
+    #[inline]
+    pub const fn is_full(&self) -> bool {
+        self.config.max_conns != 0 && self.conns >= self.config.max_conns
+    }
+
+    /// Its state at `now`. A peer out by failures reads [`PeerState::Up`] again once
+    /// `fail_timeout` has passed, since then one request may test it.
+    #[must_use]
+    pub fn state(&self, now: Nanos) -> PeerState {
+        match self.standing() {
+            PeerState::Failed if !self.passive.is_out(now.whole_seconds()) => PeerState::Up,
+            standing => standing,
+        }
+    }
+
+    /// The state that lasts until something happens, whatever the time.
+    const fn standing(&self) -> PeerState {
+        if self.removed {
+            PeerState::Removed
+        } else if self.config.down {
+            PeerState::Down
+        } else if self.draining {
+            PeerState::Draining
+        } else if !self.checks.is_healthy() {
+            PeerState::Unhealthy
+        } else if self.passive.has_failed() {
+            PeerState::Failed
+        } else {
+            PeerState::Up
+        }
+    }
+
+    /// Administratively in, so that it counts in the number of tries (`peers->tries`).
+    pub(in crate::policy) const fn is_in_service(&self) -> bool {
+        !(self.removed || self.config.down || self.draining)
+    }
+
+    /// Whether health checks are sent to it: also while it drains, but not when it is down.
+    pub(in crate::policy) const fn is_checked(&self) -> bool {
+        !(self.removed || self.config.down)
+    }
+
+    /// The test of a group with several peers (`ngx_http_upstream_get_peer`), without the limit.
+    #[inline]
+    pub(in crate::policy) const fn is_open(&self, now_s: u64) -> bool {
+        !self.closed && !self.passive.is_out(now_s)
+    }
+
+    /// The same in a group of one, which failures never take out.
+    #[inline]
+    pub(in crate::policy) const fn is_open_alone(&self) -> bool {
+        !self.closed
+    }
+
+    #[inline]
+    pub(in crate::policy) fn assign(&mut self) {
+        self.conns += 1;
+    }
+
+    #[inline]
+    pub(in crate::policy) fn release(&mut self) {
+        debug_assert!(self.conns > 0, "an attempt at {} was given back twice", self.config.name);
+        self.conns = self.conns.saturating_sub(1);
+    }
+
+    /// Moves the time of the last check if this pick tests a peer that was out.
+    #[inline]
+    pub(in crate::policy) const fn picked(&mut self, now_s: u64) {
+        self.passive.picked(now_s);
+    }
+
+    /// A failed attempt: counts it, and takes weight off.
+    pub(in crate::policy) fn failed(&mut self, now_s: u64) {
+        self.passive.failed(now_s);
+        if let Some(cut) = self.config.weight.checked_div(self.config.max_fails) {
+            self.effective_weight = self.effective_weight.saturating_sub(cut);
+        }
+    }
+
+    /// An attempt that did not fail; whether it cleared failures.
+    #[inline]
+    pub(in crate::policy) const fn succeeded(&mut self) -> bool {
+        self.passive.succeeded()
+    }
+
+    /// The first instant at which a peer that is out by failures alone may be tested.
+    pub(in crate::policy) fn tested_from(&self) -> Option<Nanos> {
+        (!self.closed && self.passive.has_failed()).then(|| self.passive.tested_from())
+    }
+
+    /// The result of a health check; whether the peer went out or came back by it.
+    pub(in crate::policy) fn checked(&mut self, passed: bool, rise: u32, fall: u32) -> bool {
+        let turned = self.checks.record(passed, rise, fall);
+        self.refresh();
+        turned
+    }
+
+    pub(in crate::policy) fn drain(&mut self, draining: bool) {
+        self.draining = draining;
+        self.refresh();
+    }
+
+    pub(in crate::policy) fn remove(&mut self) {
+        self.removed = true;
+        self.refresh();
+    }
+
+    /// A new weight. What failures took off stays off and grows back.
+    pub(in crate::policy) fn set_weight(&mut self, weight: u32) {
+        let weight = weight.max(1);
+        let whole = self.effective_weight == self.config.weight;
+        self.effective_weight = if whole { weight } else { self.effective_weight.min(weight) };
+        self.config.weight = weight;
+    }
+
+    /// The state to report if it is not the one reported last. In a group of one, failures are not
+    /// counted, so that a peer left alone is no longer out by them.
+    pub(in crate::policy) fn news(&mut self, alone: bool) -> Option<PeerState> {
+        let state = match self.standing() {
+            PeerState::Failed if alone => PeerState::Up,
+            standing => standing,
+        };
+        (state != std::mem::replace(&mut self.reported, state)).then_some(state)
+    }
+
+    const fn refresh(&mut self) {
+        self.closed = !self.is_in_service() || !self.checks.is_healthy();
     }
 }

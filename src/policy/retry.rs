@@ -1,8 +1,16 @@
 //! When a failed attempt goes on to the next peer (NGINX `proxy_next_upstream`).
+//!
+//! Two questions, as in `src/http/ngx_http_upstream.c`: may a response with this status be thrown
+//! away (`ngx_http_upstream_test_next`), and may an attempt that broke be followed by another
+//! (`ngx_http_upstream_next`). The first is asked **before** the attempt is given back and wants
+//! more than one try left, so the last peer's response always reaches the client; the second is
+//! asked after it, and wants at least one.
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::Span;
+use super::attempt::Attempt;
+use super::outcome::Outcome;
+use crate::units::{Nanos, Span};
 
 /// Retry as configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +28,41 @@ impl Default for RetryConfig {
     fn default() -> Self {
         Self { on: RetryConditions::default(), tries: 0, timeout: Span::ZERO }
     }
+}
+
+impl RetryConfig {
+    /// Attempts of a request in a group that offers `peers` of them.
+    #[inline]
+    pub(super) const fn tries(&self, peers: u32) -> u32 {
+        if self.tries != 0 && self.tries < peers { self.tries } else { peers }
+    }
+
+    /// Whether a response with `status` to `attempt`, still in flight, leads to the next peer.
+    #[inline]
+    pub(super) fn acts_on_status(&self, attempt: &Attempt, status: u16, now: Nanos) -> bool {
+        self.on.statuses.contains(&status)
+            && attempt.progress.tries > 1
+            && (attempt.facts.idempotent || self.on.non_idempotent)
+            && !self.is_over(attempt, now)
+    }
+
+    /// Whether `attempt`, which ended with `outcome` and was given back, may be followed by another.
+    pub(super) fn acts_on_outcome(&self, attempt: &Attempt, outcome: Outcome, now: Nanos) -> bool {
+        attempt.progress.tries > 0
+            && self.on.lists(outcome)
+            && (!outcome.was_sent() || attempt.facts.idempotent || self.on.non_idempotent)
+            && !self.is_over(attempt, now)
+    }
+
+    fn is_over(&self, attempt: &Attempt, now: Nanos) -> bool {
+        self.timeout != Span::ZERO && now.since(attempt.progress.first_started) >= self.timeout
+    }
+}
+
+/// Whether a status that leads to the next peer counts against the peer that gave it
+/// (`NGX_PEER_NEXT` instead of `NGX_PEER_FAILED`).
+pub(super) const fn status_is_failure(status: u16) -> bool {
+    !matches!(status, 403 | 404)
 }
 
 /// The conditions of `proxy_next_upstream`.
@@ -45,6 +88,17 @@ impl Default for RetryConditions {
             invalid_header: false,
             statuses: Vec::new(),
             non_idempotent: false,
+        }
+    }
+}
+
+impl RetryConditions {
+    const fn lists(&self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::ConnectFailed | Outcome::Closed { .. } => self.error,
+            Outcome::ConnectTimedOut | Outcome::ReadTimedOut => self.timeout,
+            Outcome::InvalidHead => self.invalid_header,
+            Outcome::Responded | Outcome::ClientGone => false,
         }
     }
 }

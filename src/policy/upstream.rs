@@ -5,12 +5,21 @@
 //! [`Upstream::next_timeout`] (too early or twice does no harm), and acts on what
 //! [`Upstream::poll_event`] hands out.
 
-use crate::policy::balance::{Algorithm, Balance};
-use crate::policy::health::active::ActiveHealthConfig;
-use crate::policy::outcome::{Outcome, Refusal};
-use crate::policy::peer::{Peer, PeerConfig, PeerId, PeerState};
-use crate::policy::retry::RetryConfig;
-use crate::units::{Nanos, Seed, Span};
+use std::collections::VecDeque;
+
+use super::attempt::Progress;
+pub use super::attempt::{Admission, Attempt, Head, Next, RequestFacts, Ticket};
+use super::balance::{Algorithm, Balance, Balancer};
+pub use super::event::{Event, PeerChange};
+use super::group::{Effect, Group};
+use super::health::active::{ActiveHealthConfig, CheckSchedule};
+pub use super::limit::QueueConfig;
+use super::limit::WaitingLine;
+use super::outcome::{Outcome, Refusal, RefusalReason};
+use super::peer::{Peer, PeerConfig, PeerId};
+use super::peers::Peers;
+use super::retry::{RetryConfig, status_is_failure};
+use crate::units::{Nanos, Seed};
 
 /// An upstream group as configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,178 +36,320 @@ pub struct UpstreamConfig {
     pub queue: QueueConfig,
 }
 
-/// The waiting line at the balancer; length 0 switches it off, as in open-source NGINX.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct QueueConfig {
-    /// Most requests waiting.
-    pub length: u32,
-    /// Longest wait.
-    pub timeout: Span,
-}
-
-/// What the machine needs to know of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestFacts {
-    /// Its id in the plan; addresses the draws of its picks.
-    pub id: u64,
-    /// Hash of its key, for algorithms that hash.
-    pub key: u64,
-    /// May be sent again after it was sent once: not POST, LOCK or PATCH.
-    pub idempotent: bool,
-}
-
-/// Permission to try a peer. Not cloneable: every attempt is given back exactly once.
-#[derive(Debug)]
-#[must_use = "an attempt must be given back through `head` or `finished`"]
-pub struct Attempt {
-    /// The request.
-    pub facts: RequestFacts,
-    /// 1 for the first attempt of the request.
-    pub number: u16,
-    /// Where it goes.
-    pub peer: PeerId,
-    /// When this attempt began.
-    pub started: Nanos,
-}
-
-/// A place in the waiting line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Ticket(pub u64);
-
-/// Answer to a new request.
-#[derive(Debug)]
-pub enum Admission {
-    /// Try this peer.
-    Go(Attempt),
-    /// Wait: [`Event::Turn`] or [`Event::Expired`] will name the ticket.
-    Wait(Ticket),
-    /// Answer the client with this.
-    Refused(Refusal),
-}
-
-/// Answer to a response head.
-#[derive(Debug)]
-pub enum Head {
-    /// Pass the response on, then report [`Outcome::Responded`].
-    Pass(Attempt),
-    /// Throw the response away: the attempt has ended.
-    Next(Next),
-}
-
-/// What follows an ended attempt.
-#[derive(Debug)]
-pub enum Next {
-    /// Nothing: the client has its response, or is gone.
-    Done,
-    /// Try this peer.
-    Retry(Attempt),
-    /// Wait for a free peer.
-    Wait(Ticket),
-    /// Answer the client with this.
-    Refused(Refusal),
-}
-
-/// A change of peers from outside.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PeerChange {
-    /// A peer joins; it gets the next number.
-    Add(PeerConfig),
-    /// A peer leaves at once; what it has in flight still ends.
-    Remove(PeerId),
-    /// A peer gets nothing new until `Resume`.
-    Drain(PeerId),
-    /// A draining peer takes part again.
-    Resume(PeerId),
-    /// A new weight, at least 1.
-    Weight(PeerId, u32),
-}
-
-/// What the machine wants done or known.
-#[derive(Debug)]
-pub enum Event {
-    /// A waiting request's turn has come.
-    Turn(Ticket, Attempt),
-    /// A waiting request has waited too long.
-    Expired(Ticket, Refusal),
-    /// Send a health check to this peer now, and report its result.
-    ProbeDue(PeerId),
-    /// A peer's state changed, for record and log.
-    Changed {
-        /// Which.
-        peer: PeerId,
-        /// Its new state.
-        state: PeerState,
-        /// Why, in words.
-        reason: &'static str,
-    },
-}
-
 /// The machine.
+#[derive(Debug)]
 pub struct Upstream {
-    _owned_by_the_policy_helper: (),
+    group: Group,
+    retry: RetryConfig,
+    checks: Option<Checks>,
+    line: WaitingLine,
+    /// When the line was last offered every free slot.
+    line_served: Nanos,
+    events: VecDeque<Event>,
+}
+
+#[derive(Debug)]
+struct Checks {
+    rise: u32,
+    fall: u32,
+    schedule: CheckSchedule,
 }
 
 impl Upstream {
     /// Builds the group. `seed` addresses the draws of policies that draw.
     #[must_use]
-    pub fn new(_config: &UpstreamConfig, _seed: Seed) -> Self {
-        todo!()
+    pub fn new(config: &UpstreamConfig, seed: Seed) -> Self {
+        Self::with_balancer(config, seed, Balancer::new(config.algorithm))
     }
+
     /// The same with a policy of one's own; `config.algorithm` is not used.
     #[must_use]
-    pub fn with_policy(_config: &UpstreamConfig, _seed: Seed, _policy: Box<dyn Balance>) -> Self {
-        todo!()
+    pub fn with_policy(config: &UpstreamConfig, seed: Seed, policy: Box<dyn Balance>) -> Self {
+        Self::with_balancer(config, seed, Balancer::Custom(policy))
     }
+
+    fn with_balancer(config: &UpstreamConfig, seed: Seed, balancer: Balancer) -> Self {
+        Self {
+            group: Group::new(Peers::new(&config.peers), balancer, seed),
+            retry: config.retry.clone(),
+            checks: config.health.as_ref().map(Checks::new),
+            line: WaitingLine::new(config.queue),
+            line_served: Nanos::ZERO,
+            events: VecDeque::new(),
+        }
+    }
+
     /// Where a new request goes.
-    pub fn admit(&mut self, _now: Nanos, _facts: RequestFacts) -> Admission {
-        todo!()
+    #[inline]
+    pub fn admit(&mut self, now: Nanos, facts: RequestFacts) -> Admission {
+        if !self.line.is_empty() {
+            // Nobody overtakes: a peer that returned since belongs to those who wait.
+            self.serve_line(now);
+        }
+        let progress = Progress::new(self.retry.tries(self.group.peers.tries()));
+        match self.go_on(now, facts, 1, progress) {
+            Next::Retry(attempt) => Admission::Go(attempt),
+            Next::Wait(ticket) => Admission::Wait(ticket),
+            Next::Refused(refusal) => Admission::Refused(refusal),
+            Next::Done => unreachable!("a request that goes on is not done"),
+        }
     }
+
     /// A response head with `status` arrived: pass it on, or try the next peer?
-    pub fn head(&mut self, _now: Nanos, _attempt: Attempt, _status: u16) -> Head {
-        todo!()
+    #[inline]
+    pub fn head(&mut self, now: Nanos, mut attempt: Attempt, status: u16) -> Head {
+        if !self.retry.acts_on_status(&attempt, status, now) {
+            return Head::Pass(attempt);
+        }
+        self.end(now, &mut attempt, status_is_failure(status));
+        let next = self.go_on(now, attempt.facts, next_number(&attempt), attempt.progress);
+        self.serve_line(now);
+        Head::Next(next)
     }
-    /// An attempt ended.
-    pub fn finished(&mut self, _now: Nanos, _attempt: Attempt, _outcome: Outcome) -> Next {
-        todo!()
+
+    /// An attempt ended. After [`Head::Pass`] only [`Outcome::Responded`] and
+    /// [`Outcome::ClientGone`] make sense: nothing is retried once the client has a head.
+    #[inline]
+    pub fn finished(&mut self, now: Nanos, mut attempt: Attempt, outcome: Outcome) -> Next {
+        self.end(now, &mut attempt, outcome.is_failure());
+        let next =
+            if outcome.is_failure() { self.broke(now, attempt, outcome) } else { Next::Done };
+        self.serve_line(now);
+        next
     }
-    /// A waiting request's client is gone. Unknown tickets are ignored.
-    pub fn abandon(&mut self, _now: Nanos, _ticket: Ticket) {
-        todo!()
+
+    /// A waiting request's client is gone. Unknown tickets are ignored. If the turn has come but
+    /// the event was not yet polled, the event is taken back.
+    pub fn abandon(&mut self, now: Nanos, ticket: Ticket) {
+        if self.line.leave(ticket).is_some() {
+            return;
+        }
+        let waits = |event: &Event| matches!(event, Event::Turn(t, _) | Event::Expired(t, _) if *t == ticket);
+        let Some(place) = self.events.iter().position(waits) else { return };
+        if let Some(Event::Turn(_, attempt)) = self.events.remove(place) {
+            let _ = self.finished(now, attempt, Outcome::ClientGone);
+        }
     }
+
     /// Changes the peers; the id of an added one.
-    pub fn apply(&mut self, _now: Nanos, _change: PeerChange) -> Option<PeerId> {
-        todo!()
+    pub fn apply(&mut self, now: Nanos, change: PeerChange) -> Option<PeerId> {
+        let peers = &mut self.group.peers;
+        let (id, reason, added) = match change {
+            PeerChange::Add(config) => (peers.add(config), "added", true),
+            PeerChange::Remove(id) => {
+                peers.remove(id);
+                (id, "removed", false)
+            }
+            PeerChange::Drain(id) => {
+                peers.change(id, |peer| peer.drain(true));
+                (id, "drained", false)
+            }
+            PeerChange::Resume(id) => {
+                peers.change(id, |peer| peer.drain(false));
+                (id, "resumed", false)
+            }
+            PeerChange::Weight(id, weight) => {
+                peers.change(id, |peer| peer.set_weight(weight));
+                (id, "weight changed", false)
+            }
+        };
+        self.report(id, reason);
+        self.group.peers_changed(now);
+        if added {
+            self.check_added(now, id);
+        }
+        self.serve_line(now);
+        added.then_some(id)
     }
-    /// A health check ended.
-    pub fn probe_result(&mut self, _now: Nanos, _peer: PeerId, _passed: bool) {
-        todo!()
+
+    /// A health check ended. Results for unknown or removed peers, or without health checks
+    /// configured, are ignored.
+    pub fn probe_result(&mut self, now: Nanos, peer: PeerId, passed: bool) {
+        let Some(Checks { rise, fall, .. }) = self.checks else { return };
+        let turned =
+            self.group.peers.get_mut(peer).is_some_and(|peer| peer.checked(passed, rise, fall));
+        if turned {
+            self.report(peer, if passed { "health checks passed" } else { "health checks failed" });
+            self.group.peers_changed(now);
+            self.serve_line(now);
+        }
     }
-    /// When to call [`Self::handle_timeout`]; `None` while nothing is pending.
+
+    /// When to call [`Self::handle_timeout`]; `None` while nothing is pending. With health checks
+    /// it is at once until the first call, which starts their schedule.
     #[must_use]
+    #[inline]
     pub fn next_timeout(&self) -> Option<Nanos> {
-        todo!()
+        let checks = self.checks.as_ref().and_then(|checks| checks.schedule.next());
+        if self.line.is_empty() { checks } else { earliest(checks, self.next_in_line()) }
     }
+
     /// Lets time pass. Calling it early or twice is harmless.
-    pub fn handle_timeout(&mut self, _now: Nanos) {
-        todo!()
+    pub fn handle_timeout(&mut self, now: Nanos) {
+        if let Some(checks) = &mut self.checks {
+            let peers = &self.group.peers;
+            checks.schedule.start(now, peers.iter().map(Peer::id));
+            let wanted = |id| peers.get(id).is_some_and(Peer::is_checked);
+            while let Some(peer) = checks.schedule.take_due(now, wanted) {
+                self.events.push_back(Event::ProbeDue(peer));
+            }
+        }
+        self.serve_line(now);
     }
+
     /// The next thing to do or to know; `None` when there is nothing.
+    #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
-        todo!()
+        self.events.pop_front()
     }
+
     /// A peer, for reports and `lab trace`.
     #[must_use]
-    pub fn peer(&self, _id: PeerId) -> Option<&Peer> {
-        todo!()
+    pub fn peer(&self, id: PeerId) -> Option<&Peer> {
+        self.group.peers.get(id)
     }
+
+    /// All peers, for reports and `lab trace`: read before a call to see what it decided on.
+    #[must_use]
+    pub const fn peers(&self) -> &Peers {
+        &self.group.peers
+    }
+
     /// How many peers were ever added.
     #[must_use]
-    pub fn peer_count(&self) -> usize {
-        todo!()
+    pub const fn peer_count(&self) -> usize {
+        self.group.peers.count()
     }
+
     /// Requests waiting in the line.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        todo!()
+        self.line.len()
     }
+
+    /// Ends an attempt and reports what that did to its peer.
+    #[inline]
+    fn end(&mut self, now: Nanos, attempt: &mut Attempt, failed: bool) {
+        match self.group.end(now, attempt, failed) {
+            Effect::None => {}
+            Effect::Failed => self.health_changed(now, attempt.peer, "too many failed requests"),
+            Effect::Cleared => self.health_changed(now, attempt.peer, "a request succeeded again"),
+        }
+    }
+
+    /// What follows an attempt that broke (`ngx_http_upstream_next`).
+    fn broke(&mut self, now: Nanos, mut attempt: Attempt, outcome: Outcome) -> Next {
+        if outcome == (Outcome::Closed { reused: true }) {
+            // The peer may just have closed an idle connection: the try is given back.
+            attempt.progress.tries += 1;
+        }
+        if self.retry.acts_on_outcome(&attempt, outcome, now) {
+            self.go_on(now, attempt.facts, next_number(&attempt), attempt.progress)
+        } else if outcome.is_timeout() {
+            Next::Refused(Refusal::new(RefusalReason::AttemptTimedOut))
+        } else {
+            Next::Refused(Refusal::new(RefusalReason::AttemptFailed))
+        }
+    }
+
+    /// Begins attempt `number`, or waits for it, or refuses the request.
+    #[inline]
+    fn go_on(
+        &mut self,
+        now: Nanos,
+        facts: RequestFacts,
+        number: u16,
+        mut progress: Progress,
+    ) -> Next {
+        match self.group.pick(now, &facts, number, &mut progress) {
+            Some(peer) => Next::Retry(self.group.begin(now, facts, number, peer, progress)),
+            None => self.wait(now, facts, number, progress),
+        }
+    }
+
+    #[cold]
+    fn wait(&mut self, now: Nanos, facts: RequestFacts, number: u16, progress: Progress) -> Next {
+        if !self.line.is_on() || !self.group.is_full_for(&progress, now) {
+            return Next::Refused(Refusal::new(RefusalReason::NoLiveUpstream));
+        }
+        match self.line.join(now, facts, number, progress) {
+            Some(ticket) => Next::Wait(ticket),
+            None => Next::Refused(Refusal::new(RefusalReason::QueueFull)),
+        }
+    }
+
+    /// Lets those wait no longer whose time is over, then offers every free slot in order.
+    #[inline]
+    fn serve_line(&mut self, now: Nanos) {
+        if !self.line.is_empty() {
+            self.serve_waiting(now);
+        }
+    }
+
+    fn serve_waiting(&mut self, now: Nanos) {
+        self.line_served = self.line_served.max(now);
+        while let Some(ticket) = self.line.expire(now) {
+            let refusal = Refusal::new(RefusalReason::QueueTimedOut);
+            self.events.push_back(Event::Expired(ticket, refusal));
+        }
+        let mut place = 0;
+        while let Some(waiter) = self.line.get_mut(place) {
+            let (facts, number) = (waiter.facts, waiter.number);
+            match self.group.pick(now, &facts, number, &mut waiter.progress) {
+                Some(peer) => self.give_turn(now, place, peer),
+                // A request that has been nowhere takes any peer: there is none for those behind.
+                None if waiter.progress.is_fresh() => return,
+                None => place += 1,
+            }
+        }
+    }
+
+    fn give_turn(&mut self, now: Nanos, place: usize, peer: PeerId) {
+        let Some(waiter) = self.line.take(place) else { return };
+        let attempt = self.group.begin(now, waiter.facts, waiter.number, peer, waiter.progress);
+        self.events.push_back(Event::Turn(waiter.ticket, attempt));
+    }
+
+    /// When the line needs a look: a wait gets too long, or a peer may be tested again.
+    fn next_in_line(&self) -> Option<Nanos> {
+        earliest(self.line.next_deadline(), self.group.next_test_after(self.line_served))
+    }
+
+    #[cold]
+    fn health_changed(&mut self, now: Nanos, peer: PeerId, reason: &'static str) {
+        if self.report(peer, reason) {
+            self.group.peers_changed(now);
+        }
+    }
+
+    /// Reports a peer's state if it is news.
+    fn report(&mut self, id: PeerId, reason: &'static str) -> bool {
+        let alone = self.group.peers.is_single();
+        let news = self.group.peers.get_mut(id).and_then(|peer| peer.news(alone));
+        if let Some(state) = news {
+            self.events.push_back(Event::Changed { peer: id, state, reason });
+        }
+        news.is_some()
+    }
+
+    fn check_added(&mut self, now: Nanos, id: PeerId) {
+        if let Some(checks) = &mut self.checks {
+            checks.schedule.add(now, id);
+        }
+    }
+}
+
+impl Checks {
+    fn new(config: &ActiveHealthConfig) -> Self {
+        let schedule = CheckSchedule::new(config.interval);
+        Self { rise: config.rise, fall: config.fall, schedule }
+    }
+}
+
+fn next_number(attempt: &Attempt) -> u16 {
+    attempt.number.saturating_add(1)
+}
+
+fn earliest(one: Option<Nanos>, other: Option<Nanos>) -> Option<Nanos> {
+    one.into_iter().chain(other).min()
 }

@@ -1,9 +1,24 @@
 //! Choosing a peer: the interface that every algorithm implements, and the enum over those built in.
+//!
+//! What is common to all of NGINX's methods (who is eligible, the switch to the backups, the marks
+//! and counters of a pick) is done around them by the group; a method only chooses.
+
+mod candidates;
+mod least_conn;
+mod random;
+mod random_two;
+mod ranges;
+mod smooth_weighted;
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::peer::{PeerId, Peers};
-use super::upstream::RequestFacts;
+pub use self::candidates::Candidates;
+use self::ranges::Ranges;
+use super::attempt::{RequestFacts, Tried};
+use super::peer::{Peer, PeerId};
+use super::peers::{PeerList, Peers};
 use crate::units::{Draw, Nanos, Span};
 
 /// The built-in algorithms.
@@ -20,25 +35,156 @@ pub enum Algorithm {
     RandomTwo,
 }
 
-/// What an algorithm hears and answers. Implement it to add a policy of one's own: it hears of
-/// every start, finish and change of peers, and its picks are used in both worlds.
+/// What an algorithm hears and answers. Implement it to add a policy of one's own and hand it to
+/// [`Upstream::with_policy`](super::Upstream::with_policy): it hears of every start, finish and
+/// change of peers, and its picks are used in both worlds.
+///
+/// Retry, health, limits and backups stay with the machine: when no primary is eligible, `pick`
+/// is asked again about the backups. To keep runs repeatable, take randomness from `draw` alone
+/// and time from the calls.
+///
+/// ```
+/// use lab::policy::{Balance, Candidates, PeerId, RequestFacts};
+/// use lab::units::Draw;
+///
+/// /// Always the first peer that may be asked: everything else is a spare.
+/// struct FirstEligible;
+///
+/// impl Balance for FirstEligible {
+///     fn pick(
+///         &mut self,
+///         candidates: &Candidates<'_>,
+///         _request: &RequestFacts,
+///         _draw: &mut Draw,
+///     ) -> Option<PeerId> {
+///         candidates.iter().next().map(|peer| peer.id())
+///     }
+/// }
+/// ```
 pub trait Balance: Send {
-    /// Chooses among the peers for which [`Peers::eligible`] holds; `None` if there is none.
+    /// Chooses among the candidates; `None` if there is none. A choice that is not a candidate
+    /// counts as `None`, and the request gets "no live upstream".
     fn pick(
         &mut self,
-        peers: &mut Peers,
+        candidates: &Candidates<'_>,
         request: &RequestFacts,
-        now: Nanos,
         draw: &mut Draw,
     ) -> Option<PeerId>;
 
-    /// An attempt at `peer` began.
+    /// An attempt at `peer` began; `peers` counts it already.
     fn started(&mut self, _peers: &Peers, _peer: PeerId, _now: Nanos) {}
 
     /// An attempt at `peer` ended `took` after it began; `failed` as passive health counts it.
+    /// `peers` no longer counts it.
     fn finished(&mut self, _peers: &Peers, _peer: PeerId, _now: Nanos, _took: Span, _failed: bool) {
     }
 
-    /// Peers came, went, or changed weight or health.
+    /// Peers came, went, or changed weight or health. Also called once before the first pick.
     fn peers_changed(&mut self, _peers: &Peers, _now: Nanos) {}
+}
+
+/// The algorithm of a group. An enum, so that the model's inner loop calls no virtual function.
+pub(super) enum Balancer {
+    RoundRobin,
+    LeastConn,
+    Random(Ranges),
+    RandomTwo(Ranges),
+    Custom(Box<dyn Balance>),
+}
+
+/// Whom a pick is for: which list, what was tried, and the second it is.
+#[derive(Clone, Copy)]
+struct Ask<'a> {
+    list: PeerList,
+    tried: &'a Tried,
+    now_s: u64,
+}
+
+impl Ask<'_> {
+    /// The test of `ngx_http_upstream_get_peer`, for groups that are not single.
+    #[inline]
+    fn allows(&self, peer: &Peer) -> bool {
+        peer.is_open(self.now_s) && !peer.is_full() && !self.tried.contains(peer.id())
+    }
+}
+
+impl Balancer {
+    pub(super) fn new(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::RoundRobin => Self::RoundRobin,
+            Algorithm::LeastConn => Self::LeastConn,
+            Algorithm::Random => Self::Random(Ranges::default()),
+            Algorithm::RandomTwo => Self::RandomTwo(Ranges::default()),
+        }
+    }
+
+    /// Chooses a peer of `list`. `draws` counts the fruitless draws of this request.
+    #[inline]
+    #[expect(clippy::too_many_arguments, reason = "what a pick depends on, and nothing else")]
+    pub(super) fn pick(
+        &mut self,
+        peers: &mut Peers,
+        list: PeerList,
+        tried: &Tried,
+        request: &RequestFacts,
+        now: Nanos,
+        draws: &mut u8,
+        draw: &mut Draw,
+    ) -> Option<PeerId> {
+        if let Self::Custom(policy) = self {
+            let candidates = Candidates::new(peers, list, tried, now);
+            return policy.pick(&candidates, request, draw).filter(|id| candidates.contains(*id));
+        }
+        if peers.is_single() {
+            return peers.list(list).iter().copied().find(|id| peers.eligible(*id, tried, now));
+        }
+        let ask = Ask { list, tried, now_s: now.whole_seconds() };
+        match self {
+            Self::LeastConn => least_conn::pick(peers, ask),
+            Self::Random(ranges) => random::pick(peers, ask, ranges, draws, draw),
+            Self::RandomTwo(ranges) => random_two::pick(peers, ask, ranges, draws, draw),
+            Self::RoundRobin | Self::Custom(_) => smooth_weighted::pick(peers, ask),
+        }
+    }
+
+    #[inline]
+    pub(super) fn started(&mut self, peers: &Peers, peer: PeerId, now: Nanos) {
+        if let Self::Custom(policy) = self {
+            policy.started(peers, peer, now);
+        }
+    }
+
+    #[inline]
+    pub(super) fn finished(
+        &mut self,
+        peers: &Peers,
+        peer: PeerId,
+        now: Nanos,
+        took: Span,
+        failed: bool,
+    ) {
+        if let Self::Custom(policy) = self {
+            policy.finished(peers, peer, now, took, failed);
+        }
+    }
+
+    pub(super) fn peers_changed(&mut self, peers: &Peers, now: Nanos) {
+        match self {
+            Self::Random(ranges) | Self::RandomTwo(ranges) => ranges.rebuild(peers),
+            Self::Custom(policy) => policy.peers_changed(peers, now),
+            Self::RoundRobin | Self::LeastConn => {}
+        }
+    }
+}
+
+impl fmt::Debug for Balancer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RoundRobin => "RoundRobin",
+            Self::LeastConn => "LeastConn",
+            Self::Random(_) => "Random",
+            Self::RandomTwo(_) => "RandomTwo",
+            Self::Custom(_) => "Custom",
+        })
+    }
 }

@@ -1,0 +1,31 @@
+//! A random peer by weight (`ngx_http_upstream_get_random_peer` in
+//! `src/http/modules/ngx_http_upstream_random_module.c`).
+
+use super::ranges::{Ranges, draws_used_up, drew_in_vain};
+use super::{Ask, smooth_weighted};
+use crate::policy::peer::PeerId;
+use crate::policy::peers::Peers;
+use crate::units::Draw;
+
+/// Draws until an eligible peer comes up; after 20 draws in vain, counted over all attempts of the
+/// request, smooth weighted round robin decides.
+pub(super) fn pick(
+    peers: &mut Peers,
+    ask: Ask<'_>,
+    ranges: &Ranges,
+    draws: &mut u8,
+    draw: &mut Draw,
+) -> Option<PeerId> {
+    if draws_used_up(*draws) {
+        return smooth_weighted::pick(peers, ask);
+    }
+    loop {
+        let id = ranges.draw(peers, ask.list, draw)?;
+        if peers.get(id).is_some_and(|peer| ask.allows(peer)) {
+            return Some(id);
+        }
+        if drew_in_vain(draws) {
+            return smooth_weighted::pick(peers, ask);
+        }
+    }
+}

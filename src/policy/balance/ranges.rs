@@ -1,0 +1,59 @@
+//! Where each peer's share of the weights ends, so that a random number falls on a peer.
+
+use crate::policy::peer::PeerId;
+use crate::policy::peers::{PeerList, Peers};
+use crate::units::Draw;
+
+/// More fruitless draws than this in one request, and smooth weighted round robin takes over.
+const DRAWS_MAX: u8 = 20;
+
+/// Running sums of the configured weights of each list. Peers that are out count too: drawing one
+/// costs a draw (`ngx_http_upstream_update_random` in
+/// `src/http/modules/ngx_http_upstream_random_module.c`).
+#[derive(Debug, Default)]
+pub(in crate::policy) struct Ranges {
+    primaries: Vec<u64>,
+    backups: Vec<u64>,
+}
+
+impl Ranges {
+    pub(super) fn rebuild(&mut self, peers: &Peers) {
+        self.primaries = running_sums(peers, PeerList::Primaries);
+        self.backups = running_sums(peers, PeerList::Backups);
+    }
+
+    /// Draws a peer of `list` by weight (`ngx_http_upstream_peek_random_peer`).
+    #[inline]
+    pub(super) fn draw(&self, peers: &Peers, list: PeerList, draw: &mut Draw) -> Option<PeerId> {
+        let ends = match list {
+            PeerList::Primaries => &self.primaries,
+            PeerList::Backups => &self.backups,
+        };
+        let number = draw.below(*ends.last()?);
+        let place = ends.partition_point(|end| *end <= number);
+        peers.list(list).get(place).copied()
+    }
+}
+
+/// Whether this request has drawn too often in vain; counts one more draw if not.
+#[inline]
+pub(super) const fn drew_in_vain(draws: &mut u8) -> bool {
+    *draws = draws.saturating_add(1);
+    *draws > DRAWS_MAX
+}
+
+/// Whether an earlier attempt of this request used its draws up.
+#[inline]
+pub(super) const fn draws_used_up(draws: u8) -> bool {
+    draws > DRAWS_MAX
+}
+
+fn running_sums(peers: &Peers, list: PeerList) -> Vec<u64> {
+    let weights = peers.list(list).iter().filter_map(|id| peers.get(*id));
+    weights
+        .scan(0, |sum, peer| {
+            *sum += u64::from(peer.weight());
+            Some(*sum)
+        })
+        .collect()
+}

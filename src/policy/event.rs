@@ -1,0 +1,40 @@
+//! What the machine is told about its peers, and what it wants done or known.
+
+use super::attempt::{Attempt, Ticket};
+use super::outcome::Refusal;
+use super::peer::{PeerConfig, PeerId, PeerState};
+
+/// A change of peers from outside. A change of a peer that is unknown or was removed does nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PeerChange {
+    /// A peer joins; it gets the next number.
+    Add(PeerConfig),
+    /// A peer leaves at once; what it has in flight still ends.
+    Remove(PeerId),
+    /// A peer gets nothing new until `Resume`.
+    Drain(PeerId),
+    /// A draining peer takes part again.
+    Resume(PeerId),
+    /// A new weight, at least 1.
+    Weight(PeerId, u32),
+}
+
+/// What the machine wants done or known.
+#[derive(Debug)]
+pub enum Event {
+    /// A waiting request's turn has come.
+    Turn(Ticket, Attempt),
+    /// A waiting request has waited too long.
+    Expired(Ticket, Refusal),
+    /// Send a health check to this peer now, and report its result.
+    ProbeDue(PeerId),
+    /// A peer's state changed, for record and log.
+    Changed {
+        /// Which.
+        peer: PeerId,
+        /// Its new state.
+        state: PeerState,
+        /// Why, in words.
+        reason: &'static str,
+    },
+}
