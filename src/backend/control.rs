@@ -1,0 +1,55 @@
+//! The private listener, where faults are ordered: `GET /fault`, `POST /fault`, `/metrics`.
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use serde::Serialize;
+
+use super::fault::{FaultReport, FaultState};
+use super::route::{Body, Site, text};
+
+const ORDER_LIMIT: usize = 64 << 10;
+
+/// The answer to an order.
+#[derive(Debug, Serialize)]
+struct Ordered {
+    /// What is switched on now.
+    state: FaultState,
+    /// The time that ended with the order, and what happened in it.
+    ended: FaultReport,
+}
+
+/// Answers one request for control.
+pub(super) async fn handle(site: &Site, request: Request<Incoming>) -> Response<Body> {
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, "/fault") => json(StatusCode::OK, &site.faults().report()),
+        (&Method::POST, "/fault") => order(site, request).await,
+        (_, "/fault") => text(StatusCode::METHOD_NOT_ALLOWED, "GET or POST\n"),
+        (&Method::GET, "/metrics") => site.metrics(),
+        _ => text(StatusCode::NOT_FOUND, "here are /fault and /metrics\n"),
+    }
+}
+
+async fn order(site: &Site, request: Request<Incoming>) -> Response<Body> {
+    let body = match Limited::new(request.into_body(), ORDER_LIMIT).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => return text(StatusCode::BAD_REQUEST, &format!("{error}\n")),
+    };
+    let state: FaultState = match serde_json::from_slice(&body) {
+        Ok(state) => state,
+        Err(error) => return text(StatusCode::BAD_REQUEST, &format!("{error}\n")),
+    };
+    match site.faults().replace(state) {
+        Ok(ended) => json(StatusCode::OK, &Ordered { state, ended }),
+        Err(error) => text(StatusCode::UNPROCESSABLE_ENTITY, &format!("{error}\n")),
+    }
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    let body = serde_json::to_vec(value).unwrap_or_default();
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,162 @@
+//! The queue of a backend: a limit, a discipline, and what a served request reports.
+
+mod fifo;
+mod sharing;
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::fault::Faults;
+use super::metrics::Metrics;
+use crate::scenario::Discipline;
+use crate::units::{Nanos, Span};
+
+/// How the queue serves.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueConfig {
+    /// Order of service.
+    pub discipline: Discipline,
+    /// Requests served at once (or the capacity that all present share); at least 1.
+    pub workers: u32,
+    /// Most requests waiting, beside one per worker; `None` is no limit.
+    pub limit: Option<u32>,
+    /// Ask for real-time priority for the threads that time the service.
+    pub real_time: bool,
+}
+
+/// What a request needs of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Holds the worker for this long without using the CPU, as a call to a database would.
+    Hold(Span),
+    /// Uses this much CPU time. Under processor sharing the operating system is what shares it,
+    /// so it counts as present, but its progress is the CPU's.
+    Burn(Span),
+}
+
+impl Work {
+    /// What is asked for, without any fault.
+    #[must_use]
+    pub const fn span(self) -> Span {
+        match self {
+            Self::Hold(span) | Self::Burn(span) => span,
+        }
+    }
+}
+
+/// How a request was served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Wait for a worker.
+    pub queued: Span,
+    /// How long it held its worker, by the clock: what was asked for, slowed by faults, and the
+    /// lateness of the wake-up at its end.
+    pub service: Span,
+}
+
+/// The queue's limit is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the queue is full")]
+pub struct QueueFull;
+
+/// A request in the queue. Whether its client still waits makes no difference to it.
+#[derive(Debug)]
+struct Job {
+    work: Work,
+    enqueued: Nanos,
+    done: oneshot::Sender<Served>,
+}
+
+/// Requests that wait and requests that are being served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Without a worker yet. Under processor sharing, those beyond one per worker.
+    pub waiting: usize,
+    /// Workers that are occupied.
+    pub busy: usize,
+}
+
+/// A running queue. Its threads end when it is dropped.
+#[derive(Debug)]
+pub enum Queue {
+    /// First in, first out.
+    Fifo(fifo::Fifo),
+    /// Processor sharing.
+    Sharing(sharing::Sharing),
+}
+
+impl Queue {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When a thread cannot be started, or real-time priority is asked for and not permitted.
+    pub fn start(
+        config: QueueConfig,
+        faults: &Arc<Faults>,
+        metrics: &Arc<Metrics>,
+    ) -> io::Result<Self> {
+        let observer = Observer { faults: Arc::clone(faults), metrics: Arc::clone(metrics) };
+        Ok(match config.discipline {
+            Discipline::Fifo => Self::Fifo(fifo::Fifo::start(config, observer)?),
+            Discipline::Ps => Self::Sharing(sharing::Sharing::start(config, observer)?),
+        })
+    }
+
+    /// Puts a request that came at `enqueued` into the queue. The receiver gets the result; to
+    /// drop it does not take the work back.
+    ///
+    /// # Errors
+    /// When the limit is reached.
+    pub fn submit(
+        &self,
+        work: Work,
+        enqueued: Nanos,
+    ) -> Result<oneshot::Receiver<Served>, QueueFull> {
+        let (done, receiver) = oneshot::channel();
+        let job = Job { work, enqueued, done };
+        match self {
+            Self::Fifo(queue) => queue.submit(job)?,
+            Self::Sharing(queue) => queue.submit(job)?,
+        }
+        Ok(receiver)
+    }
+
+    /// How full it is now.
+    #[must_use]
+    pub fn depth(&self) -> Depth {
+        match self {
+            Self::Fifo(queue) => queue.depth(),
+            Self::Sharing(queue) => queue.depth(),
+        }
+    }
+}
+
+/// Where the queue reads its slow-factor and reports what it served.
+#[derive(Clone, Debug)]
+struct Observer {
+    faults: Arc<Faults>,
+    metrics: Arc<Metrics>,
+}
+
+/// The factor under which a service began.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    slow: f64,
+    generation: u64,
+}
+
+impl Observer {
+    fn begin(&self) -> Begun {
+        let (slow, generation) = self.faults.slow();
+        Begun { slow, generation }
+    }
+
+    fn finish(&self, job: Job, begun: Begun, served: Served) {
+        self.metrics.served(served.service);
+        self.faults.served(begun.generation, job.work.span(), served.service);
+        // The client may be gone; its work was done all the same.
+        let _ = job.done.send(served);
+    }
+}

@@ -1,0 +1,354 @@
+//! The backend over real sockets: its routes, its queue, and faults that must be seen to bite.
+#![cfg(feature = "live")]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use lab::backend::queue::QueueConfig;
+use lab::backend::{BackendConfig, Server};
+use lab::host::clock;
+use lab::scenario::Discipline;
+use lab::traffic::Law;
+use lab::traffic::service::demand_word;
+use lab::units::draw::unit_open;
+use lab::units::{Bytes, Purpose, Ratio, Seed, Span};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+fn config() -> BackendConfig {
+    BackendConfig {
+        name: "a".to_owned(),
+        index: 0,
+        listen: ANY,
+        control: Some(ANY),
+        queue: QueueConfig {
+            discipline: Discipline::Fifo,
+            workers: 1,
+            limit: None,
+            real_time: false,
+        },
+        speed: 1.0,
+        service: Law::Constant(Span::from_millis(5)),
+        health_failure: Ratio(0.0),
+        seed: Seed::new(7, 0),
+        body_limit: Bytes(1 << 20),
+    }
+}
+
+/// A backend that stops with its handle.
+struct Running {
+    listen: SocketAddr,
+    control: SocketAddr,
+    _stop: oneshot::Sender<()>,
+}
+
+fn start(config: BackendConfig) -> Running {
+    let server = Server::bind(config).unwrap();
+    let (listen, control) = (server.listen(), server.control().unwrap());
+    let (stop, stopped) = oneshot::channel::<()>();
+    tokio::spawn(server.run(async {
+        let _ = stopped.await;
+    }));
+    Running { listen, control, _stop: stop }
+}
+
+struct Response {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Response {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(": ")?;
+            found.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+
+    fn nanos(&self, name: &str) -> u64 {
+        self.header(name).and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name}"))
+    }
+}
+
+/// Sends raw text, reads to the end of the connection.
+async fn exchange(to: SocketAddr, request: &str) -> Response {
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    Response { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+async fn get(to: SocketAddr, path: &str, headers: &str) -> Response {
+    exchange(to, &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n"))
+        .await
+}
+
+async fn post(to: SocketAddr, path: &str, body: &str) -> Response {
+    let length = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+    );
+    exchange(to, &(head + body)).await
+}
+
+#[tokio::test]
+async fn root_says_host_address_and_processing_time() {
+    let backend = start(config());
+    let response = get(backend.listen, "/", "").await;
+    assert_eq!(response.status, 200);
+    let body: Value = serde_json::from_str(&response.body).unwrap();
+    assert_eq!(body["name"], "a");
+    assert_eq!(body["address"], backend.listen.to_string());
+    assert!(!body["host"].as_str().unwrap().is_empty());
+    assert!(body["processing_ms"].as_f64().unwrap() >= 5.0);
+    assert_eq!(response.header("x-lab-backend"), Some("a"));
+    assert_eq!(response.nanos("x-lab-demand-ns"), 5_000_000);
+    assert!(response.nanos("x-lab-service-ns") >= 5_000_000);
+}
+
+#[tokio::test]
+async fn the_demand_is_the_draw_of_id_and_attempt() {
+    let law = Law::Uniform { low: Span::from_millis(1), high: Span::from_millis(9) };
+    let backend = start(BackendConfig { service: law.clone(), speed: 2.0, ..config() });
+    let mut lateness = u64::MAX;
+    for (id, attempt) in [(0, 1), (41, 1), (41, 2), (7, 1), (8, 3)] {
+        let headers = format!("x-lab-id: {id}\r\nx-lab-attempt: {attempt}\r\n");
+        let response = get(backend.listen, "/some/class?key=3", &headers).await;
+        let demand = law.sample(demand_word(Seed::new(7, 0), id, attempt));
+        assert_eq!(response.nanos("x-lab-demand-ns"), demand.0);
+        let service = response.nanos("x-lab-service-ns");
+        assert!(service >= demand.0 / 2, "speed 2 halves it, and not more");
+        lateness = lateness.min(service - demand.0 / 2);
+    }
+    // The best of five: a busy neighbour may delay any one wake-up.
+    assert!(lateness < 1_000_000, "{lateness}");
+    let explicit = get(backend.listen, "/", "x-lab-id: 1\r\nx-lab-demand-ns: 4000000\r\n").await;
+    assert_eq!(explicit.nanos("x-lab-demand-ns"), 4_000_000);
+}
+
+#[tokio::test]
+async fn health_checks_fail_exactly_where_the_draws_say() {
+    let backend = start(BackendConfig { health_failure: Ratio(0.3), index: 2, ..config() });
+    let mut failed = 0;
+    for check in 0..60u64 {
+        let word = Seed::new(7, 0).words(Purpose::Health, (2 << 32) | check)[0];
+        let expected = if unit_open(word) < 0.3 { 503 } else { 200 };
+        assert_eq!(get(backend.listen, "/health", "").await.status, expected, "{check}");
+        failed += u64::from(expected == 503);
+    }
+    assert!((5..35).contains(&failed), "{failed}");
+    let report: Value =
+        serde_json::from_str(&get(backend.control, "/fault", "").await.body).unwrap();
+    assert_eq!(report["counts"]["health_failed"], failed);
+}
+
+#[tokio::test]
+async fn load_burns_cpu_and_refuses_nonsense() {
+    let backend = start(config());
+    let cpu = || lab::host::usage::cpu_time(std::process::id()).unwrap();
+    let before = cpu();
+    let response = get(backend.listen, "/load?ms=150", "").await;
+    assert_eq!(response.status, 200);
+    assert!(cpu().0 - before.0 >= 140_000_000);
+    assert_eq!(get(backend.listen, "/load?ms=-1", "").await.status, 400);
+    assert_eq!(get(backend.listen, "/load?ms=many", "").await.status, 400);
+    assert_eq!(get(backend.listen, "/load?ms=1e300", "").await.status, 400);
+}
+
+#[tokio::test]
+async fn bodies_are_read_counted_and_limited() {
+    let backend = start(BackendConfig { body_limit: Bytes(100), ..config() });
+    assert_eq!(post(backend.listen, "/", &"x".repeat(100)).await.status, 200);
+    assert_eq!(post(backend.listen, "/", &"x".repeat(101)).await.status, 413);
+    let head =
+        exchange(backend.listen, "HEAD / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    let metrics = get(backend.listen, "/metrics", "").await.body;
+    for line in [
+        "lab_backend_requests_total{status=\"200\"} 2",
+        "lab_backend_requests_total{status=\"413\"} 1",
+        "lab_backend_request_body_bytes_total 100",
+        "lab_backend_service_seconds_count 2",
+        "lab_backend_in_flight 0",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn one_worker_serves_in_turn_and_lateness_is_not_handed_on() {
+    let backend =
+        start(BackendConfig { service: Law::Constant(Span::from_millis(10)), ..config() });
+    let begun = clock::now();
+    let tasks: Vec<_> =
+        (0..20).map(|_| tokio::spawn(async move { get(backend.listen, "/", "").await })).collect();
+    let mut queued = Vec::new();
+    for task in tasks {
+        let response = task.await.unwrap();
+        queued.push(response.nanos("x-lab-queued-ns"));
+    }
+    let wall = clock::elapsed(begun).as_millis_f64();
+    assert!((200.0..300.0).contains(&wall), "{wall}");
+    queued.sort_unstable();
+    assert_eq!(queued[0], 0);
+    // Request k starts at the k-th deadline whatever the wake-ups before it did, so the last waited
+    // 190 ms less the time it came after the first.
+    assert!(queued[19] > 100_000_000 && queued[19] <= 190_000_000, "{}", queued[19]);
+}
+
+#[tokio::test]
+async fn beyond_the_limit_it_answers_503_at_once() {
+    let service = Law::Constant(Span::from_millis(300));
+    let mut config = BackendConfig { service, ..config() };
+    config.queue.limit = Some(1);
+    for discipline in [Discipline::Fifo, Discipline::Ps] {
+        config.queue.discipline = discipline;
+        let backend = start(config.clone());
+        let begun = clock::now();
+        let tasks: Vec<_> = (0..3)
+            .map(|_| tokio::spawn(async move { get(backend.listen, "/", "").await }))
+            .collect();
+        let mut refused = 0;
+        for task in tasks {
+            let response = task.await.unwrap();
+            refused += u32::from(response.status == 503);
+        }
+        assert_eq!(refused, 1, "{discipline:?}");
+        assert!(clock::elapsed(begun) >= Span::from_millis(590));
+    }
+}
+
+#[tokio::test]
+async fn sharing_slows_everyone_present() {
+    let mut config = BackendConfig { service: Law::Constant(Span::from_millis(50)), ..config() };
+    config.queue.discipline = Discipline::Ps;
+    let backend = start(config);
+    let tasks: Vec<_> =
+        (0..4).map(|_| tokio::spawn(async move { get(backend.listen, "/", "").await })).collect();
+    for task in tasks {
+        let service = task.await.unwrap().nanos("x-lab-service-ns");
+        assert!((150_000_000..250_000_000).contains(&service), "{service}");
+    }
+}
+
+#[tokio::test]
+async fn work_outlives_the_client_that_gave_up() {
+    let backend =
+        start(BackendConfig { service: Law::Constant(Span::from_millis(100)), ..config() });
+    let mut gone = TcpStream::connect(backend.listen).await.unwrap();
+    gone.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    drop(gone);
+    let response = get(backend.listen, "/", "").await;
+    assert!(response.nanos("x-lab-queued-ns") > 50_000_000);
+    let metrics = get(backend.listen, "/metrics", "").await.body;
+    assert!(metrics.contains("lab_backend_service_seconds_count 2\n"), "{metrics}");
+    assert!(metrics.contains("lab_backend_requests_total{status=\"0\"} 1\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn an_error_rate_hits_the_drawn_attempts_without_service() {
+    let backend = start(config());
+    assert_eq!(post(backend.control, "/fault", r#"{"error_rate": 0.4}"#).await.status, 200);
+    let mut injected = 0;
+    for id in 0..40u64 {
+        let word = Seed::new(7, 0).draw(Purpose::Error, id, 1).word();
+        let expected = if unit_open(word) < 0.4 { 500 } else { 200 };
+        let response = get(backend.listen, "/", &format!("x-lab-id: {id}\r\n")).await;
+        assert_eq!(response.status, expected, "{id}");
+        injected += u64::from(expected == 500);
+    }
+    let report: Value =
+        serde_json::from_str(&get(backend.control, "/fault", "").await.body).unwrap();
+    assert_eq!(report["counts"]["errors_injected"], injected);
+    assert_eq!(report["counts"]["served"], 40 - injected);
+}
+
+#[tokio::test]
+async fn slow_is_seen_in_the_report_of_the_time_it_lasted() {
+    let backend =
+        start(BackendConfig { service: Law::Constant(Span::from_millis(20)), ..config() });
+    get(backend.listen, "/", "").await;
+    post(backend.control, "/fault", r#"{"slow": 3.0}"#).await;
+    let response = get(backend.listen, "/", "").await;
+    assert!(response.nanos("x-lab-service-ns") >= 60_000_000);
+    assert_eq!(response.nanos("x-lab-demand-ns"), 20_000_000);
+    let answer = post(backend.control, "/fault", "{}").await;
+    let ended: Value = serde_json::from_str(&answer.body).unwrap();
+    let ratio = ended["ended"]["service_ratio"].as_f64().unwrap();
+    assert!((3.0..3.3).contains(&ratio), "{ratio}");
+    assert_eq!(ended["ended"]["state"]["slow"], 3.0);
+    assert_eq!(ended["state"]["slow"], 1.0);
+}
+
+#[tokio::test]
+async fn an_order_that_makes_no_sense_is_refused_with_its_reason() {
+    let backend = start(config());
+    for (order, word) in [
+        (r#"{"slow": -1}"#, "positive"),
+        (r#"{"error_rate": 2}"#, "error_rate"),
+        (r#"{"slwo": 2}"#, "unknown field"),
+        ("", "EOF"),
+    ] {
+        let response = post(backend.control, "/fault", order).await;
+        assert!(matches!(response.status, 400 | 422), "{order}");
+        assert!(response.body.contains(word), "{order}: {}", response.body);
+    }
+}
+
+#[tokio::test]
+async fn a_partition_loses_packets_both_ways_until_it_heals() {
+    let backend =
+        start(BackendConfig { service: Law::Constant(Span::from_millis(50)), ..config() });
+    let mut before = TcpStream::connect(backend.listen).await.unwrap();
+    before.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nx-lab-id: 1\r\n\r\n").await.unwrap();
+    let mut idle = TcpStream::connect(backend.listen).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(post(backend.control, "/fault", r#"{"partition": true}"#).await.status, 200);
+
+    let short = Duration::from_millis(300);
+    assert!(timeout(short, TcpStream::connect(backend.listen)).await.is_err(), "no handshake");
+    let mut buffer = [0u8; 1024];
+    assert!(timeout(short, before.read(&mut buffer)).await.is_err(), "the answer is withheld");
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    assert!(timeout(short, idle.read(&mut buffer)).await.is_err(), "the request is lost");
+    let report: Value =
+        serde_json::from_str(&get(backend.control, "/fault", "").await.body).unwrap();
+    assert_eq!(report["counts"]["requests"], 0, "nothing new came through");
+    assert_eq!(report["counts"]["withheld"], 1);
+
+    assert_eq!(post(backend.control, "/fault", "{}").await.status, 200);
+    let healed = clock::now();
+    assert!(timeout(short, before.read(&mut buffer)).await.unwrap().unwrap() > 0);
+    assert!(clock::elapsed(healed) < Span::from_millis(100), "what was ready comes at once");
+    let retransmitted = timeout(Duration::from_secs(5), idle.read(&mut buffer)).await;
+    assert!(retransmitted.unwrap().unwrap() > 0, "the kernel sends the lost request again");
+    assert_eq!(get(backend.listen, "/", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn told_to_stop_it_finishes_what_it_has() {
+    let server =
+        Server::bind(BackendConfig { service: Law::Constant(Span::from_millis(200)), ..config() })
+            .unwrap();
+    let listen = server.listen();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(server.run(async {
+        let _ = stopped.await;
+    }));
+    let request = tokio::spawn(async move { get(listen, "/", "").await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop(stop);
+    assert_eq!(request.await.unwrap().status, 200);
+    timeout(Duration::from_secs(1), running).await.expect("no drain time-out").unwrap();
+    assert!(TcpStream::connect(listen).await.is_err());
+}
