@@ -89,14 +89,16 @@ pub struct Peer {
     closed: bool,
     draining: bool,
     removed: bool,
+    /// The only peer of its group, which failures never take out (`peers->single`).
+    alone: bool,
     /// Cut by failures, grows back by one with each pick the peer takes part in.
     pub(in crate::policy) effective_weight: u32,
     /// The running score of smooth weighted round robin.
     pub(in crate::policy) current_weight: i64,
     passive: PassiveHealth,
     checks: CheckedHealth,
-    /// What the outside was last told.
-    reported: PeerState,
+    /// What the outside was last told, if anything.
+    reported: Option<PeerState>,
 }
 
 impl Peer {
@@ -108,11 +110,12 @@ impl Peer {
             closed: config.down,
             draining: false,
             removed: false,
+            alone: false,
             effective_weight: config.weight,
             current_weight: 0,
             passive: PassiveHealth::new(config.max_fails, config.fail_timeout),
             checks: CheckedHealth::default(),
-            reported: if config.down { PeerState::Down } else { PeerState::Up },
+            reported: None,
             config,
         }
     }
@@ -174,7 +177,7 @@ impl Peer {
     #[must_use]
     pub fn state(&self, now: Nanos) -> PeerState {
         match self.standing() {
-            PeerState::Failed if !self.passive.is_out(now.whole_seconds()) => PeerState::Up,
+            PeerState::Failed if !self.is_out(now.whole_seconds()) => PeerState::Up,
             standing => standing,
         }
     }
@@ -189,7 +192,7 @@ impl Peer {
             PeerState::Draining
         } else if !self.checks.is_healthy() {
             PeerState::Unhealthy
-        } else if self.passive.has_failed() {
+        } else if self.passive.has_failed() && !self.alone {
             PeerState::Failed
         } else {
             PeerState::Up
@@ -206,16 +209,16 @@ impl Peer {
         !(self.removed || self.config.down)
     }
 
-    /// The test of a group with several peers (`ngx_http_upstream_get_peer`), without the limit.
+    /// The test of every method (`ngx_http_upstream_get_peer`), but for the limit and for what
+    /// the request has tried.
     #[inline]
     pub(in crate::policy) const fn is_open(&self, now_s: u64) -> bool {
-        !self.closed && !self.passive.is_out(now_s)
+        !self.closed && !self.is_out(now_s)
     }
 
-    /// The same in a group of one, which failures never take out.
     #[inline]
-    pub(in crate::policy) const fn is_open_alone(&self) -> bool {
-        !self.closed
+    const fn is_out(&self, now_s: u64) -> bool {
+        self.passive.is_out(now_s) && !self.alone
     }
 
     #[inline]
@@ -279,14 +282,14 @@ impl Peer {
         self.config.weight = weight;
     }
 
-    /// The state to report if it is not the one reported last. In a group of one, failures are not
-    /// counted, so that a peer left alone is no longer out by them.
-    pub(in crate::policy) fn news(&mut self, alone: bool) -> Option<PeerState> {
-        let state = match self.standing() {
-            PeerState::Failed if alone => PeerState::Up,
-            standing => standing,
-        };
-        (state != std::mem::replace(&mut self.reported, state)).then_some(state)
+    /// The state to report if it is not the one reported last.
+    pub(in crate::policy) fn news(&mut self) -> Option<PeerState> {
+        let state = self.standing();
+        (self.reported.replace(state) != Some(state)).then_some(state)
+    }
+
+    pub(in crate::policy) const fn set_alone(&mut self, alone: bool) {
+        self.alone = alone;
     }
 
     const fn refresh(&mut self) {

@@ -30,6 +30,10 @@ impl Peers {
         for config in configs {
             peers.add(config.clone());
         }
+        // Those configured are no news.
+        for peer in &mut peers.all {
+            peer.news();
+        }
         peers
     }
 
@@ -73,18 +77,13 @@ impl Peers {
     /// not out by failures or health checks, below its limit, and not tried before.
     #[must_use]
     pub fn eligible(&self, id: PeerId, tried: &Tried, now: Nanos) -> bool {
-        self.get(id).is_some_and(|peer| self.is_open(peer, tried, now.whole_seconds()))
-            && !self.get(id).is_some_and(Peer::is_full)
+        self.get(id)
+            .is_some_and(|peer| is_open(peer, tried, now.whole_seconds()) && !peer.is_full())
     }
 
     /// Whether only its limit keeps a request that has `tried` these peers from `id`.
     pub(in crate::policy) fn only_full(&self, id: PeerId, tried: &Tried, now_s: u64) -> bool {
-        self.get(id).is_some_and(|peer| self.is_open(peer, tried, now_s) && peer.is_full())
-    }
-
-    fn is_open(&self, peer: &Peer, tried: &Tried, now_s: u64) -> bool {
-        let open = if self.is_single() { peer.is_open_alone() } else { peer.is_open(now_s) };
-        open && !tried.contains(peer.id())
+        self.get(id).is_some_and(|peer| is_open(peer, tried, now_s) && peer.is_full())
     }
 
     /// Attempts that a request has at most.
@@ -114,7 +113,7 @@ impl Peers {
         let list = if config.backup { &mut self.backups } else { &mut self.primaries };
         list.push(id);
         self.all.push(Peer::new(id, config));
-        self.count_tries();
+        self.recount();
         id
     }
 
@@ -129,10 +128,18 @@ impl Peers {
         if let Some(peer) = self.get_mut(id) {
             change(peer);
         }
-        self.count_tries();
+        self.recount();
     }
 
-    fn count_tries(&mut self) {
+    fn recount(&mut self) {
         self.tries = self.all.iter().filter(|peer| peer.is_in_service()).count() as u32;
+        let alone = self.is_single();
+        for id in &self.primaries {
+            self.all[id.index()].set_alone(alone);
+        }
     }
+}
+
+fn is_open(peer: &Peer, tried: &Tried, now_s: u64) -> bool {
+    peer.is_open(now_s) && !tried.contains(peer.id())
 }

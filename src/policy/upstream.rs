@@ -154,6 +154,10 @@ impl Upstream {
             }
         };
         self.report(id, reason);
+        // Failures do not take out a peer that is alone, so that others may change too.
+        for other in 0..self.peer_count() as u32 {
+            self.report(PeerId(other), "the group changed size");
+        }
         self.group.peers_changed(now);
         if added {
             self.check_added(now, id);
@@ -324,8 +328,7 @@ impl Upstream {
 
     /// Reports a peer's state if it is news.
     fn report(&mut self, id: PeerId, reason: &'static str) -> bool {
-        let alone = self.group.peers.is_single();
-        let news = self.group.peers.get_mut(id).and_then(|peer| peer.news(alone));
+        let news = self.group.peers.get_mut(id).and_then(Peer::news);
         if let Some(state) = news {
             self.events.push_back(Event::Changed { peer: id, state, reason });
         }
