@@ -1,1 +1,13 @@
 //! Starts, disturbs, watches and stops the programs of the live world.
+//!
+//! Everything runs on one thread with one tokio runtime: the kernel ties a child's life to the
+//! *thread* that started it, so the thread that starts programs must outlive them.
+
+pub mod control;
+pub mod fault;
+pub mod ports;
+pub mod provider;
+pub mod sample;
+pub mod world;
+
+pub use world::{LiveError, LiveOptions, LiveRun, run};

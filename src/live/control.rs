@@ -1,0 +1,107 @@
+//! Short HTTP requests to the programs of the live world: orders, questions and probes.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+
+/// Why a request to a program failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// No answer in time: what a hung or partitioned program shows.
+    #[error("no answer from {0} within {1:?}")]
+    TimedOut(SocketAddr, Duration),
+    /// Nobody listens: what a crashed program shows.
+    #[error("cannot connect to {0}: {1}")]
+    Connect(SocketAddr, std::io::Error),
+    /// The exchange broke.
+    #[error("{0} broke off: {1}")]
+    Broken(SocketAddr, hyper::Error),
+    /// The answer is not what was asked for.
+    #[error("{0} answered {1}: {2}")]
+    Unexpected(SocketAddr, u16, String),
+}
+
+/// Sends one request on a connection of its own and returns status and body.
+///
+/// # Errors
+/// See [`ControlError`].
+pub async fn call(
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    body: Option<&serde_json::Value>,
+    limit: Duration,
+) -> Result<(u16, Bytes), ControlError> {
+    tokio::time::timeout(limit, exchange(address, method, path, body))
+        .await
+        .map_err(|_| ControlError::TimedOut(address, limit))?
+}
+
+async fn exchange(
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    body: Option<&serde_json::Value>,
+) -> Result<(u16, Bytes), ControlError> {
+    let broken = |error| ControlError::Broken(address, error);
+    let stream =
+        TcpStream::connect(address).await.map_err(|error| ControlError::Connect(address, error))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let driver = tokio::spawn(connection);
+    let body = body.map(ToString::to_string).unwrap_or_default();
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", address.to_string())
+        .header("connection", "close")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body)))
+        .expect("a fixed head with a numeric host is valid");
+    let response = sender.send_request(request).await.map_err(broken)?;
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.map_err(broken)?.to_bytes();
+    driver.abort();
+    Ok((status, body))
+}
+
+/// GETs `path` and reads the answer as JSON.
+///
+/// # Errors
+/// See [`ControlError`]; anything but status 200 with the expected JSON is unexpected.
+pub async fn get<T: DeserializeOwned>(
+    address: SocketAddr,
+    path: &str,
+    limit: Duration,
+) -> Result<T, ControlError> {
+    let (status, body) = call(address, Method::GET, path, None, limit).await?;
+    let unexpected =
+        |why: String| ControlError::Unexpected(address, status, why);
+    if status != 200 {
+        return Err(unexpected(String::from_utf8_lossy(&body).into_owned()));
+    }
+    serde_json::from_slice(&body).map_err(|error| unexpected(error.to_string()))
+}
+
+/// POSTs to `path`; any status below 300 is fine.
+///
+/// # Errors
+/// See [`ControlError`].
+pub async fn post(
+    address: SocketAddr,
+    path: &str,
+    body: Option<&serde_json::Value>,
+    limit: Duration,
+) -> Result<(), ControlError> {
+    let (status, answer) = call(address, Method::POST, path, body, limit).await?;
+    if status < 300 {
+        return Ok(());
+    }
+    Err(ControlError::Unexpected(address, status, String::from_utf8_lossy(&answer).into_owned()))
+}

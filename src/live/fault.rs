@@ -1,0 +1,431 @@
+//! Faults of the live world, and their proof: what was observed before, during and after each.
+//!
+//! A fault that did not bite makes the measurement invalid, so nothing is taken on trust: a crash
+//! must refuse connections, a hang must leave the process stopped, injected errors must have been
+//! counted by the backend that gave them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyper::Method;
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+
+use super::control::{self, ControlError};
+use super::sample::{Sampler, peer_views};
+use super::world::{BackendEndpoint, LiveError, LiveOptions, Stack, backend_ready, start_backend};
+use crate::host::{clock, usage};
+use crate::policy::PeerState;
+use crate::record::{EventKind, EventRow};
+use crate::scenario::Scenario;
+use crate::traffic::{Fault, FaultKind};
+use crate::units::{Nanos, World};
+
+/// A probe without an answer after this shows that nobody answers.
+const PROBE_LIMIT: Duration = Duration::from_millis(400);
+/// An order that is not obeyed by then has failed.
+const ORDER_LIMIT: Duration = Duration::from_secs(2);
+
+/// What was observed of one fault at one backend.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FaultProof {
+    /// The fault's name.
+    pub fault: String,
+    /// The backend's name.
+    pub target: String,
+    /// Before it.
+    pub before: String,
+    /// While it lasted.
+    pub during: String,
+    /// After it.
+    pub after: String,
+    /// Whether it had its effect, and the effect ended.
+    pub bit: bool,
+}
+
+/// State and counters of a backend, as its control interface tells them.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct BackendCounters {
+    requests: u64,
+    errors_injected: u64,
+    health_checks: u64,
+    health_failed: u64,
+    served: u64,
+    service_ns_total: u64,
+    planned_ns_total: u64,
+}
+
+/// One fault at one backend while it is being proved.
+#[derive(Debug, Default)]
+struct Watch {
+    before: String,
+    during: String,
+    after: String,
+    began: BackendCounters,
+    bit: bool,
+    healed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Edge {
+    Begin,
+    /// In the middle: look whether it bites.
+    Look,
+    End,
+}
+
+/// Carries the scenario's faults out.
+pub(super) struct FaultDriver {
+    faults: Vec<Fault>,
+    names: Vec<String>,
+    // Sorted latest first, so that the next one is popped from the end.
+    timeline: Vec<(Nanos, Edge, usize)>,
+    watches: Vec<Vec<Watch>>,
+    crashed: Vec<usize>,
+    events: Vec<EventRow>,
+    options: LiveOptions,
+}
+
+impl FaultDriver {
+    pub(super) fn new(scenario: &Scenario, options: &LiveOptions) -> Self {
+        let mut timeline = Vec::new();
+        for (index, fault) in scenario.faults.iter().enumerate() {
+            let length = fault.until.since(fault.at);
+            timeline.push((fault.at, Edge::Begin, index));
+            timeline.push((fault.at + length / 4, Edge::Look, index));
+            timeline.push((fault.until, Edge::End, index));
+        }
+        timeline.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
+        let watches = scenario
+            .faults
+            .iter()
+            .map(|fault| fault.targets.iter().map(|_| Watch::default()).collect())
+            .collect();
+        Self {
+            faults: scenario.faults.clone(),
+            names: scenario.backends.iter().map(|backend| backend.name.clone()).collect(),
+            timeline,
+            watches,
+            crashed: Vec::new(),
+            events: Vec::new(),
+            options: options.clone(),
+        }
+    }
+
+    /// When something is to be done next, since zero.
+    pub(super) fn next_at(&self) -> Option<Nanos> {
+        self.timeline.last().map(|(at, ..)| *at)
+    }
+
+    /// Backends that are down on purpose.
+    pub(super) fn crashed(&self) -> &[usize] {
+        &self.crashed
+    }
+
+    /// Does what is next in the timeline.
+    pub(super) async fn act(
+        &mut self,
+        scenario: &Scenario,
+        stack: &mut Stack,
+        sampler: &Sampler,
+        zero: Nanos,
+    ) -> Result<(), LiveError> {
+        let Some((_, edge, index)) = self.timeline.pop() else { return Ok(()) };
+        let fault = self.faults[index].clone();
+        for (place, &target) in fault.targets.iter().enumerate() {
+            match edge {
+                Edge::Begin => {
+                    self.begin(&fault, index, place, target, stack).await?;
+                    self.event(EventKind::FaultBegan, &fault, target, zero, describe(fault.kind));
+                }
+                Edge::Look => {
+                    let seen = look(&fault, stack.endpoints[target], &stack.admins, &self.names[target]).await;
+                    let watch = &mut self.watches[index][place];
+                    if let Some((bit, words)) = seen {
+                        watch.bit = bit;
+                        watch.during.clone_from(&words);
+                        self.event(EventKind::FaultObserved, &fault, target, zero, words);
+                    }
+                }
+                Edge::End => {
+                    self.count(&fault, index, place, target, stack, zero).await;
+                    self.end(&fault, scenario, target, stack, sampler).await?;
+                    self.event(EventKind::FaultEnded, &fault, target, zero, String::new());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The healthy state of every target.
+    pub(super) async fn observe_before(&mut self, stack: &Stack) {
+        for (index, fault) in self.faults.iter().enumerate() {
+            for (place, &target) in fault.targets.iter().enumerate() {
+                let (well, words) = wellness(stack.endpoints[target]).await;
+                let watch = &mut self.watches[index][place];
+                watch.before = words;
+                watch.healed = well;
+            }
+        }
+    }
+
+    /// Whether the targets have recovered.
+    pub(super) async fn observe_after(&mut self, stack: &Stack) {
+        for (index, fault) in self.faults.iter().enumerate() {
+            for (place, &target) in fault.targets.iter().enumerate() {
+                let (well, words) = wellness(stack.endpoints[target]).await;
+                let watch = &mut self.watches[index][place];
+                watch.after = words;
+                watch.healed &= well;
+            }
+        }
+    }
+
+    pub(super) fn take_events(&mut self) -> Vec<EventRow> {
+        std::mem::take(&mut self.events)
+    }
+
+    pub(super) fn into_proofs(self) -> Vec<FaultProof> {
+        let mut proofs = Vec::new();
+        for (fault, watches) in self.faults.iter().zip(self.watches) {
+            for (target, watch) in fault.targets.iter().zip(watches) {
+                proofs.push(FaultProof {
+                    fault: fault.name.clone(),
+                    target: self.names[*target].clone(),
+                    before: watch.before,
+                    during: watch.during,
+                    after: watch.after,
+                    bit: watch.bit && watch.healed,
+                });
+            }
+        }
+        proofs
+    }
+
+    async fn begin(
+        &mut self,
+        fault: &Fault,
+        index: usize,
+        place: usize,
+        target: usize,
+        stack: &mut Stack,
+    ) -> Result<(), LiveError> {
+        let endpoint = stack.endpoints[target];
+        match fault.kind {
+            FaultKind::Crash => {
+                self.crashed.push(target);
+                stack.backends[target].kill().await;
+            }
+            FaultKind::Hang => stack.backends[target].signal(Signal::STOP),
+            FaultKind::Drain => {
+                self.order_balancers(&stack.admins, target, "drain").await?;
+            }
+            FaultKind::Slow(_) | FaultKind::ErrorRate(_) | FaultKind::HealthFlap(_) | FaultKind::Partition => {
+                self.watches[index][place].began = counters(endpoint.control).await.unwrap_or_default();
+                self.order_backend(target, endpoint.control, &injection(fault.kind)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn end(
+        &mut self,
+        fault: &Fault,
+        scenario: &Scenario,
+        target: usize,
+        stack: &mut Stack,
+        sampler: &Sampler,
+    ) -> Result<(), LiveError> {
+        let endpoint = stack.endpoints[target];
+        match fault.kind {
+            FaultKind::Crash => {
+                let name = &scenario.backends[target].name;
+                let mut program = start_backend(&self.options, name, endpoint.listen)?;
+                let endpoint = backend_ready(&mut program).await?;
+                sampler.moved(target, endpoint.control, endpoint.pid);
+                stack.backends[target] = program;
+                stack.endpoints[target] = endpoint;
+                self.crashed.retain(|index| *index != target);
+            }
+            FaultKind::Hang => stack.backends[target].signal(Signal::CONT),
+            FaultKind::Drain => {
+                self.order_balancers(&stack.admins, target, "resume").await?;
+            }
+            FaultKind::Slow(_) | FaultKind::ErrorRate(_) | FaultKind::HealthFlap(_) | FaultKind::Partition => {
+                self.order_backend(target, endpoint.control, &serde_json::json!({})).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// At its end, what the backend has counted while the fault lasted.
+    async fn count(
+        &mut self,
+        fault: &Fault,
+        index: usize,
+        place: usize,
+        target: usize,
+        stack: &Stack,
+        zero: Nanos,
+    ) {
+        let watch = &mut self.watches[index][place];
+        let (bit, words) = match fault.kind {
+            FaultKind::Crash | FaultKind::Hang | FaultKind::Partition | FaultKind::Drain => return,
+            kind => match counters(stack.endpoints[target].control).await {
+                Ok(now) => counted(kind, &watch.began, &now),
+                Err(error) => (false, error.to_string()),
+            },
+        };
+        watch.bit = bit;
+        watch.during.clone_from(&words);
+        self.event(EventKind::FaultObserved, fault, target, zero, words);
+    }
+
+    async fn order_backend(
+        &self,
+        target: usize,
+        control: SocketAddr,
+        order: &serde_json::Value,
+    ) -> Result<(), LiveError> {
+        control::post(control, "/fault", Some(order), ORDER_LIMIT).await.map_err(|error| {
+            LiveError::Control { name: format!("backend {}", self.names[target]), error }
+        })
+    }
+
+    async fn order_balancers(
+        &self,
+        admins: &[SocketAddr],
+        target: usize,
+        order: &str,
+    ) -> Result<(), LiveError> {
+        let path = format!("/upstreams/{}/{order}", self.names[target]);
+        for admin in admins {
+            control::post(*admin, &path, None, ORDER_LIMIT)
+                .await
+                .map_err(|error| LiveError::Control { name: "proxy".to_owned(), error })?;
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, kind: EventKind, fault: &Fault, target: usize, zero: Nanos, words: String) {
+        self.events.push(EventRow {
+            world: World::Live,
+            replication: self.options.round,
+            at_ns: clock::now().since(zero).0,
+            kind,
+            subject: fault.name.clone(),
+            reason: if words.is_empty() {
+                self.names[target].clone()
+            } else {
+                format!("{}: {words}", self.names[target])
+            },
+        });
+    }
+}
+
+fn describe(kind: FaultKind) -> String {
+    match kind {
+        FaultKind::Crash => "killed".to_owned(),
+        FaultKind::Hang => "stopped".to_owned(),
+        FaultKind::Slow(factor) => format!("service takes {factor} times as long"),
+        FaultKind::ErrorRate(share) => format!("{share} of the requests get an error"),
+        FaultKind::HealthFlap(share) => format!("{share} of the health checks fail"),
+        FaultKind::Partition => "cut off from the network".to_owned(),
+        FaultKind::Drain => "drained at the balancer".to_owned(),
+    }
+}
+
+fn injection(kind: FaultKind) -> serde_json::Value {
+    match kind {
+        FaultKind::Slow(factor) => serde_json::json!({ "slow": factor }),
+        FaultKind::ErrorRate(share) => serde_json::json!({ "error_rate": share.0 }),
+        FaultKind::HealthFlap(share) => serde_json::json!({ "health_failure": share.0 }),
+        FaultKind::Partition => serde_json::json!({ "partition": true }),
+        FaultKind::Crash | FaultKind::Hang | FaultKind::Drain => serde_json::json!({}),
+    }
+}
+
+/// Whether a fault that cuts a backend off can be seen from outside now; `None` for those that
+/// are proved by counting.
+async fn look(
+    fault: &Fault,
+    endpoint: BackendEndpoint,
+    admins: &[SocketAddr],
+    name: &str,
+) -> Option<(bool, String)> {
+    let probe = || control::call(endpoint.listen, Method::GET, "/health", None, PROBE_LIMIT);
+    match fault.kind {
+        FaultKind::Crash => Some(match probe().await {
+            Err(ControlError::Connect(_, error)) => (true, format!("connecting: {error}")),
+            other => (false, format!("expected a refused connection, saw {}", words(&other))),
+        }),
+        FaultKind::Hang => {
+            let stopped = usage::state(endpoint.pid) == Some('T');
+            let answer = probe().await;
+            let silent = matches!(answer, Err(ControlError::TimedOut(..)));
+            let state = if stopped { "process is stopped" } else { "process is not stopped" };
+            Some((stopped && silent, format!("{state}, {}", words(&answer))))
+        }
+        FaultKind::Partition => {
+            let answer = probe().await;
+            Some((matches!(answer, Err(ControlError::TimedOut(..))), words(&answer)))
+        }
+        FaultKind::Drain => {
+            let views = peer_views(admins).await;
+            let draining = views.iter().all(|peers| {
+                peers.iter().any(|peer| peer.name == name && peer.state == PeerState::Draining)
+            });
+            let word = if draining { "is draining" } else { "is not draining" };
+            Some((draining, format!("{word} in the eyes of {} balancers", views.len())))
+        }
+        FaultKind::Slow(_) | FaultKind::ErrorRate(_) | FaultKind::HealthFlap(_) => None,
+    }
+}
+
+fn words(answer: &Result<(u16, bytes::Bytes), ControlError>) -> String {
+    match answer {
+        Ok((status, _)) => format!("status {status}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Whether a backend answers at all; a health check may fail by its own probability.
+async fn wellness(endpoint: BackendEndpoint) -> (bool, String) {
+    let answer =
+        control::call(endpoint.listen, Method::GET, "/health", None, Duration::from_secs(1)).await;
+    (answer.is_ok(), words(&answer))
+}
+
+async fn counters(control: SocketAddr) -> Result<BackendCounters, ControlError> {
+    control::get(control, "/fault", PROBE_LIMIT).await
+}
+
+/// What was counted between two looks, and whether it shows the fault.
+fn counted(kind: FaultKind, began: &BackendCounters, now: &BackendCounters) -> (bool, String) {
+    match kind {
+        FaultKind::Slow(factor) => {
+            let planned = now.planned_ns_total.saturating_sub(began.planned_ns_total);
+            let taken = now.service_ns_total.saturating_sub(began.service_ns_total);
+            let served = now.served.saturating_sub(began.served);
+            let ratio = taken as f64 / planned.max(1) as f64;
+            // Work that had begun before runs at its old speed, so half the effect must show.
+            let bit = served > 0 && (ratio - 1.0) / (factor - 1.0) > 0.5;
+            (bit, format!("{served} served in {ratio:.2} times the planned time"))
+        }
+        FaultKind::ErrorRate(_) => {
+            let errors = now.errors_injected.saturating_sub(began.errors_injected);
+            let requests = now.requests.saturating_sub(began.requests);
+            (errors > 0, format!("{errors} errors in {requests} requests"))
+        }
+        FaultKind::HealthFlap(_) => {
+            let failed = now.health_failed.saturating_sub(began.health_failed);
+            let checks = now.health_checks.saturating_sub(began.health_checks);
+            (failed > 0, format!("{failed} of {checks} health checks failed"))
+        }
+        FaultKind::Crash | FaultKind::Hang | FaultKind::Partition | FaultKind::Drain => {
+            (false, String::new())
+        }
+    }
+}
+

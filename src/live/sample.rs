@@ -1,0 +1,163 @@
+//! What each backend and the balancer's view of it look like, once a second.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::task::JoinHandle;
+
+use super::control;
+use crate::host::{clock, usage};
+use crate::policy::PeerState;
+use crate::units::{Nanos, Span};
+
+/// A question that is not answered by then is not answered for this second.
+const LIMIT: Duration = Duration::from_millis(300);
+
+/// A backend under observation.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// Its name.
+    pub name: String,
+    /// Where it takes orders.
+    pub control: SocketAddr,
+    /// Its process.
+    pub pid: u32,
+}
+
+/// One backend at the end of one second.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    /// The second.
+    pub second: u32,
+    /// Index of the backend.
+    pub backend: usize,
+    /// Requests in flight there, as all balancer instances together count them.
+    pub in_flight: u32,
+    /// Its state in the first instance's eyes; `None` if that did not answer.
+    pub state: Option<PeerState>,
+    /// Requests waiting for one of its workers.
+    pub queue: u32,
+    /// CPU share of its process in this second (1 is one core); `None` if it is gone.
+    pub cpu: Option<f64>,
+}
+
+/// The balancer's view of a peer, as its admin interface tells it.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct PeerView {
+    pub(super) name: String,
+    pub(super) state: PeerState,
+    pub(super) in_flight: u32,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct BackendView {
+    queued: u32,
+}
+
+/// Takes samples until it is finished.
+#[derive(Debug)]
+pub struct Sampler {
+    watched: Arc<Mutex<Vec<Watched>>>,
+    samples: Arc<Mutex<Vec<Sample>>>,
+    task: JoinHandle<()>,
+}
+
+impl Sampler {
+    /// Starts sampling at every full second after `zero`.
+    #[must_use]
+    pub fn start(zero: Nanos, watched: Vec<Watched>, admins: Vec<SocketAddr>) -> Self {
+        let watched = Arc::new(Mutex::new(watched));
+        let samples = Arc::new(Mutex::new(Vec::new()));
+        let task = tokio::spawn(sample_every_second(
+            zero,
+            Arc::clone(&watched),
+            admins,
+            Arc::clone(&samples),
+        ));
+        Self { watched, samples, task }
+    }
+
+    /// A backend was started again elsewhere.
+    pub fn moved(&self, backend: usize, control: SocketAddr, pid: u32) {
+        let mut watched = self.watched.lock().expect("no sampler panics with the lock held");
+        watched[backend].control = control;
+        watched[backend].pid = pid;
+    }
+
+    /// Stops, and gives the samples.
+    #[must_use]
+    pub fn finish(self) -> Vec<Sample> {
+        self.task.abort();
+        std::mem::take(&mut *self.samples.lock().expect("no sampler panics with the lock held"))
+    }
+}
+
+async fn sample_every_second(
+    zero: Nanos,
+    watched: Arc<Mutex<Vec<Watched>>>,
+    admins: Vec<SocketAddr>,
+    samples: Arc<Mutex<Vec<Sample>>>,
+) {
+    let mut cpu_before: Vec<Option<Span>> = Vec::new();
+    for second in 0u32.. {
+        let at = zero + Span::from_secs(u64::from(second) + 1);
+        tokio::time::sleep(at.since(clock::now()).to_std()).await;
+        let watched = watched.lock().expect("nothing panics with the lock held").clone();
+        let (views, queues) = tokio::join!(peer_views(&admins), queues(&watched));
+        let cpu: Vec<_> = watched.iter().map(|backend| usage::cpu_time(backend.pid)).collect();
+        cpu_before.resize(cpu.len(), None);
+        let taken = watched.iter().enumerate().map(|(index, backend)| Sample {
+            second,
+            backend: index,
+            in_flight: views
+                .iter()
+                .flatten()
+                .filter(|peer| peer.name == backend.name)
+                .map(|peer| peer.in_flight)
+                .sum(),
+            state: views
+                .first()
+                .and_then(|peers| peers.iter().find(|peer| peer.name == backend.name))
+                .map(|peer| peer.state),
+            queue: queues[index],
+            // A process that was started again has used less than the one before it.
+            cpu: cpu[index].zip(cpu_before[index]).map(|(now, before)| (now - before).as_secs_f64()),
+        });
+        samples.lock().expect("nothing panics with the lock held").extend(taken);
+        cpu_before = cpu;
+    }
+}
+
+/// Per balancer instance, its view of the peers; empty where it did not answer.
+pub(super) async fn peer_views(admins: &[SocketAddr]) -> Vec<Vec<PeerView>> {
+    let asked: Vec<_> = admins
+        .iter()
+        .map(|admin| {
+            let admin = *admin;
+            tokio::spawn(async move { control::get(admin, "/upstreams", LIMIT).await })
+        })
+        .collect();
+    let mut views = Vec::new();
+    for answer in asked {
+        views.push(answer.await.ok().and_then(Result::ok).unwrap_or_default());
+    }
+    views
+}
+
+async fn queues(watched: &[Watched]) -> Vec<u32> {
+    let asked: Vec<_> = watched
+        .iter()
+        .map(|backend| {
+            let control = backend.control;
+            tokio::spawn(async move { control::get::<BackendView>(control, "/fault", LIMIT).await })
+        })
+        .collect();
+    let mut queues = Vec::new();
+    for answer in asked {
+        queues.push(answer.await.ok().and_then(Result::ok).unwrap_or_default().queued);
+    }
+    queues
+}

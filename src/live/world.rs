@@ -1,0 +1,450 @@
+//! One round of the live world: start in order, wait until everything answers, run the traffic,
+//! disturb it as the scenario says, watch it, stop it in order.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+
+use super::control;
+use super::fault::{FaultDriver, FaultProof};
+use super::ports;
+use super::provider::{Program, ProgramError};
+use super::sample::{Sample, Sampler, Watched};
+use crate::host::{clock, usage};
+use crate::record::EventRow;
+use crate::scenario::Scenario;
+use crate::units::{Nanos, Span};
+
+/// From the moment everything is ready to the zero of the run: time for the generator to start.
+const LEAD: Span = Span::from_millis(500);
+/// How long the generator may drain after an interruption.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How long any other program may take to stop.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why a live round failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    /// A program could not be started.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// A program ended in the middle of the run.
+    #[error("{name} ended in the middle of the run ({status}){log}")]
+    Died {
+        /// Which.
+        name: String,
+        /// Its exit status.
+        status: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// A program did not do as told.
+    #[error("{name}: {error}")]
+    Control {
+        /// Which.
+        name: String,
+        /// What went wrong.
+        error: control::ControlError,
+    },
+    /// The system refused something.
+    #[error("{what}: {error}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The generator's closing report cannot be read.
+    #[error("the load generator ended without a report{0}")]
+    NoReport(String),
+}
+
+/// What a live round needs to know beside the scenario.
+#[derive(Clone, Debug)]
+pub struct LiveOptions {
+    /// The scenario's file, as the programs read it.
+    pub scenario_file: PathBuf,
+    /// A folder for spools and logs.
+    pub scratch: PathBuf,
+    /// The seed, which may differ from the scenario's.
+    pub seed: u64,
+    /// Number of the round, from 0.
+    pub round: u32,
+}
+
+/// What the generator says at its end.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LoadReport {
+    /// Requests that were due.
+    pub requests: u64,
+    /// Of them failed.
+    pub failed: u64,
+    /// Dropped by the in-flight cap.
+    pub dropped: u64,
+    /// Median of actual minus scheduled send time.
+    pub schedule_error_p50_ns: u64,
+    /// 99th percentile of the same.
+    pub schedule_error_p99_ns: u64,
+    /// Largest.
+    pub schedule_error_max_ns: u64,
+    /// CPU time that the generator used.
+    pub cpu_ns: u64,
+    /// How long it ran.
+    pub wall_ns: u64,
+    /// Most requests in flight at once.
+    pub max_in_flight: u64,
+    /// Mean number of requests in flight, over time, counted independently of latencies.
+    pub mean_in_flight: f64,
+    /// Connections opened.
+    pub connections_opened: u64,
+    /// Whether it ran in the real-time class.
+    pub real_time: bool,
+}
+
+/// A finished round.
+#[derive(Debug)]
+pub struct LiveRun {
+    /// The run's zero on the monotonic clock.
+    pub zero: Nanos,
+    /// Spool of requests (relative to zero).
+    pub requests: PathBuf,
+    /// Spools of attempts, one per balancer instance (absolute times).
+    pub attempts: Vec<PathBuf>,
+    /// Spools of events, one per balancer instance (absolute times).
+    pub events: Vec<PathBuf>,
+    /// Faults as they happened (relative to zero).
+    pub fault_events: Vec<EventRow>,
+    /// What proves the faults.
+    pub proofs: Vec<FaultProof>,
+    /// Per second and backend.
+    pub samples: Vec<Sample>,
+    /// The generator's report.
+    pub load: LoadReport,
+    /// Share of all cores' time that the hypervisor took away.
+    pub stolen: f64,
+    /// How far the wall clock moved against the monotonic one.
+    pub clock_step: Span,
+    /// Interrupted before its end.
+    pub partial: bool,
+}
+
+/// Hears how far a round is.
+pub trait Watcher {
+    /// A new phase, in words.
+    fn phase(&self, what: &str);
+    /// Time of the run that has passed.
+    fn passed(&self, time: Span);
+}
+
+/// Runs one round. `stop` resolves when the user wants it to end.
+///
+/// # Errors
+/// See [`LiveError`]. Every program that was started is stopped first.
+pub fn run(
+    scenario: &Scenario,
+    options: &LiveOptions,
+    watcher: &dyn Watcher,
+) -> Result<LiveRun, LiveError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| LiveError::System { what: "cannot start the runtime", error })?;
+    raise_descriptor_limit();
+    runtime.block_on(round(scenario, options, watcher))
+}
+
+/// The programs of a round. Dropping them kills what still runs.
+pub(super) struct Stack {
+    pub(super) backends: Vec<Program>,
+    pub(super) endpoints: Vec<BackendEndpoint>,
+    pub(super) proxies: Vec<Program>,
+    pub(super) admins: Vec<SocketAddr>,
+    targets: Vec<SocketAddr>,
+}
+
+/// Where a backend serves and takes orders.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BackendEndpoint {
+    pub(super) listen: SocketAddr,
+    pub(super) control: SocketAddr,
+    pub(super) pid: u32,
+}
+
+async fn round(
+    scenario: &Scenario,
+    options: &LiveOptions,
+    watcher: &dyn Watcher,
+) -> Result<LiveRun, LiveError> {
+    watcher.phase("starting");
+    let mut stack = Stack::start(scenario, options).await?;
+    let mut faults = FaultDriver::new(scenario, options);
+    faults.observe_before(&stack).await;
+
+    let zero = clock::now() + LEAD;
+    let wall_before = clock::wall().0 as i128 - clock::now().0 as i128;
+    let cpu_before = usage::host_cpu_time();
+    let spool = options.scratch.join("requests.jsonl");
+    let mut load = Program::start(
+        "load generator",
+        &load_arguments(options, &stack.targets, zero, &spool),
+        &options.scratch.join("load.log"),
+    )?;
+    watcher.phase("running");
+    let sampler = Sampler::start(zero, stack.watched(scenario), stack.admins.clone());
+    let ended = drive(scenario, &mut stack, &mut faults, &mut load, &sampler, zero, watcher).await;
+    let samples = sampler.finish();
+    let (report, partial) = match ended {
+        Ok(ended) => ended,
+        Err(error) => {
+            load.kill().await;
+            return Err(error);
+        }
+    };
+    watcher.phase("stopping");
+    faults.observe_after(&stack).await;
+    stack.stop().await;
+
+    let wall_after = clock::wall().0 as i128 - clock::now().0 as i128;
+    let spools = |name: &str| -> Vec<PathBuf> {
+        (0..scenario.balancer.instances)
+            .map(|instance| proxy_spool(&options.scratch, instance).join(name))
+            .collect()
+    };
+    Ok(LiveRun {
+        zero,
+        requests: spool,
+        attempts: spools("attempts.jsonl"),
+        events: spools("events.jsonl"),
+        fault_events: faults.take_events(),
+        proofs: faults.into_proofs(),
+        samples,
+        load: report,
+        stolen: stolen_share(cpu_before, usage::host_cpu_time()),
+        clock_step: Span((wall_after - wall_before).unsigned_abs() as u64),
+        partial,
+    })
+}
+
+/// Waits for the generator while faults happen; its report, and whether the round was cut short.
+async fn drive(
+    scenario: &Scenario,
+    stack: &mut Stack,
+    faults: &mut FaultDriver,
+    load: &mut Program,
+    sampler: &Sampler,
+    zero: Nanos,
+    watcher: &dyn Watcher,
+) -> Result<(LoadReport, bool), LiveError> {
+    let told_to_stop = crate::host::child::told_to_stop();
+    tokio::pin!(told_to_stop);
+    let mut partial = false;
+    let mut deadline = None;
+    let mut tick = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        let next_fault = faults.next_at().map(|at| zero + Span(at.0));
+        tokio::select! {
+            line = load.line() => {
+                let report = line.and_then(|line| serde_json::from_str(&line).ok());
+                let _ = load.wait().await;
+                return match report {
+                    Some(report) => Ok((report, partial)),
+                    None => Err(LiveError::NoReport(load.log_tail())),
+                };
+            }
+            () = sleep_until(next_fault), if next_fault.is_some() && !partial => {
+                faults.act(scenario, stack, sampler, zero).await?;
+            }
+            _ = &mut told_to_stop, if !partial => {
+                partial = true;
+                deadline = Some(clock::now() + Span(DRAIN.as_nanos() as u64));
+                watcher.phase("interrupted, draining");
+                load.signal(Signal::INT);
+            }
+            _ = tick.tick() => {
+                let passed = clock::now().since(zero);
+                watcher.passed(Span(passed.0.min(scenario.duration.0)));
+                stack.check_alive(faults)?;
+                if deadline.is_some_and(|deadline| clock::now() >= deadline) {
+                    load.kill().await;
+                }
+            }
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Nanos>) {
+    let Some(at) = at else { return std::future::pending().await };
+    tokio::time::sleep(at.since(clock::now()).to_std()).await;
+}
+
+impl Stack {
+    async fn start(scenario: &Scenario, options: &LiveOptions) -> Result<Self, LiveError> {
+        let instances = scenario.balancer.instances as usize;
+        let addresses = ports::free(scenario.backends.len() + instances)
+            .map_err(|error| LiveError::System { what: "cannot find free ports", error })?;
+        let (backend_addresses, proxy_addresses) = addresses.split_at(scenario.backends.len());
+
+        let mut backends = Vec::new();
+        for (backend, address) in scenario.backends.iter().zip(backend_addresses) {
+            backends.push(start_backend(options, &backend.name, *address)?);
+        }
+        let mut endpoints = Vec::new();
+        for program in &mut backends {
+            endpoints.push(backend_ready(program).await?);
+        }
+
+        let mut proxies = Vec::new();
+        for (instance, address) in proxy_addresses.iter().enumerate() {
+            proxies.push(start_proxy(scenario, options, instance as u32, *address, &endpoints)?);
+        }
+        let (mut targets, mut admins) = (Vec::new(), Vec::new());
+        for program in &mut proxies {
+            let (listen, admin) = program.ready().await?;
+            targets.push(listen);
+            admins.push(admin.ok_or_else(|| no_control(program))?);
+        }
+        Ok(Self { backends, endpoints, proxies, admins, targets })
+    }
+
+    fn watched(&self, scenario: &Scenario) -> Vec<Watched> {
+        self.endpoints
+            .iter()
+            .zip(&scenario.backends)
+            .map(|(endpoint, backend)| Watched {
+                name: backend.name.clone(),
+                control: endpoint.control,
+                pid: endpoint.pid,
+            })
+            .collect()
+    }
+
+    /// A program that ended without being told to ends the run.
+    fn check_alive(&mut self, faults: &FaultDriver) -> Result<(), LiveError> {
+        let crashed = faults.crashed();
+        let backends = self.backends.iter_mut().enumerate();
+        let unexpected = backends
+            .filter(|(index, _)| !crashed.contains(index))
+            .map(|(_, program)| program)
+            .chain(self.proxies.iter_mut())
+            .find_map(|program| program.ended().map(|status| (program, status)));
+        match unexpected {
+            None => Ok(()),
+            Some((program, status)) => Err(LiveError::Died {
+                name: program.name().to_owned(),
+                status: status.to_string(),
+                log: program.log_tail(),
+            }),
+        }
+    }
+
+    /// The balancer first, so that it never sees its peers go.
+    async fn stop(&mut self) {
+        for program in self.proxies.iter_mut().chain(&mut self.backends) {
+            program.signal(Signal::CONT);
+            program.stop(PATIENCE).await;
+        }
+    }
+}
+
+pub(super) fn start_backend(
+    options: &LiveOptions,
+    name: &str,
+    address: SocketAddr,
+) -> Result<Program, ProgramError> {
+    let mut arguments = strings(&["backend", "--control", "127.0.0.1:0"]);
+    arguments.extend([
+        format!("--scenario={}", options.scenario_file.display()),
+        format!("--name={name}"),
+        format!("--listen={address}"),
+        format!("--seed={}", options.seed),
+    ]);
+    let log = options.scratch.join(format!("backend-{name}.log"));
+    Program::start(&format!("backend {name}"), &arguments, &log)
+}
+
+pub(super) async fn backend_ready(program: &mut Program) -> Result<BackendEndpoint, LiveError> {
+    let (listen, control) = program.ready().await?;
+    let control = control.ok_or_else(|| no_control(program))?;
+    Ok(BackendEndpoint { listen, control, pid: program.pid() })
+}
+
+fn start_proxy(
+    scenario: &Scenario,
+    options: &LiveOptions,
+    instance: u32,
+    address: SocketAddr,
+    endpoints: &[BackendEndpoint],
+) -> Result<Program, LiveError> {
+    let spool = proxy_spool(&options.scratch, instance);
+    std::fs::create_dir_all(&spool)
+        .map_err(|error| LiveError::System { what: "cannot make a folder for the spools", error })?;
+    let views_before = instance * scenario.balancer.views() / scenario.balancer.instances;
+    let mut arguments = strings(&["proxy", "--admin", "127.0.0.1:0"]);
+    arguments.extend([
+        format!("--config={}", options.scenario_file.display()),
+        format!("--listen={address}"),
+        format!("--seed={}", options.seed),
+        format!("--view-base={views_before}"),
+        format!("--spool={}", spool.display()),
+    ]);
+    for (backend, endpoint) in scenario.backends.iter().zip(endpoints) {
+        arguments.push(format!("--peer={}={}", backend.name, endpoint.listen));
+    }
+    let name = format!("proxy {}", instance + 1);
+    let log = options.scratch.join(format!("proxy-{}.log", instance + 1));
+    Ok(Program::start(&name, &arguments, &log)?)
+}
+
+fn load_arguments(
+    options: &LiveOptions,
+    targets: &[SocketAddr],
+    zero: Nanos,
+    spool: &Path,
+) -> Vec<String> {
+    let targets: Vec<String> = targets.iter().map(|target| format!("http://{target}")).collect();
+    vec![
+        "load".to_owned(),
+        format!("--scenario={}", options.scenario_file.display()),
+        format!("--target={}", targets.join(",")),
+        format!("--zero={}", zero.0),
+        format!("--seed={}", options.seed),
+        format!("--spool={}", spool.display()),
+    ]
+}
+
+fn proxy_spool(scratch: &Path, instance: u32) -> PathBuf {
+    scratch.join(format!("proxy-{}", instance + 1))
+}
+
+fn no_control(program: &Program) -> ProgramError {
+    ProgramError::NotReady {
+        name: program.name().to_owned(),
+        what: "it named no control address".to_owned(),
+        log: program.log_tail(),
+    }
+}
+
+fn strings(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// An open loop may need a descriptor per request in flight.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Where it is refused, the validity verdict says when the limit was met.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+fn stolen_share(before: Option<(Span, Span)>, after: Option<(Span, Span)>) -> f64 {
+    match (before, after) {
+        (Some((all_before, stolen_before)), Some((all, stolen))) if all > all_before => {
+            (stolen - stolen_before).as_secs_f64() / (all - all_before).as_secs_f64()
+        }
+        _ => 0.0,
+    }
+}

@@ -1,0 +1,63 @@
+//! PNG charts by plotters, both worlds in each: 1600 × 900, colours of Okabe and Ito that
+//! colour-blind readers can tell apart, a line style beside the colour, titles and units.
+
+mod axis;
+mod canvas;
+mod distribution;
+mod failures;
+mod in_flight;
+mod over_time;
+mod percentile;
+mod share;
+
+use std::path::{Path, PathBuf};
+
+use crate::compare::Results;
+
+/// Why a chart could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ChartError {
+    /// The drawing library refused.
+    #[error("cannot draw {}: {why}", path.display())]
+    Draw {
+        /// The picture.
+        path: PathBuf,
+        /// What it said.
+        why: String,
+    },
+    /// The picture could not be written.
+    #[error("cannot write {}: {error}", path.display())]
+    Write {
+        /// The picture.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+}
+
+type Draw = fn(&canvas::Sheet<'_>, &Results) -> canvas::Drawn;
+
+/// File name and drawing of each chart.
+const CHARTS: [(&str, Draw); 6] = [
+    ("latency-percentiles.png", percentile::draw),
+    ("latency-over-time.png", over_time::draw),
+    ("latency-distribution.png", distribution::draw),
+    ("throughput-and-errors.png", failures::draw),
+    ("share-per-server.png", share::draw),
+    ("in-flight-per-server.png", in_flight::draw),
+];
+
+/// Draws every chart into `folder` and returns their paths.
+///
+/// # Errors
+/// When a picture cannot be drawn or written.
+pub fn draw_all(results: &Results, folder: &Path) -> Result<Vec<PathBuf>, ChartError> {
+    CHARTS
+        .iter()
+        .map(|(name, draw)| {
+            let path = folder.join(name);
+            canvas::draw(&path, |sheet| draw(sheet, results))?;
+            Ok(path)
+        })
+        .collect()
+}

@@ -1,0 +1,93 @@
+//! Tables for the terminal: the first column to the left, numbers to the right, two spaces apart.
+
+/// Whether to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    /// Text alone, for pipes, files and `NO_COLOR`.
+    Plain,
+    /// ANSI escapes.
+    Ansi,
+}
+
+impl Paint {
+    /// For headings.
+    #[must_use]
+    pub fn bold(self, text: &str) -> String {
+        self.wrap("1", text)
+    }
+
+    /// For what held.
+    #[must_use]
+    pub fn good(self, text: &str) -> String {
+        self.wrap("32", text)
+    }
+
+    /// For what failed.
+    #[must_use]
+    pub fn bad(self, text: &str) -> String {
+        self.wrap("1;31", text)
+    }
+
+    /// For what needs attention.
+    #[must_use]
+    pub fn warning(self, text: &str) -> String {
+        self.wrap("33", text)
+    }
+
+    /// For what may be overlooked.
+    #[must_use]
+    pub fn dim(self, text: &str) -> String {
+        self.wrap("2", text)
+    }
+
+    fn wrap(self, code: &str, text: &str) -> String {
+        match self {
+            Self::Plain => text.to_owned(),
+            Self::Ansi => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+        }
+    }
+}
+
+/// Lays `rows` out. The first row is the heading.
+#[must_use]
+pub fn lay_out(rows: &[Vec<String>], paint: Paint) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| width(cell)).max())
+        .map(Option::unwrap_or_default)
+        .collect();
+    let mut shown = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        let mut line = String::from("  ");
+        for (column, cell) in row.iter().enumerate() {
+            let gap = " ".repeat(widths[column] - width(cell));
+            let (before, after) = if column == 0 { ("", gap.as_str()) } else { (gap.as_str(), "") };
+            line.push_str(if column == 0 { "" } else { "  " });
+            line.push_str(before);
+            line.push_str(cell);
+            line.push_str(after);
+        }
+        let line = line.trim_end();
+        shown.push_str(&if number == 0 { paint.dim(line) } else { line.to_owned() });
+        shown.push('\n');
+    }
+    shown
+}
+
+fn width(cell: &str) -> usize {
+    cell.chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_line_up_on_the_right() {
+        let rows = [["", "sim", "live"], ["p50", "1.00ms", "12.00ms"], ["failed", "3", "−1"]];
+        let rows: Vec<Vec<String>> =
+            rows.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect();
+        let expected = "             sim     live\n  p50     1.00ms  12.00ms\n  failed       3       −1\n";
+        assert_eq!(lay_out(&rows, Paint::Plain), expected);
+    }
+}
