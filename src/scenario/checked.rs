@@ -18,6 +18,8 @@ pub struct Scenario {
     pub path: PathBuf,
     /// The file's text, kept with the results.
     pub text: String,
+    /// Overrides (`--set key=value`) that were applied to the text, kept with the results.
+    pub overrides: Vec<(String, String)>,
     /// Seed of all draws.
     pub seed: u64,
     /// Arrivals stop here.

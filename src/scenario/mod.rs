@@ -1,7 +1,25 @@
 //! A scenario: the language a user writes, read strictly and lowered to checked configuration.
+//!
+//! [`load`] reads a file in three steps. `tree` parses the TOML and keeps the place of every value;
+//! `file` names the sections and keys, and reads them with nothing lost and nothing ignored;
+//! `lower` applies defaults, resolves names and refuses what cannot be meant. Problems of all three
+//! are collected and shown together.
 
 pub mod check;
 pub mod checked;
+pub mod diagnostic;
+mod file;
+mod load;
+mod lower;
+mod reader;
+pub mod schema;
+mod section;
+mod tree;
 
 pub use check::{Check, Measure, Relation, Subject, Tolerance};
 pub use checked::{Backend, BalancerFacts, Discipline, Engine, HostFacts, Scenario, StateSharing};
+pub use diagnostic::{Diagnostic, Diagnostics, Location};
+pub use load::{BalancerFile, load, load_balancer, load_with, parse, parse_law};
+
+/// Version of the scenario format that this lab reads.
+pub const SCHEMA_VERSION: u32 = 1;

@@ -1,5 +1,9 @@
 //! The grammar of `[[check]]`: a measure, a relation, a bound.
 
+mod parser;
+
+pub(crate) use parser::parse;
+
 use serde::{Deserialize, Serialize};
 
 use crate::units::World;
@@ -54,7 +58,8 @@ pub enum Measure {
     Spread(String),
     /// Jain's index of the spread relative to the weights.
     Jain,
-    /// From the beginning of the fault to its last failed request.
+    /// From the beginning of the fault named by [`Subject::during`] to the last failed request that
+    /// was due while it lasted.
     Failover,
 }
 

@@ -1,0 +1,81 @@
+//! The TOML as written: sections, their keys, and the words that stand for a choice.
+//!
+//! The doc comment of a key is its documentation: it becomes the description in the JSON Schema
+//! that editors show. It names the default; [`super::lower`] applies it.
+
+mod balancer;
+mod traffic;
+
+pub(crate) use balancer::{
+    BackendSection, BalancerSection, FaultKindWord, FaultSection, HealthSection, QueueSection,
+    RetrySection, RetryWord, Target,
+};
+pub(crate) use traffic::{
+    ArrivalForm, ClassSection, ClientSection, KeysSection, LawForm, MmppForm, StageSection,
+    TraceForm, TrafficSection,
+};
+
+use super::diagnostic::Problems;
+use super::reader::{
+    Count, Fields, Read, Section, Written, described, read_section, section_schema,
+};
+use super::section::{about, section};
+use super::tree::Node;
+use crate::units::Span;
+
+section! {
+    /// A scenario of lab: traffic, a balancer, its backends, faults, and what must hold.
+    pub(crate) struct ScenarioFile {
+        /// Version of the format of this file: 1.
+        required schema_version: u32,
+        /// What is run, and for how long.
+        optional scenario: RunSection,
+        /// What clients ask for.
+        optional traffic: TrafficSection,
+        /// What stands between clients and backends.
+        optional balancer: BalancerSection,
+        /// The servers, one table for each group of equal ones.
+        required backend: Vec<Written<BackendSection>>,
+        /// The host of the live world.
+        optional host: HostSection,
+        /// What goes wrong, and when.
+        optional fault: Vec<Written<FaultSection>>,
+        /// What must hold; one that does not gives exit code 3.
+        optional check: Vec<Written<CheckSection>>,
+    }
+}
+
+section! {
+    /// What is run, and for how long.
+    pub(crate) struct RunSection {
+        /// Name in reports and of the folder of results: letters, digits, `-` and `_`. Default:
+        /// the name of the file.
+        optional name: String,
+        /// Seed of every draw: the same seed gives the same requests. Default: 1.
+        optional seed: u64,
+        /// How long requests arrive. Default: the sum of the stages, or the length of the trace.
+        optional duration: Span,
+        /// Requests due before this are sent but left out of every statistic. Default: 0s.
+        optional warm_up: Span,
+        /// Replications of the model, each with draws of its own. Default: 1.
+        optional replications: Count,
+    }
+}
+
+section! {
+    /// The host of the live world.
+    pub(crate) struct HostSection {
+        /// A file written by `lab calibrate`, relative to this one. Default: none, every cost is
+        /// zero in the model.
+        optional calibration: String,
+    }
+}
+
+section! {
+    /// Something that must hold.
+    pub(crate) struct CheckSection {
+        /// The condition, such as `p99 < 300ms`, `errors < 0.1%`, `spread(b1) = 38% ± 2%`,
+        /// `p99(class = api, during = crash-b) < 1s`, `sim.p99 ~ live.p99 ± 10%`.
+        required that: String,
+    }
+}

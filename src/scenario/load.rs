@@ -1,0 +1,151 @@
+//! Reading a scenario from a file.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::checked::{BalancerFacts, Scenario};
+use super::diagnostic::{Diagnostics, Place, Problems};
+use super::file::{LawForm, ScenarioFile};
+use super::lower::{self, Surroundings};
+use super::reader::{Read, Written};
+use super::tree;
+use crate::traffic::arrival::TraceEntry;
+use crate::traffic::{ClassConfig, Law};
+
+/// Reads a trace file; the error is a sentence.
+pub(super) type ReadTrace = fn(&Path, &[ClassConfig]) -> Result<Vec<TraceEntry>, String>;
+
+/// A file that is larger than this is not a scenario.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// What `lab proxy` needs of a file: the balancer, and where its peers are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BalancerFile {
+    /// The file it came from.
+    pub path: PathBuf,
+    /// Seed of the draws of policies that draw: `scenario.seed`, or 1.
+    pub seed: u64,
+    /// The balancer; its peers are in `balancer.upstream.peers`.
+    pub balancer: BalancerFacts,
+    /// `address` of each peer, in the same order; `None` where the file gives none.
+    pub addresses: Vec<Option<SocketAddr>>,
+}
+
+/// Loads a scenario.
+///
+/// # Errors
+/// Everything that is wrong with it, in one go; also if it cannot be read or is no UTF-8.
+pub fn load(path: impl AsRef<Path>) -> Result<Scenario, Diagnostics> {
+    load_with(path, &[])
+}
+
+/// Loads a scenario with some values replaced, such as `("balancer.algorithm", "random")`. The key
+/// is a path; in a list the step is an index from 0 or the name of a member
+/// (`backend.b1.weight`). The value is TOML, or a string without quotes. Later ones win.
+///
+/// # Errors
+/// As [`load`]; a problem that an override brought names the override.
+pub fn load_with(
+    path: impl AsRef<Path>,
+    overrides: &[(String, String)],
+) -> Result<Scenario, Diagnostics> {
+    let path = path.as_ref();
+    parse_with(&read(path)?, path, overrides)
+}
+
+/// Reads a scenario from its text; `path` is where it came from, to which other files are relative.
+///
+/// # Errors
+/// Everything that is wrong with it, in one go.
+pub fn parse(text: &str, path: impl AsRef<Path>) -> Result<Scenario, Diagnostics> {
+    parse_with(text, path.as_ref(), &[])
+}
+
+/// [`parse`] with overrides.
+fn parse_with(
+    text: &str,
+    path: &Path,
+    overrides: &[(String, String)],
+) -> Result<Scenario, Diagnostics> {
+    let around = Surroundings { path, text, overrides, read_trace };
+    read_file(text, path, overrides, |file, problems| lower::scenario(file, &around, problems))
+}
+
+/// Loads the sections `[balancer]` and `[[backend]]` of a file, which need not be a whole
+/// scenario; the other sections are read, and must be right where they are there, but not used.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_balancer(path: impl AsRef<Path>) -> Result<BalancerFile, Diagnostics> {
+    let path = path.as_ref();
+    let text = read(path)?;
+    read_file(&text, path, &[], |file, problems| BalancerFile {
+        path: path.to_owned(),
+        seed: file.scenario.as_ref().and_then(|s| s.value.seed.as_ref()).map_or(1, |s| s.value),
+        balancer: lower::balancer(file, problems),
+        addresses: lower::addresses(file, problems),
+    })
+}
+
+fn read_file<T>(
+    text: &str,
+    path: &Path,
+    overrides: &[(String, String)],
+    lower: impl FnOnce(&ScenarioFile, &mut Problems) -> T,
+) -> Result<T, Diagnostics> {
+    let mut problems = Problems::default();
+    let lowered = tree::parse(text, &mut problems).and_then(|mut root| {
+        for (number, (key, value)) in overrides.iter().enumerate() {
+            tree::graft(&mut root, number, key, value, &mut problems);
+        }
+        let file = ScenarioFile::read(&root, &mut problems)?;
+        Some(lower(&file, &mut problems))
+    });
+    match lowered {
+        Some(lowered) if problems.is_empty() => Ok(lowered),
+        _ => Err(problems.into_diagnostics(path, text, overrides)),
+    }
+}
+
+/// A law of durations as one would write it on a command line: `exponential,mean=10ms` or
+/// `uniform,low=100ms,high=500ms`, with the names and keys of the scenario file.
+///
+/// # Errors
+/// A sentence for each thing that is wrong.
+pub fn parse_law(text: &str) -> Result<Law, String> {
+    let mut problems = Problems::default();
+    let node = tree::inline_table("law", text);
+    let law = LawForm::read(&node, &mut problems)
+        .map(|value| lower::law(&Written { value, place: Place::default() }, &mut problems));
+    match law {
+        Some(law) if problems.is_empty() => Ok(law),
+        _ => Err(problems.into_sentences()),
+    }
+}
+
+fn read(path: &Path) -> Result<String, Diagnostics> {
+    let fail = |message: String, help: Option<&str>| {
+        Diagnostics::whole_file(path, message, help.map(str::to_owned))
+    };
+    let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => fail("there is no such file".to_owned(), None),
+        _ => fail(format!("cannot be read: {error}"), None),
+    })?;
+    if metadata.is_dir() {
+        return Err(fail("is a folder, not a file".to_owned(), Some("name a scenario file in it")));
+    }
+    if metadata.len() > MAX_BYTES {
+        return Err(fail(format!("is larger than {} MiB", MAX_BYTES >> 20), None));
+    }
+    let bytes =
+        std::fs::read(path).map_err(|error| fail(format!("cannot be read: {error}"), None))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        fail(format!("is not UTF-8 text: the byte at offset {at} is wrong"), None)
+    })
+}
+
+fn read_trace(path: &Path, _classes: &[ClassConfig]) -> Result<Vec<TraceEntry>, String> {
+    Err(format!("traces cannot be read yet: {}", path.display()))
+}

@@ -1,0 +1,181 @@
+//! From the file as written to the scenario as meant: defaults are applied, names resolved, and
+//! what cannot be meant is refused.
+//!
+//! Where something was refused a harmless stand-in takes its place and the lowering goes on, so
+//! that all problems are found at once; with a problem reported the result is thrown away.
+
+mod backend;
+mod balancer;
+mod check;
+mod fault;
+mod law;
+mod traffic;
+
+use std::path::Path;
+
+pub(super) use backend::addresses;
+pub(super) use law::law;
+
+use super::checked::{BalancerFacts, HostFacts, Scenario};
+use super::diagnostic::{Place, Problems, suggestion};
+use super::file::{RunSection, ScenarioFile};
+use super::load::ReadTrace;
+use super::reader::Written;
+use crate::units::{Ratio, Span};
+
+/// The value of a field, or its default.
+fn or<T: Clone>(field: Option<&Written<T>>, default: T) -> T {
+    field.map_or(default, |written| written.value.clone())
+}
+
+/// What surrounds the file.
+pub(super) struct Surroundings<'a> {
+    /// Where it is.
+    pub(super) path: &'a Path,
+    /// Its text.
+    pub(super) text: &'a str,
+    /// Overrides, as written.
+    pub(super) overrides: &'a [(String, String)],
+    /// How trace files are read.
+    pub(super) read_trace: ReadTrace,
+}
+
+/// Lowers a whole scenario.
+pub(super) fn scenario(
+    file: &ScenarioFile,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Scenario {
+    check_version(file, problems);
+    let default_run = RunSection::default();
+    let run = file.scenario.as_ref().map_or(&default_run, |section| &section.value);
+    let (traffic, duration) = traffic::lower(file, around, problems);
+    let backends = backend::lower(file, problems);
+    let faults = fault::lower(file, &backends, duration, problems);
+    let checks = check::lower(file, &traffic, &faults, &backends, around.text, problems);
+    Scenario {
+        name: name(run, around.path, problems),
+        path: around.path.to_owned(),
+        text: around.text.to_owned(),
+        overrides: around.overrides.to_vec(),
+        seed: or(run.seed.as_ref(), 1),
+        duration,
+        warm_up: warm_up(run, duration, problems),
+        replications: run.replications.as_ref().map_or(1, |count| count.value.0),
+        traffic,
+        balancer: balancer::facts(file, problems),
+        backends,
+        host: host(file),
+        faults,
+        checks,
+    }
+}
+
+/// Lowers the balancer and its peers alone.
+pub(super) fn balancer(file: &ScenarioFile, problems: &mut Problems) -> BalancerFacts {
+    check_version(file, problems);
+    balancer::facts(file, problems)
+}
+
+fn check_version(file: &ScenarioFile, problems: &mut Problems) {
+    let Some(version) = &file.schema_version else { return };
+    if version.value != super::SCHEMA_VERSION {
+        let help = format!("this lab reads version {}", super::SCHEMA_VERSION);
+        let message = format!("unknown version {} of the format", version.value);
+        problems.report_with(&version.place, message, help);
+    }
+}
+
+fn name(run: &RunSection, path: &Path, problems: &mut Problems) -> String {
+    if let Some(name) = &run.name {
+        check_name(name, problems);
+        return name.value.clone();
+    }
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let stem = stem.unwrap_or_else(|| "scenario".to_owned());
+    stem.chars().map(|c| if allowed_in_name(c) { c } else { '-' }).collect()
+}
+
+fn warm_up(run: &RunSection, duration: Span, problems: &mut Problems) -> Span {
+    let Some(warm_up) = &run.warm_up else { return Span::ZERO };
+    if warm_up.value >= duration && duration > Span::ZERO {
+        let message = format!("a warm-up of {} leaves nothing of the run", warm_up.value);
+        problems.report_with(&warm_up.place, message, format!("less than {duration}"));
+    }
+    warm_up.value
+}
+
+fn host(file: &ScenarioFile) -> HostFacts {
+    let calibration = file
+        .host
+        .as_ref()
+        .and_then(|host| host.value.calibration.as_ref())
+        .map(|written| written.value.clone().into());
+    HostFacts { calibration }
+}
+
+const fn allowed_in_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
+}
+
+fn check_name(name: &Written<String>, problems: &mut Problems) {
+    if name.value.is_empty() {
+        problems.report(&name.place, "the name is empty");
+    } else if let Some(bad) = name.value.chars().find(|c| !allowed_in_name(*c)) {
+        let message = format!("`{}` cannot stand in a name", bad.escape_default());
+        problems.report_with(&name.place, message, "letters, digits, `-` and `_`");
+    }
+}
+
+/// Checks the names of a list: their letters, and that none comes twice.
+fn check_names<'a>(
+    what: &str,
+    names: impl Iterator<Item = &'a Written<String>>,
+    problems: &mut Problems,
+) {
+    let mut seen: Vec<&str> = Vec::new();
+    for name in names {
+        check_name(name, problems);
+        if seen.contains(&name.value.as_str()) {
+            problems.report(&name.place, format!("there is another {what} named `{}`", name.value));
+        }
+        seen.push(&name.value);
+    }
+}
+
+/// Reports a share above 100 %; what it gives is within bounds.
+fn probability(share: &Written<Ratio>, problems: &mut Problems) -> Ratio {
+    if share.value.0 > 1.0 {
+        problems.report(&share.place, format!("{} is more than 100%", share.value));
+    }
+    Ratio(share.value.0.min(1.0))
+}
+
+/// Reports a duration of zero where that has no meaning.
+fn positive(span: &Written<Span>, problems: &mut Problems) -> Span {
+    if span.value == Span::ZERO {
+        problems.report(&span.place, "must be longer than 0s");
+    }
+    span.value
+}
+
+/// Reports a number that is not above `bound`.
+fn above(number: &Written<f64>, bound: f64, problems: &mut Problems) -> f64 {
+    if number.value <= bound {
+        problems.report(&number.place, format!("{} is not above {bound}", number.value));
+        return bound + 1.0;
+    }
+    number.value
+}
+
+/// Reports a name that stands for nothing.
+fn unknown_name<'a>(
+    what: &str,
+    name: &str,
+    place: &Place,
+    known: impl IntoIterator<Item = &'a str>,
+    problems: &mut Problems,
+) {
+    let help = suggestion(name, known, &format!("{what}s here"));
+    problems.report_with(place, format!("there is no {what} named `{name}`"), help);
+}
