@@ -1,0 +1,141 @@
+//! The backends: a station each, and what faults have made of them.
+
+use super::station::{Fifo, Sharing, Station, Work};
+use crate::scenario::{Backend, Discipline, Scenario};
+use crate::traffic::{Fault, FaultKind, Law};
+use crate::units::{Nanos, Span};
+
+/// A backend in the model.
+#[derive(Clone, Debug)]
+pub(super) struct Instance<'a> {
+    /// Its workers and its queue.
+    pub(super) station: Station,
+    /// Dead: connections are refused.
+    pub(super) crashed: bool,
+    /// Stopped: it takes and answers nothing before this.
+    pub(super) hung_until: Nanos,
+    /// Cut off: nothing gets through before this.
+    pub(super) cut_until: Nanos,
+    /// Share of the attempts that are answered with 500 at once.
+    pub(super) error_rate: f64,
+    /// Probability that a health check fails.
+    pub(super) health_failure: f64,
+    /// Work that was sent while it could not be taken up, in order of sending.
+    pub(super) held: Vec<Work>,
+    /// Health checks answered so far.
+    pub(super) checks: u64,
+    law: &'a Law,
+    speed: f64,
+    calm_health_failure: f64,
+    active: Vec<(usize, FaultKind, Nanos)>,
+}
+
+impl<'a> Instance<'a> {
+    fn new(backend: &'a Backend, watched: bool) -> Self {
+        let station = match backend.discipline {
+            Discipline::Fifo => {
+                Station::Fifo(Fifo::new(backend.workers, backend.queue_limit, watched))
+            }
+            Discipline::Ps => Station::Sharing(Sharing::new(backend.workers, backend.queue_limit)),
+        };
+        let mut instance = Self {
+            station,
+            crashed: false,
+            hung_until: Nanos::ZERO,
+            cut_until: Nanos::ZERO,
+            error_rate: 0.0,
+            health_failure: 0.0,
+            held: Vec::new(),
+            checks: 0,
+            law: &backend.service,
+            speed: backend.speed,
+            calm_health_failure: backend.health_failure.0,
+            active: Vec::new(),
+        };
+        instance.derive(Nanos::ZERO);
+        instance
+    }
+
+    /// The demand that `word` stands for under its law.
+    #[inline]
+    pub(super) fn demand(&self, word: u64) -> Span {
+        self.law.sample(word)
+    }
+
+    /// How long `demand` takes here, without a slowdown.
+    #[inline]
+    pub(super) fn service(&self, demand: Span) -> Span {
+        if self.speed == 1.0 { demand } else { demand.scaled(1.0 / self.speed) }
+    }
+
+    /// Until when it takes nothing up; an instant not after now if it does.
+    #[inline]
+    pub(super) fn deaf_until(&self) -> Nanos {
+        self.hung_until.max(self.cut_until)
+    }
+
+    /// Fault number `number` begins.
+    pub(super) fn disturb(&mut self, now: Nanos, number: usize, fault: &Fault) {
+        if fault.kind == FaultKind::Crash {
+            // Who was stopped is dead now, and will be started as a process of its own.
+            self.active.retain(|(_, kind, _)| *kind != FaultKind::Hang);
+            self.station.clear(now);
+            self.held.clear();
+        }
+        self.active.push((number, fault.kind, fault.until));
+        self.derive(now);
+        if let (FaultKind::Hang, Station::Fifo(fifo)) = (fault.kind, &mut self.station) {
+            fifo.stop_until(now, self.hung_until);
+        }
+    }
+
+    /// Fault number `number` ends.
+    pub(super) fn calm(&mut self, now: Nanos, number: usize) {
+        self.active.retain(|(active, ..)| *active != number);
+        self.derive(now);
+    }
+
+    /// Works out what the active faults come to: slowdowns multiply, errors are independent, the
+    /// last health flap counts, and the longest hang or partition.
+    fn derive(&mut self, now: Nanos) {
+        let until = |wanted: FaultKind| {
+            let of_kind = self.active.iter().filter(|(_, kind, _)| *kind == wanted);
+            of_kind.map(|(.., until)| *until).max().unwrap_or(Nanos::ZERO)
+        };
+        self.hung_until = until(FaultKind::Hang);
+        self.cut_until = until(FaultKind::Partition);
+        self.crashed = until(FaultKind::Crash) > Nanos::ZERO;
+        let (mut slowdown, mut passing) = (1.0, 1.0);
+        self.health_failure = self.calm_health_failure;
+        for (_, kind, _) in &self.active {
+            match kind {
+                FaultKind::Slow(factor) => slowdown *= factor,
+                FaultKind::ErrorRate(rate) => passing *= 1.0 - rate.0,
+                FaultKind::HealthFlap(probability) => self.health_failure = probability.0,
+                _ => {}
+            }
+        }
+        self.error_rate = 1.0 - passing;
+        self.station.set_slowdown(now, slowdown);
+    }
+}
+
+/// The backends of a scenario, in its order. A station remembers its jobs if a fault may hit it
+/// or the timeline watches it.
+pub(super) fn fleet(scenario: &Scenario, watched: bool) -> Vec<Instance<'_>> {
+    let hit = |place: usize| {
+        scenario.faults.iter().any(|fault| {
+            fault.targets.contains(&place)
+                && matches!(fault.kind, FaultKind::Crash | FaultKind::Hang | FaultKind::Slow(_))
+        })
+    };
+    let instances = scenario.backends.iter().enumerate();
+    instances.map(|(place, backend)| Instance::new(backend, watched || hit(place))).collect()
+}
+
+/// Whether it can matter which connections the balancer keeps: only where they can break or be
+/// cut.
+pub(super) fn connections_matter(scenario: &Scenario) -> bool {
+    let breaks = |kind| matches!(kind, FaultKind::Crash | FaultKind::Partition);
+    scenario.faults.iter().any(|fault| breaks(fault.kind))
+}

@@ -1,0 +1,220 @@
+//! Requests between their arrival and their answer, in slots that are used again.
+
+use std::ops::{Index, IndexMut};
+
+use super::station::Owner;
+use crate::policy::{Attempt, Outcome, PeerId, Ticket};
+use crate::record::{NO_UPSTREAM, PickedBecause};
+use crate::traffic::Request;
+use crate::units::{Nanos, Span};
+
+/// Where a flight is.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Waits for a connection of the client.
+    Unsent,
+    /// On its way to the balancer.
+    ToBalancer,
+    /// In the waiting line at the balancer.
+    Waiting(Ticket),
+    /// At a peer, or on the way to or from it.
+    Trying(Attempt, Place),
+    /// In the hands of the code that runs now.
+    Moving,
+    /// The slot is free.
+    Over,
+}
+
+/// Where an attempt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// No connection yet.
+    Connecting,
+    /// Sent, and not yet taken up by the backend.
+    Sent,
+    /// In the backend's station.
+    Served,
+    /// The answer is on its way to the balancer.
+    Answered,
+}
+
+/// What happens next to a flight, unless something else happens first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Nothing is planned.
+    Nothing,
+    /// It reaches the balancer.
+    AtBalancer,
+    /// It reaches the backend.
+    AtBackend,
+    /// Its head reaches the balancer, with this status.
+    Head(u16),
+    /// The attempt ends without an answer.
+    Ends(Outcome),
+    /// The client gives up.
+    GivesUp,
+}
+
+/// A request in flight.
+#[derive(Debug)]
+pub(super) struct Flight {
+    /// As planned; in a closed loop `at` is still the think time.
+    pub(super) request: Request,
+    /// When it was due.
+    pub(super) scheduled: Nanos,
+    /// When the client gives up.
+    pub(super) deadline: Nanos,
+    /// When it was sent.
+    pub(super) sent: Nanos,
+    /// When its connection stood.
+    pub(super) connected: Nanos,
+    /// One leg between client and balancer.
+    pub(super) leg: Span,
+    /// The balancer's view.
+    pub(super) view: u32,
+    /// Requests its connection had carried before it.
+    pub(super) carried: u32,
+    /// Where it is.
+    pub(super) phase: Phase,
+    /// What is due.
+    pub(super) due: Due,
+    /// Number of the newest plan; counts on over the slot's flights, so that no old event fits.
+    pub(super) plan: u32,
+    /// What led to the present attempt.
+    pub(super) because: PickedBecause,
+    /// Whether the attempt's connection had carried an earlier one.
+    pub(super) reused: bool,
+    /// When the balancer stops waiting for the head of the present attempt.
+    pub(super) read_deadline: Nanos,
+    /// Number of attempts so far.
+    pub(super) attempts: u16,
+    /// Peer of the last attempt.
+    pub(super) upstream: u32,
+    /// When the last attempt reached the backend's station.
+    pub(super) entered: Nanos,
+    /// When its service ends; [`Nanos::MAX`] if that is not known yet.
+    pub(super) departs: Nanos,
+    /// One leg between the balancer and the peer of the last attempt.
+    pub(super) far_leg: Span,
+    /// Demand of the last attempt.
+    pub(super) demand: Span,
+    /// Wait of the last attempt.
+    pub(super) queued: Span,
+    /// Service of the last attempt.
+    pub(super) service: Span,
+}
+
+impl Flight {
+    /// A request that is due at `scheduled`.
+    #[inline]
+    pub(super) fn new(request: Request, scheduled: Nanos, timeout: Span, view: u32) -> Self {
+        Self {
+            request,
+            scheduled,
+            deadline: scheduled + timeout,
+            sent: Nanos::ZERO,
+            connected: Nanos::ZERO,
+            leg: Span::ZERO,
+            view,
+            carried: 0,
+            phase: Phase::Unsent,
+            due: Due::Nothing,
+            plan: 0,
+            because: PickedBecause::Picked,
+            reused: false,
+            read_deadline: Nanos::MAX,
+            attempts: 0,
+            upstream: NO_UPSTREAM,
+            entered: Nanos::ZERO,
+            departs: Nanos::MAX,
+            far_leg: Span::ZERO,
+            demand: Span::ZERO,
+            queued: Span::ZERO,
+            service: Span::ZERO,
+        }
+    }
+}
+
+/// All flights.
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    slots: Vec<Flight>,
+    free: Vec<u32>,
+}
+
+impl Flights {
+    /// Puts a flight into a free slot.
+    #[inline]
+    pub(super) fn insert(&mut self, flight: Flight) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            let place = &mut self.slots[slot as usize];
+            let plan = place.plan;
+            *place = flight;
+            place.plan = plan;
+            return slot;
+        }
+        self.slots.push(flight);
+        self.slots.len() as u32 - 1
+    }
+
+    /// Frees a slot; whatever was planned for it is void.
+    #[inline]
+    pub(super) fn remove(&mut self, slot: u32) {
+        let flight = &mut self.slots[slot as usize];
+        debug_assert!(!matches!(flight.phase, Phase::Over), "a flight ends once");
+        flight.phase = Phase::Over;
+        flight.plan = flight.plan.wrapping_add(1);
+        self.free.push(slot);
+    }
+
+    /// How many there are.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// The slots of all of them.
+    pub(super) fn all(&self) -> Vec<u32> {
+        let slots = self.slots.iter().enumerate();
+        let taken = slots.filter(|(_, flight)| !matches!(flight.phase, Phase::Over));
+        taken.map(|(slot, _)| slot as u32).collect()
+    }
+
+    /// The flight that `owner` speaks of, if its attempt is still going on.
+    pub(super) fn of(&mut self, owner: Owner) -> Option<&mut Flight> {
+        let flight = &mut self.slots[owner.slot as usize];
+        let same = flight.request.id == owner.id
+            && flight.attempts == owner.number
+            && matches!(flight.phase, Phase::Trying(..));
+        same.then_some(flight)
+    }
+
+    /// The flights that try `peer`, in order of the beginning of their attempts.
+    pub(super) fn trying(&self, peer: PeerId) -> Vec<u32> {
+        let mut found: Vec<(Nanos, u64, u32)> = Vec::new();
+        for (slot, flight) in self.slots.iter().enumerate() {
+            if let Phase::Trying(attempt, _) = &flight.phase
+                && attempt.peer == peer
+            {
+                found.push((attempt.started, flight.request.id, slot as u32));
+            }
+        }
+        found.sort_unstable();
+        found.into_iter().map(|(.., slot)| slot).collect()
+    }
+}
+
+impl Index<u32> for Flights {
+    type Output = Flight;
+    #[inline]
+    fn index(&self, slot: u32) -> &Flight {
+        &self.slots[slot as usize]
+    }
+}
+
+impl IndexMut<u32> for Flights {
+    #[inline]
+    fn index_mut(&mut self, slot: u32) -> &mut Flight {
+        &mut self.slots[slot as usize]
+    }
+}

@@ -1,0 +1,73 @@
+//! Who watches the decisions of a run: nobody, or [`trace`](super::trace).
+
+use crate::policy::{Attempt, PeerId, PeerState, Refusal, Upstream};
+use crate::record::{AttemptOutcome, PickedBecause, RequestRow};
+use crate::units::{Nanos, Span};
+
+/// Something that was decided or became known.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Seen<'a> {
+    /// A peer was chosen.
+    Picked(&'a Attempt, PickedBecause),
+    /// The request waits at the balancer.
+    Waits {
+        /// Its id.
+        id: u64,
+    },
+    /// The balancer answers itself.
+    Refused {
+        /// Id of the request.
+        id: u64,
+        /// With what.
+        refusal: Refusal,
+    },
+    /// An attempt ended.
+    Ended {
+        /// Id of the request.
+        id: u64,
+        /// Where.
+        peer: PeerId,
+        /// How long it took.
+        took: Span,
+        /// How.
+        outcome: AttemptOutcome,
+        /// Status of the response; 0 for none.
+        status: u16,
+    },
+    /// The client has its answer, or gave up.
+    Finished(&'a RequestRow),
+    /// A peer's state changed.
+    Changed {
+        /// Which.
+        peer: PeerId,
+        /// Its new state.
+        state: PeerState,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A fault began (`true`) or ended.
+    Fault(&'a str, bool),
+}
+
+/// Hears of every decision, after it was taken.
+pub(super) trait Observe {
+    /// Whether anything is done with what is seen; if not, nothing is prepared.
+    const WATCHES: bool;
+
+    /// Something was decided in `view`, whose upstream machine now looks like this.
+    fn see(&mut self, now: Nanos, view: u32, upstream: &Upstream, seen: Seen<'_>);
+
+    /// Whether enough was seen.
+    fn is_satisfied(&self) -> bool {
+        false
+    }
+}
+
+/// Watches nothing.
+pub(super) struct Nobody;
+
+impl Observe for Nobody {
+    const WATCHES: bool = false;
+    #[inline]
+    fn see(&mut self, _: Nanos, _: u32, _: &Upstream, _: Seen<'_>) {}
+}

@@ -1,0 +1,244 @@
+//! A request between the client and the balancer: arrival, connection, admission, answer.
+
+use super::client::Connection;
+use super::event::Event;
+use super::flight::{Due, Flight, Phase};
+use super::observe::{Observe, Seen};
+use super::world::World;
+use crate::policy::{Admission, Next, Outcome, Refusal, RefusalReason, Ticket};
+use crate::record::{
+    AttemptOutcome, AttemptRow, NO_UPSTREAM, PickedBecause, RequestError, RequestRow, Sink,
+};
+use crate::traffic::{Request, Source};
+use crate::units::{Nanos, Span, World as Which};
+
+impl<S: Sink, O: Observe> World<'_, S, O> {
+    /// A request is due.
+    #[inline]
+    pub(super) fn arrive(&mut self, request: Request, scheduled: Nanos) {
+        self.counts.planned += 1;
+        let in_flight = self.flights.len();
+        self.trend.sample(scheduled, in_flight);
+        let client = &self.scenario.traffic.client;
+        let view = self.view_of(request.id);
+        let flight = Flight::new(request, scheduled, client.timeout, view);
+        let slot = self.flights.insert(flight);
+        if client.in_flight_cap != 0 && in_flight >= client.in_flight_cap as usize {
+            let never = self.flights[slot].deadline;
+            return self.conclude(slot, never, Nanos::ZERO, 0, RequestError::Dropped);
+        }
+        self.send(slot);
+        self.settle(view);
+    }
+
+    /// Sends a request as soon as there is a connection for it.
+    #[inline]
+    fn send(&mut self, slot: u32) {
+        let flight = &mut self.flights[slot];
+        let id = flight.request.id;
+        let opening = match self.client.take(flight.view) {
+            Connection::Kept(carried) => {
+                flight.carried = carried;
+                Span::ZERO
+            }
+            Connection::Fresh => self.hops.connection(id),
+            Connection::None => {
+                self.client.wait(slot, id);
+                return self.plan(slot, Nanos::MAX, Due::Nothing);
+            }
+        };
+        flight.sent = self.now;
+        flight.connected = self.now + opening;
+        flight.leg = self.hops.leg(id, 1);
+        flight.phase = Phase::ToBalancer;
+        let arrives = flight.connected + flight.leg;
+        if arrives == self.now {
+            self.admit(slot);
+        } else {
+            self.plan(slot, arrives, Due::AtBalancer);
+        }
+    }
+
+    /// A request reaches its balancer.
+    #[inline]
+    pub(super) fn admit(&mut self, slot: u32) {
+        let flight = &mut self.flights[slot];
+        flight.phase = Phase::Moving;
+        let view = flight.view;
+        let facts = self.facts(&self.flights[slot].request);
+        match self.views[view as usize].upstream.admit(self.now, facts) {
+            Admission::Go(attempt) => self.try_peer(slot, attempt, PickedBecause::Picked),
+            Admission::Wait(ticket) => self.wait_in_line(slot, ticket),
+            Admission::Refused(refusal) => self.refuse(slot, refusal),
+        }
+    }
+
+    /// A request waits at the balancer for a free peer.
+    pub(super) fn wait_in_line(&mut self, slot: u32, ticket: Ticket) {
+        let flight = &mut self.flights[slot];
+        flight.phase = Phase::Waiting(ticket);
+        flight.read_deadline = Nanos::MAX;
+        let (view, id) = (flight.view, flight.request.id);
+        self.views[view as usize].tickets.insert(ticket.0, slot);
+        self.see(view, Seen::Waits { id });
+        self.plan(slot, Nanos::MAX, Due::Nothing);
+    }
+
+    /// The balancer answers a request itself.
+    pub(super) fn refuse(&mut self, slot: u32, refusal: Refusal) {
+        let flight = &self.flights[slot];
+        let (view, id, attempts) = (flight.view, flight.request.id, flight.attempts);
+        self.see(view, Seen::Refused { id, refusal });
+        let after_attempt =
+            matches!(refusal.reason, RefusalReason::AttemptFailed | RefusalReason::AttemptTimedOut);
+        if S::ATTEMPTS && !after_attempt {
+            let row = AttemptRow {
+                world: Which::Sim,
+                replication: self.replication,
+                id,
+                number: 0,
+                view: view as u16,
+                upstream: NO_UPSTREAM,
+                start_ns: self.now.0,
+                end_ns: self.now.0,
+                outcome: AttemptOutcome::Refused,
+                status: refusal.status,
+                because: if attempts > 0 { PickedBecause::Retry } else { PickedBecause::Picked },
+            };
+            self.sink.attempt(&row);
+        }
+        self.respond(slot, refusal.status);
+    }
+
+    /// A response with `status` leaves the balancer.
+    #[inline]
+    pub(super) fn respond(&mut self, slot: u32, status: u16) {
+        let flight = &self.flights[slot];
+        let arrives = self.now + flight.leg;
+        if arrives <= flight.deadline {
+            self.conclude(slot, arrives, arrives, status, RequestError::None);
+        } else {
+            let deadline = flight.deadline;
+            self.conclude(slot, deadline, Nanos::ZERO, 0, RequestError::Timeout);
+        }
+    }
+
+    /// The client gives up.
+    pub(super) fn give_up(&mut self, slot: u32) {
+        let flight = &mut self.flights[slot];
+        let view = &mut self.views[flight.view as usize];
+        match std::mem::replace(&mut flight.phase, Phase::Moving) {
+            Phase::Waiting(ticket) => {
+                view.upstream.abandon(self.now, ticket);
+                view.redeem(ticket);
+            }
+            Phase::Trying(attempt, _) => {
+                let next = self.end_attempt(slot, attempt, Outcome::ClientGone);
+                debug_assert!(matches!(next, Next::Done), "nothing follows a client that is gone");
+            }
+            phase => self.flights[slot].phase = phase,
+        }
+        self.conclude(slot, self.now, Nanos::ZERO, 0, RequestError::Timeout);
+    }
+
+    /// The run ends before the request does.
+    pub(super) fn interrupt(&mut self, slot: u32) {
+        let phase = std::mem::replace(&mut self.flights[slot].phase, Phase::Moving);
+        if let Phase::Trying(attempt, _) = phase {
+            let _nothing_follows = self.end_attempt(slot, attempt, Outcome::ClientGone);
+        }
+        self.conclude(slot, self.now, Nanos::ZERO, 0, RequestError::Interrupted);
+    }
+
+    /// The request is over for the client at `finished`: one row, and what the client does next.
+    #[inline]
+    fn conclude(
+        &mut self,
+        slot: u32,
+        finished: Nanos,
+        first_byte: Nanos,
+        status: u16,
+        error: RequestError,
+    ) {
+        let flight = &self.flights[slot];
+        let row = RequestRow {
+            world: Which::Sim,
+            replication: self.replication,
+            id: flight.request.id,
+            class: flight.request.class,
+            scheduled_ns: flight.scheduled.0,
+            sent_ns: flight.sent.0,
+            connected_ns: flight.connected.0,
+            first_byte_ns: first_byte.0,
+            finished_ns: finished.0,
+            demand_ns: flight.demand.0,
+            queued_ns: flight.queued.0,
+            service_ns: flight.service.0,
+            upstream: flight.upstream,
+            attempts: flight.attempts,
+            status,
+            error,
+            bytes: 0,
+        };
+        let (view, carried) = (flight.view, flight.carried);
+        let was_sent = !matches!(flight.phase, Phase::Unsent);
+        self.counts.add(&row);
+        self.sink.request(&row);
+        self.see(view, Seen::Finished(&row));
+        self.flights.remove(slot);
+        if was_sent && self.client.is_followed() {
+            self.release_connection(view, carried + 1, finished, error);
+        }
+        if !self.turns.is_empty() {
+            let user = (row.id >> 32) as u32;
+            self.plan_turn_after(user, finished);
+        }
+    }
+
+    fn release_connection(&mut self, view: u32, carried: u32, at: Nanos, error: RequestError) {
+        if error == RequestError::None {
+            self.queue.push(at, Event::ConnectionFree { view, carried });
+        } else {
+            // The client breaks the connection of a request that it has given up.
+            self.client.close();
+            self.queue.push(at, Event::ConnectionFree { view, carried: 0 });
+        }
+    }
+
+    /// A connection of the client is free (`carried` above zero) or gone: who waits may go.
+    pub(super) fn free_connection(&mut self, view: u32, carried: u32) {
+        if carried > 0 {
+            self.client.give_back(view, carried);
+        }
+        while let Some((slot, id)) = self.client.next_waiting() {
+            let flight = &self.flights[slot];
+            if flight.request.id == id && matches!(flight.phase, Phase::Unsent) {
+                let view = flight.view;
+                self.send(slot);
+                self.settle(view);
+            }
+        }
+    }
+
+    /// Plans the first turn of a user.
+    pub(super) fn plan_turn(&mut self, user: u32) {
+        self.plan_turn_after(user, Nanos::ZERO);
+    }
+
+    fn plan_turn_after(&mut self, user: u32, answered: Nanos) {
+        let request = self.plan.turn(user, self.turns[user as usize]);
+        let due = answered + Span(request.at.0);
+        if due < self.plan.end() {
+            self.queue.push(due, Event::User(user));
+        }
+    }
+
+    /// A user of a closed loop sends the next request.
+    pub(super) fn take_turn(&mut self, user: u32) {
+        let turn = self.turns[user as usize];
+        self.turns[user as usize] += 1;
+        debug_assert!(matches!(self.scenario.traffic.source, Source::Closed { .. }));
+        let request = self.plan.turn(user, turn);
+        self.arrive(request, self.now);
+    }
+}

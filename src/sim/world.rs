@@ -1,0 +1,228 @@
+//! The modelled world: the state of one replication and the loop over what is due.
+
+use super::client::Client;
+use super::event::Event;
+use super::fleet::{self, Instance};
+use super::flight::{Due, Flights, Phase, Place};
+use super::hop::Hops;
+use super::observe::Observe;
+use super::queue::EventQueue;
+use super::timeline::Timeline;
+use super::trend::Trend;
+use super::view::View;
+use super::{Counts, Options};
+use crate::policy::RequestFacts;
+use crate::record::Sink;
+use crate::scenario::Scenario;
+use crate::traffic::{Plan, Request, Source};
+use crate::units::{Nanos, Purpose, Seed};
+
+/// One replication of the model.
+pub(super) struct World<'a, S, O> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) plan: &'a Plan,
+    pub(super) options: &'a Options<'a>,
+    pub(super) replication: u32,
+    pub(super) seed: Seed,
+    pub(super) now: Nanos,
+    pub(super) queue: EventQueue<Event>,
+    pub(super) flights: Flights,
+    pub(super) views: Vec<View>,
+    pub(super) fleet: Vec<Instance<'a>>,
+    pub(super) client: Client,
+    pub(super) hops: Hops,
+    /// Whether a request of each class may be sent again once it was sent.
+    pub(super) idempotent: Vec<bool>,
+    /// The next turn of each user of a closed loop.
+    pub(super) turns: Vec<u32>,
+    pub(super) timeline: Timeline,
+    pub(super) trend: Trend,
+    pub(super) counts: Counts,
+    pub(super) sink: &'a mut S,
+    pub(super) observer: &'a mut O,
+}
+
+impl<'a, S: Sink, O: Observe> World<'a, S, O> {
+    /// The world before its first event.
+    pub(super) fn new(
+        scenario: &'a Scenario,
+        plan: &'a Plan,
+        replication: u32,
+        options: &'a Options<'a>,
+        sink: &'a mut S,
+        observer: &'a mut O,
+    ) -> Self {
+        let seed = plan.seed();
+        let balancer = &scenario.balancer;
+        let follows = fleet::connections_matter(scenario);
+        let hops = Hops::new(&options.costs, seed);
+        let mut world = Self {
+            scenario,
+            plan,
+            options,
+            replication,
+            seed,
+            now: Nanos::ZERO,
+            queue: EventQueue::new(),
+            flights: Flights::default(),
+            views: (0..balancer.views()).map(|_| View::new(balancer, seed, follows)).collect(),
+            fleet: fleet::fleet(scenario, S::TIMELINE),
+            client: Client::new(&scenario.traffic.client, hops.connections_cost()),
+            hops,
+            idempotent: scenario.traffic.classes.iter().map(|class| class.idempotent()).collect(),
+            turns: Vec::new(),
+            timeline: Timeline::new(scenario.backends.len()),
+            trend: Trend::new(scenario),
+            counts: Counts::default(),
+            sink,
+            observer,
+        };
+        world.plan_ahead();
+        world
+    }
+
+    /// Puts what is known from the start into the queue.
+    fn plan_ahead(&mut self) {
+        for (number, fault) in self.scenario.faults.iter().enumerate() {
+            self.queue.push(fault.at, Event::Fault(number as u32, true));
+            self.queue.push(fault.until, Event::Fault(number as u32, false));
+        }
+        if S::TIMELINE {
+            self.queue.push(Nanos::from_secs_f64(1.0), Event::Second);
+        }
+        for view in 0..self.views.len() {
+            self.settle(view as u32);
+        }
+        if let Source::Closed { users, .. } = self.scenario.traffic.source {
+            self.turns = vec![0; users as usize];
+            (0..users).for_each(|user| self.plan_turn(user));
+        }
+    }
+
+    /// Runs to the end: every request is answered or given up, and the last fault of the planned
+    /// time is over.
+    pub(super) fn run(&mut self) {
+        let plan = self.plan;
+        let mut arrivals = plan.arrivals();
+        let mut next = arrivals.next();
+        loop {
+            let due = self.queue.next_at();
+            match next.take() {
+                // An event of the same instant goes first: who leaves makes room for who comes.
+                Some(request) if request.at < due => {
+                    self.now = request.at;
+                    self.arrive(request, request.at);
+                    next = arrivals.next();
+                }
+                request => {
+                    if request.is_none() && self.is_over(due) {
+                        break;
+                    }
+                    next = request;
+                    let Some((at, event)) = self.queue.pop() else { break };
+                    debug_assert!(at >= self.now, "time never goes backwards");
+                    self.now = at;
+                    self.handle(event);
+                }
+            }
+        }
+        self.finish();
+    }
+
+    /// Closes what is still open: the last second of the timeline, and a request that nothing
+    /// could end any more.
+    fn finish(&mut self) {
+        for slot in self.flights.all() {
+            self.interrupt(slot);
+        }
+        if S::TIMELINE && self.timeline.has_ended() {
+            self.end_second();
+        }
+    }
+
+    fn is_over(&self, due: Nanos) -> bool {
+        self.flights.len() == 0 && due > self.plan.end()
+    }
+
+    #[inline]
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Flight { slot, plan } => {
+                if self.flights[slot].plan == plan {
+                    self.fly(slot);
+                }
+            }
+            Event::Departure { backend, plan } => self.depart(backend, plan),
+            Event::Fault(number, begins) => self.change_fault(number as usize, begins),
+            Event::Wake(view) => self.wake(view),
+            Event::Probe { view, backend, answered } => self.end_probe(view, backend, answered),
+            Event::ConnectionFree { view, carried } => self.free_connection(view, carried),
+            Event::User(user) => self.take_turn(user),
+            Event::Second => self.end_second(),
+        }
+    }
+
+    /// Does what is due for a flight.
+    #[inline]
+    fn fly(&mut self, slot: u32) {
+        let flight = &mut self.flights[slot];
+        let view = flight.view;
+        match std::mem::replace(&mut flight.due, Due::Nothing) {
+            Due::Head(status) => self.take_head(slot, status),
+            Due::Nothing => {}
+            Due::AtBalancer => self.admit(slot),
+            Due::AtBackend => self.reach(slot),
+            Due::Ends(outcome) => self.end_and_follow(slot, outcome),
+            Due::GivesUp => self.give_up(slot),
+        }
+        self.settle(view);
+    }
+
+    /// Plans what happens to a flight next: `due` at `at`, unless a time-out comes before. Only
+    /// the earliest is put into the queue, so a time-out that cannot fire costs nothing.
+    #[inline]
+    pub(super) fn plan(&mut self, slot: u32, at: Nanos, due: Due) {
+        let flight = &mut self.flights[slot];
+        let (mut at, mut due) = (at, due);
+        if flight.read_deadline < at {
+            (at, due) = (flight.read_deadline, Due::Ends(crate::policy::Outcome::ReadTimedOut));
+        }
+        if flight.deadline < at {
+            (at, due) = (flight.deadline, Due::GivesUp);
+        }
+        flight.plan = flight.plan.wrapping_add(1);
+        flight.due = due;
+        if at < Nanos::MAX {
+            let plan = flight.plan;
+            self.queue.push(at, Event::Flight { slot, plan });
+        }
+    }
+
+    /// Where an attempt is from now on.
+    #[inline]
+    pub(super) fn place(&mut self, slot: u32, place: Place) {
+        if let Phase::Trying(_, at) = &mut self.flights[slot].phase {
+            *at = place;
+        }
+    }
+
+    /// What the balancer knows of a request.
+    #[inline]
+    pub(super) fn facts(&self, request: &Request) -> RequestFacts {
+        RequestFacts {
+            id: request.id,
+            key: request.key,
+            idempotent: self.idempotent[request.class as usize],
+        }
+    }
+
+    /// The view that request `id` reaches.
+    #[inline]
+    pub(super) fn view_of(&self, id: u64) -> u32 {
+        if self.views.len() == 1 {
+            return 0;
+        }
+        let word = self.seed.words(Purpose::View, id)[0];
+        ((u128::from(word) * self.views.len() as u128) >> 64) as u32
+    }
+}
