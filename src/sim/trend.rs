@@ -107,10 +107,10 @@ impl Trend {
 
 impl Watched {
     fn end_of_part(&self, at: Nanos) -> Nanos {
-        let length = self.until.since(self.from).0;
-        let part = u128::from(at.since(self.from).0) * PARTS as u128 / u128::from(length.max(1));
-        let end = u128::from(length) * (part + 1) / PARTS as u128;
-        Nanos(self.from.0 + end as u64).max(Nanos(at.0 + 1)).min(self.until)
+        let length = u128::from(self.until.since(self.from).0);
+        let ends = (1..=PARTS as u128)
+            .map(|part| Nanos(self.from.0 + (length * part / PARTS as u128) as u64));
+        ends.into_iter().find(|end| *end > at).unwrap_or(self.until)
     }
 
     fn growth(&self, workers: f64) -> Option<Growth> {
