@@ -9,7 +9,7 @@ pub mod compare;
 pub mod experiment;
 #[cfg(feature = "live")]
 pub mod host;
-#[cfg(feature = "cli")]
+#[cfg(feature = "live")]
 pub mod live;
 #[cfg(feature = "live")]
 pub mod load;

@@ -81,8 +81,7 @@ pub async fn get<T: DeserializeOwned>(
     limit: Duration,
 ) -> Result<T, ControlError> {
     let (status, body) = call(address, Method::GET, path, None, limit).await?;
-    let unexpected =
-        |why: String| ControlError::Unexpected(address, status, why);
+    let unexpected = |why: String| ControlError::Unexpected(address, status, why);
     if status != 200 {
         return Err(unexpected(String::from_utf8_lossy(&body).into_owned()));
     }

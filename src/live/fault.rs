@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::control::{self, ControlError};
 use super::sample::{Sampler, peer_views};
 use super::world::{BackendEndpoint, LiveError, LiveOptions, Stack, backend_ready, start_backend};
+use crate::backend::fault::{FaultReport, FaultState};
 use crate::host::{clock, usage};
 use crate::policy::PeerState;
 use crate::record::{EventKind, EventRow};
@@ -43,26 +44,12 @@ pub struct FaultProof {
     pub bit: bool,
 }
 
-/// State and counters of a backend, as its control interface tells them.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct BackendCounters {
-    requests: u64,
-    errors_injected: u64,
-    health_checks: u64,
-    health_failed: u64,
-    served: u64,
-    service_ns_total: u64,
-    planned_ns_total: u64,
-}
-
 /// One fault at one backend while it is being proved.
 #[derive(Debug, Default)]
 struct Watch {
     before: String,
     during: String,
     after: String,
-    began: BackendCounters,
     bit: bool,
     healed: bool,
 }
@@ -83,6 +70,8 @@ pub(super) struct FaultDriver {
     timeline: Vec<(Nanos, Edge, usize)>,
     watches: Vec<Vec<Watch>>,
     crashed: Vec<usize>,
+    // What is injected into each backend now: faults of different kinds may overlap.
+    injected: Vec<FaultState>,
     events: Vec<EventRow>,
     options: LiveOptions,
 }
@@ -108,6 +97,7 @@ impl FaultDriver {
             timeline,
             watches,
             crashed: Vec::new(),
+            injected: vec![FaultState::default(); scenario.backends.len()],
             events: Vec::new(),
             options: options.clone(),
         }
@@ -136,11 +126,13 @@ impl FaultDriver {
         for (place, &target) in fault.targets.iter().enumerate() {
             match edge {
                 Edge::Begin => {
-                    self.begin(&fault, index, place, target, stack).await?;
+                    self.begin(&fault, target, stack).await?;
                     self.event(EventKind::FaultBegan, &fault, target, zero, describe(fault.kind));
                 }
                 Edge::Look => {
-                    let seen = look(&fault, stack.endpoints[target], &stack.admins, &self.names[target]).await;
+                    let seen =
+                        look(&fault, stack.endpoints[target], &stack.admins, &self.names[target])
+                            .await;
                     let watch = &mut self.watches[index][place];
                     if let Some((bit, words)) = seen {
                         watch.bit = bit;
@@ -206,24 +198,19 @@ impl FaultDriver {
     async fn begin(
         &mut self,
         fault: &Fault,
-        index: usize,
-        place: usize,
         target: usize,
         stack: &mut Stack,
     ) -> Result<(), LiveError> {
-        let endpoint = stack.endpoints[target];
         match fault.kind {
             FaultKind::Crash => {
                 self.crashed.push(target);
                 stack.backends[target].kill().await;
             }
             FaultKind::Hang => stack.backends[target].signal(Signal::STOP),
-            FaultKind::Drain => {
-                self.order_balancers(&stack.admins, target, "drain").await?;
-            }
-            FaultKind::Slow(_) | FaultKind::ErrorRate(_) | FaultKind::HealthFlap(_) | FaultKind::Partition => {
-                self.watches[index][place].began = counters(endpoint.control).await.unwrap_or_default();
-                self.order_backend(target, endpoint.control, &injection(fault.kind)).await?;
+            FaultKind::Drain => self.order_balancers(&stack.admins, target, "drain").await?,
+            kind => {
+                inject(&mut self.injected[target], kind);
+                self.order_backend(target, stack.endpoints[target].control).await?;
             }
         }
         Ok(())
@@ -249,11 +236,10 @@ impl FaultDriver {
                 self.crashed.retain(|index| *index != target);
             }
             FaultKind::Hang => stack.backends[target].signal(Signal::CONT),
-            FaultKind::Drain => {
-                self.order_balancers(&stack.admins, target, "resume").await?;
-            }
-            FaultKind::Slow(_) | FaultKind::ErrorRate(_) | FaultKind::HealthFlap(_) | FaultKind::Partition => {
-                self.order_backend(target, endpoint.control, &serde_json::json!({})).await?;
+            FaultKind::Drain => self.order_balancers(&stack.admins, target, "resume").await?,
+            kind => {
+                heal(&mut self.injected[target], kind);
+                self.order_backend(target, endpoint.control).await?;
             }
         }
         Ok(())
@@ -272,23 +258,22 @@ impl FaultDriver {
         let watch = &mut self.watches[index][place];
         let (bit, words) = match fault.kind {
             FaultKind::Crash | FaultKind::Hang | FaultKind::Partition | FaultKind::Drain => return,
-            kind => match counters(stack.endpoints[target].control).await {
-                Ok(now) => counted(kind, &watch.began, &now),
-                Err(error) => (false, error.to_string()),
-            },
+            kind => {
+                let control = stack.endpoints[target].control;
+                match control::get(control, "/fault", PROBE_LIMIT).await {
+                    Ok(report) => counted(kind, &report),
+                    Err(error) => (false, error.to_string()),
+                }
+            }
         };
         watch.bit = bit;
         watch.during.clone_from(&words);
         self.event(EventKind::FaultObserved, fault, target, zero, words);
     }
 
-    async fn order_backend(
-        &self,
-        target: usize,
-        control: SocketAddr,
-        order: &serde_json::Value,
-    ) -> Result<(), LiveError> {
-        control::post(control, "/fault", Some(order), ORDER_LIMIT).await.map_err(|error| {
+    async fn order_backend(&self, target: usize, control: SocketAddr) -> Result<(), LiveError> {
+        let order = serde_json::to_value(self.injected[target]).expect("plain numbers are JSON");
+        control::post(control, "/fault", Some(&order), ORDER_LIMIT).await.map_err(|error| {
             LiveError::Control { name: format!("backend {}", self.names[target]), error }
         })
     }
@@ -336,13 +321,24 @@ fn describe(kind: FaultKind) -> String {
     }
 }
 
-fn injection(kind: FaultKind) -> serde_json::Value {
+fn inject(state: &mut FaultState, kind: FaultKind) {
     match kind {
-        FaultKind::Slow(factor) => serde_json::json!({ "slow": factor }),
-        FaultKind::ErrorRate(share) => serde_json::json!({ "error_rate": share.0 }),
-        FaultKind::HealthFlap(share) => serde_json::json!({ "health_failure": share.0 }),
-        FaultKind::Partition => serde_json::json!({ "partition": true }),
-        FaultKind::Crash | FaultKind::Hang | FaultKind::Drain => serde_json::json!({}),
+        FaultKind::Slow(factor) => state.slow = factor,
+        FaultKind::ErrorRate(share) => state.error_rate = share.0,
+        FaultKind::HealthFlap(share) => state.health_failure = Some(share.0),
+        FaultKind::Partition => state.partition = true,
+        FaultKind::Crash | FaultKind::Hang | FaultKind::Drain => {}
+    }
+}
+
+fn heal(state: &mut FaultState, kind: FaultKind) {
+    let well = FaultState::default();
+    match kind {
+        FaultKind::Slow(_) => state.slow = well.slow,
+        FaultKind::ErrorRate(_) => state.error_rate = well.error_rate,
+        FaultKind::HealthFlap(_) => state.health_failure = well.health_failure,
+        FaultKind::Partition => state.partition = well.partition,
+        FaultKind::Crash | FaultKind::Hang | FaultKind::Drain => {}
     }
 }
 
@@ -397,35 +393,27 @@ async fn wellness(endpoint: BackendEndpoint) -> (bool, String) {
     (answer.is_ok(), words(&answer))
 }
 
-async fn counters(control: SocketAddr) -> Result<BackendCounters, ControlError> {
-    control::get(control, "/fault", PROBE_LIMIT).await
-}
-
-/// What was counted between two looks, and whether it shows the fault.
-fn counted(kind: FaultKind, began: &BackendCounters, now: &BackendCounters) -> (bool, String) {
+/// What the backend has counted since its injected state last changed, and whether it shows the
+/// fault.
+fn counted(kind: FaultKind, report: &FaultReport) -> (bool, String) {
+    let counts = &report.counts;
     match kind {
         FaultKind::Slow(factor) => {
-            let planned = now.planned_ns_total.saturating_sub(began.planned_ns_total);
-            let taken = now.service_ns_total.saturating_sub(began.service_ns_total);
-            let served = now.served.saturating_sub(began.served);
-            let ratio = taken as f64 / planned.max(1) as f64;
-            // Work that had begun before runs at its old speed, so half the effect must show.
-            let bit = served > 0 && (ratio - 1.0) / (factor - 1.0) > 0.5;
-            (bit, format!("{served} served in {ratio:.2} times the planned time"))
+            let ratio = report.service_ratio.unwrap_or(1.0);
+            // Half the effect must show: timers add a little, and the rest is rounding.
+            let bit = counts.served > 0 && (ratio - 1.0) / (factor - 1.0) > 0.5;
+            (bit, format!("{} served in {ratio:.2} times the time asked for", counts.served))
         }
-        FaultKind::ErrorRate(_) => {
-            let errors = now.errors_injected.saturating_sub(began.errors_injected);
-            let requests = now.requests.saturating_sub(began.requests);
-            (errors > 0, format!("{errors} errors in {requests} requests"))
-        }
-        FaultKind::HealthFlap(_) => {
-            let failed = now.health_failed.saturating_sub(began.health_failed);
-            let checks = now.health_checks.saturating_sub(began.health_checks);
-            (failed > 0, format!("{failed} of {checks} health checks failed"))
-        }
+        FaultKind::ErrorRate(_) => (
+            counts.errors_injected > 0,
+            format!("{} errors in {} requests", counts.errors_injected, counts.requests),
+        ),
+        FaultKind::HealthFlap(_) => (
+            counts.health_failed > 0,
+            format!("{} of {} health checks failed", counts.health_failed, counts.health_checks),
+        ),
         FaultKind::Crash | FaultKind::Hang | FaultKind::Partition | FaultKind::Drain => {
             (false, String::new())
         }
     }
 }
-

@@ -29,7 +29,11 @@ pub fn free(count: usize) -> io::Result<Vec<SocketAddr>> {
         }
     }
     if held.len() < count {
-        let why = format!("only {} of {count} ports between {FIRST} and {} are free", held.len(), FIRST + COUNT);
+        let why = format!(
+            "only {} of {count} ports between {FIRST} and {} are free",
+            held.len(),
+            FIRST + COUNT
+        );
         return Err(io::Error::new(io::ErrorKind::AddrInUse, why));
     }
     held.iter().map(TcpListener::local_addr).collect()

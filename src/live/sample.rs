@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hyper::Method;
 use serde::Deserialize;
 use tokio::task::JoinHandle;
 
@@ -49,12 +50,6 @@ pub(super) struct PeerView {
     pub(super) name: String,
     pub(super) state: PeerState,
     pub(super) in_flight: u32,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct BackendView {
-    queued: u32,
 }
 
 /// Takes samples until it is finished.
@@ -124,7 +119,9 @@ async fn sample_every_second(
                 .map(|peer| peer.state),
             queue: queues[index],
             // A process that was started again has used less than the one before it.
-            cpu: cpu[index].zip(cpu_before[index]).map(|(now, before)| (now - before).as_secs_f64()),
+            cpu: cpu[index]
+                .zip(cpu_before[index])
+                .map(|(now, before)| (now - before).as_secs_f64()),
         });
         samples.lock().expect("nothing panics with the lock held").extend(taken);
         cpu_before = cpu;
@@ -152,12 +149,21 @@ async fn queues(watched: &[Watched]) -> Vec<u32> {
         .iter()
         .map(|backend| {
             let control = backend.control;
-            tokio::spawn(async move { control::get::<BackendView>(control, "/fault", LIMIT).await })
+            tokio::spawn(async move {
+                control::call(control, Method::GET, "/metrics", None, LIMIT).await
+            })
         })
         .collect();
     let mut queues = Vec::new();
     for answer in asked {
-        queues.push(answer.await.ok().and_then(Result::ok).unwrap_or_default().queued);
+        let exposition = answer.await.ok().and_then(Result::ok).map(|(_, body)| body);
+        queues.push(exposition.as_deref().and_then(queue_depth).unwrap_or(0));
     }
     queues
+}
+
+/// The queue's depth out of a backend's metrics in Prometheus' text format.
+fn queue_depth(exposition: &[u8]) -> Option<u32> {
+    let text = std::str::from_utf8(exposition).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("lab_backend_queue_depth "))?.trim().parse().ok()
 }

@@ -380,8 +380,10 @@ fn start_proxy(
     endpoints: &[BackendEndpoint],
 ) -> Result<Program, LiveError> {
     let spool = proxy_spool(&options.scratch, instance);
-    std::fs::create_dir_all(&spool)
-        .map_err(|error| LiveError::System { what: "cannot make a folder for the spools", error })?;
+    std::fs::create_dir_all(&spool).map_err(|error| LiveError::System {
+        what: "cannot make a folder for the spools",
+        error,
+    })?;
     let views_before = instance * scenario.balancer.views() / scenario.balancer.instances;
     let mut arguments = strings(&["proxy", "--admin", "127.0.0.1:0"]);
     arguments.extend([

@@ -87,7 +87,8 @@ mod tests {
         let rows = [["", "sim", "live"], ["p50", "1.00ms", "12.00ms"], ["failed", "3", "−1"]];
         let rows: Vec<Vec<String>> =
             rows.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect();
-        let expected = "             sim     live\n  p50     1.00ms  12.00ms\n  failed       3       −1\n";
+        let expected =
+            "             sim     live\n  p50     1.00ms  12.00ms\n  failed       3       −1\n";
         assert_eq!(lay_out(&rows, Paint::Plain), expected);
     }
 }

@@ -40,7 +40,11 @@ fn per_world(
     results: &Results,
     title: &str,
     paint: Paint,
-    rows: &[(&str, &dyn Fn(&WorldSummary) -> String, &dyn Fn(&WorldSummary, &WorldSummary) -> String)],
+    rows: &[(
+        &str,
+        &dyn Fn(&WorldSummary) -> String,
+        &dyn Fn(&WorldSummary, &WorldSummary) -> String,
+    )],
 ) -> String {
     let mut table = vec![world_heading(results, title)];
     for (name, value, apart) in rows {
@@ -73,8 +77,12 @@ fn overview(results: &Results, paint: Paint) -> String {
             ("requests", &|w| count(w.requests), &|s, l| minus(s.requests, l.requests)),
             ("offered", &|w| rate(w.offered), &|s, l| difference(s.offered / l.offered - 1.0)),
             ("goodput", &|w| rate(w.goodput), &|s, l| difference(s.goodput / l.goodput - 1.0)),
-            ("failed", &|w| count(w.failed), &|s, l| per_replication_difference(s, l, |w| w.failed)),
-            ("retried", &|w| count(w.retried), &|s, l| per_replication_difference(s, l, |w| w.retried)),
+            ("failed", &|w| count(w.failed), &|s, l| {
+                per_replication_difference(s, l, |w| w.failed)
+            }),
+            ("retried", &|w| count(w.retried), &|s, l| {
+                per_replication_difference(s, l, |w| w.retried)
+            }),
         ],
     )
 }
@@ -145,7 +153,8 @@ fn spread(results: &Results, paint: Paint) -> String {
     let mut table = vec![heading];
     for (place, peer) in first.shares.iter().enumerate().take(SHOWN_SERVERS) {
         let shares = || results.worlds.iter().filter_map(|world| world.shares.get(place));
-        let weight = if peer.backup { format!("{} backup", peer.weight) } else { peer.weight.to_string() };
+        let weight =
+            if peer.backup { format!("{} backup", peer.weight) } else { peer.weight.to_string() };
         let mut row = vec![peer.name.clone(), weight, percent(peer.expected)];
         row.extend(shares().map(|share| percent(share.share)));
         if let [sim, live] = &shares().collect::<Vec<_>>()[..] {
@@ -161,7 +170,10 @@ fn spread(results: &Results, paint: Paint) -> String {
     for world in &results.worlds {
         text.push_str(&format!(
             "  {}: Jain's index {:.4}, utilisation max/mean {:.2}, p95/mean {:.2}\n",
-            world.world, world.jain, world.utilisation_max_over_mean, world.utilisation_p95_over_mean
+            world.world,
+            world.jain,
+            world.utilisation_max_over_mean,
+            world.utilisation_p95_over_mean
         ));
     }
     text + "\n"
@@ -198,7 +210,9 @@ fn groups(results: &Results, paint: Paint) -> String {
     let several = |kind| first.groups.iter().filter(|group| group.kind == kind).count() > 1;
     let mut heading = vec!["part".to_owned()];
     for world in &results.worlds {
-        heading.extend(["requests", "failed", "p50", "p99"].map(|name| format!("{} {name}", world.world)));
+        heading.extend(
+            ["requests", "failed", "p50", "p99"].map(|name| format!("{} {name}", world.world)),
+        );
     }
     let mut table = vec![heading];
     for (place, group) in first.groups.iter().enumerate() {

@@ -83,15 +83,17 @@ impl Program {
     /// # Errors
     /// When it ends first, says something else, or takes longer than ten seconds.
     pub async fn ready(&mut self) -> Result<(SocketAddr, Option<SocketAddr>), ProgramError> {
-        let line = match tokio::time::timeout(Duration::from_secs(10), self.stdout.next_line()).await {
-            Err(_) => return Err(self.not_ready("no word within 10 s".to_owned())),
-            Ok(Err(error)) => return Err(self.not_ready(error.to_string())),
-            Ok(Ok(None)) => {
-                let status = self.child.wait().await.map_or_else(|e| e.to_string(), |s| s.to_string());
-                return Err(self.not_ready(status));
-            }
-            Ok(Ok(Some(line))) => line,
-        };
+        let line =
+            match tokio::time::timeout(Duration::from_secs(10), self.stdout.next_line()).await {
+                Err(_) => return Err(self.not_ready("no word within 10 s".to_owned())),
+                Ok(Err(error)) => return Err(self.not_ready(error.to_string())),
+                Ok(Ok(None)) => {
+                    let status =
+                        self.child.wait().await.map_or_else(|e| e.to_string(), |s| s.to_string());
+                    return Err(self.not_ready(status));
+                }
+                Ok(Ok(Some(line))) => line,
+            };
         let ready: Ready =
             serde_json::from_str(&line).map_err(|_| self.not_ready(format!("it said `{line}`")))?;
         let parse = |text: &str| {

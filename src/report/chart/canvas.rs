@@ -39,10 +39,7 @@ pub(super) type Drawn = Result<(), Box<dyn Error>>;
 static FONT: Once = Once::new();
 
 /// Makes the sheet, lets `paint` fill it, and writes the picture.
-pub(super) fn draw(
-    path: &Path,
-    paint: impl FnOnce(&Sheet<'_>) -> Drawn,
-) -> Result<(), ChartError> {
+pub(super) fn draw(path: &Path, paint: impl FnOnce(&Sheet<'_>) -> Drawn) -> Result<(), ChartError> {
     FONT.call_once(|| {
         let font: &'static [u8] = include_bytes!("font/Roboto-Regular.ttf");
         for style in [FontStyle::Normal, FontStyle::Bold] {
@@ -74,11 +71,16 @@ pub(super) const fn world_name(world: World) -> &'static str {
 }
 
 /// Title and, below it, what the reader should know: scenario, seed, run.
-pub(super) fn title<'a>(sheet: &Sheet<'a>, title: &str, results: &Results) -> Result<Sheet<'a>, Box<dyn Error>> {
+pub(super) fn title<'a>(
+    sheet: &Sheet<'a>,
+    title: &str,
+    results: &Results,
+) -> Result<Sheet<'a>, Box<dyn Error>> {
     let (head, rest) = sheet.split_vertically(88);
     head.draw(&Text::new(title.to_owned(), (40, 18), ("sans-serif", 34).into_font().color(&INK)))?;
     let partial = if results.partial { "  (partial: interrupted)" } else { "" };
-    let below = format!("{}, seed {}, run {}{partial}", results.scenario, results.seed, results.run);
+    let below =
+        format!("{}, seed {}, run {}{partial}", results.scenario, results.seed, results.run);
     head.draw(&Text::new(below, (40, 58), ("sans-serif", 20).into_font().color(&GREY)))?;
     Ok(rest)
 }
@@ -135,7 +137,11 @@ pub(super) fn legend<'a, X: Ranged, Y: Ranged>(
 
 /// Shades the time of each fault and writes its name at the top.
 pub(super) fn fault_bands<Y>(
-    chart: &mut ChartContext<'_, BitMapBackend<'_>, Cartesian2d<plotters::coord::types::RangedCoordf64, Y>>,
+    chart: &mut ChartContext<
+        '_,
+        BitMapBackend<'_>,
+        Cartesian2d<plotters::coord::types::RangedCoordf64, Y>,
+    >,
     faults: &[FaultEffect],
     bottom: Y::ValueType,
     top: Y::ValueType,
@@ -173,6 +179,7 @@ pub(super) fn short_latency(nanos: f64) -> String {
 
 /// The end of the time axis: the last second of any world, at least one.
 pub(super) fn last_second(results: &Results) -> f64 {
-    let last = results.worlds.iter().flat_map(|world| world.seconds.iter()).map(|point| point.second);
+    let last =
+        results.worlds.iter().flat_map(|world| world.seconds.iter()).map(|point| point.second);
     f64::from(last.max().unwrap_or(0) + 1)
 }

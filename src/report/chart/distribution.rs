@@ -7,7 +7,8 @@ use crate::compare::Results;
 
 /// Draws the chart.
 pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
-    let sheet = canvas::title(sheet, "Distribution of the latency, from the scheduled instant", results)?;
+    let sheet =
+        canvas::title(sheet, "Distribution of the latency, from the scheduled instant", results)?;
     // The far tail would squeeze the rest to the left; the percentile chart shows it.
     let end = results
         .worlds
@@ -38,7 +39,9 @@ pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
                 colour.mix(if place == 0 { 0.55 } else { 1.0 }).stroke_width(width),
             ))?
             .label(canvas::world_name(world.world))
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 36, y)], colour.stroke_width(width)));
+            .legend(move |(x, y)| {
+                PathElement::new([(x, y), (x + 36, y)], colour.stroke_width(width))
+            });
     }
     canvas::legend(&mut chart, SeriesLabelPosition::LowerRight)
 }

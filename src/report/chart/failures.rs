@@ -22,7 +22,9 @@ fn panel(
 ) -> Drawn {
     let end = canvas::last_second(results);
     let points = || results.worlds.iter().flat_map(|world| &world.seconds);
-    let highest = points().map(|point| if offered { pick(point).max(point.offered) } else { pick(point) }).max();
+    let highest = points()
+        .map(|point| if offered { pick(point).max(point.offered) } else { pick(point) })
+        .max();
     let top = (highest.unwrap_or(0) as f64 * 1.3).max(4.0);
     let mut chart = ChartBuilder::on(sheet)
         .margin(24)
@@ -49,7 +51,8 @@ fn panel(
     }
     for world in &results.worlds {
         let colour = canvas::world_colour(world.world);
-        let line = world.seconds.iter().map(|point| (f64::from(point.second) + 0.5, pick(point) as f64));
+        let line =
+            world.seconds.iter().map(|point| (f64::from(point.second) + 0.5, pick(point) as f64));
         chart
             .draw_series(LineSeries::new(line, colour.stroke_width(3)))?
             .label(canvas::world_name(world.world))

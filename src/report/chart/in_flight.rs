@@ -10,7 +10,8 @@ const MOST: usize = 8;
 
 /// Draws the chart.
 pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
-    let sheet = canvas::title(sheet, "Requests in flight per server, at the end of each second", results)?;
+    let sheet =
+        canvas::title(sheet, "Requests in flight per server, at the end of each second", results)?;
     let end = canvas::last_second(results);
     let highest = results.worlds.iter().flat_map(|world| &world.in_flight).flatten().max();
     let top = (f64::from(*highest.unwrap_or(&0)) * 1.3).max(4.0);
@@ -51,7 +52,9 @@ fn draw_world(sheet: &Sheet<'_>, world: &WorldSummary, end: f64, top: f64) -> Dr
 /// In configuration order, so that a server has the same colour in both panels.
 fn busiest(world: &WorldSummary) -> Vec<usize> {
     let mut peers: Vec<usize> = (0..world.in_flight.len()).collect();
-    peers.sort_by_key(|peer| std::cmp::Reverse(world.in_flight[*peer].iter().map(|n| u64::from(*n)).sum::<u64>()));
+    peers.sort_by_key(|peer| {
+        std::cmp::Reverse(world.in_flight[*peer].iter().map(|n| u64::from(*n)).sum::<u64>())
+    });
     peers.truncate(MOST);
     peers.sort_unstable();
     peers

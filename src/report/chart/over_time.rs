@@ -8,10 +8,18 @@ use crate::compare::{Results, Second};
 
 /// Draws the chart.
 pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
-    let sheet = canvas::title(sheet, "Latency over time, by the second in which requests were due", results)?;
+    let sheet = canvas::title(
+        sheet,
+        "Latency over time, by the second in which requests were due",
+        results,
+    )?;
     let end = canvas::last_second(results);
     let values = || {
-        results.worlds.iter().flat_map(|world| &world.seconds).flat_map(|point| [point.p50_ns, point.p99_ns])
+        results
+            .worlds
+            .iter()
+            .flat_map(|world| &world.seconds)
+            .flat_map(|point| [point.p50_ns, point.p99_ns])
     };
     let low = values().filter(|nanos| *nanos > 0).min().unwrap_or(1_000_000) as f64 * 0.8;
     let high = values().max().unwrap_or(0).max(2_000_000) as f64 * 1.4;
@@ -47,10 +55,20 @@ pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
             .label(format!("{name} p50"))
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 36, y)], colour.stroke_width(4)));
         chart
-            .draw_series(DashedLineSeries::new(line(|point| point.p99_ns), 10, 6, colour.stroke_width(3)))?
+            .draw_series(DashedLineSeries::new(
+                line(|point| point.p99_ns),
+                10,
+                6,
+                colour.stroke_width(3),
+            ))?
             .label(format!("{name} p99"))
             .legend(move |(x, y)| {
-                DashedPathElement::new([(x, y), (x + 36, y)].into_iter(), 8, 5, colour.stroke_width(3))
+                DashedPathElement::new(
+                    [(x, y), (x + 36, y)].into_iter(),
+                    8,
+                    5,
+                    colour.stroke_width(3),
+                )
             });
     }
     canvas::legend(&mut chart, SeriesLabelPosition::UpperRight)

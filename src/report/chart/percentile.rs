@@ -11,7 +11,8 @@ pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
     let sheet = canvas::title(sheet, "Latency by percentile, from the scheduled instant", results)?;
     let curves = || results.worlds.iter().map(|world| &world.curve);
     let last = curves().flatten().map(|(quantile, _)| nines(*quantile)).fold(1.0, f64::max);
-    let values = || curves().flatten().map(|(_, latency)| *latency as f64).filter(|latency| *latency > 0.0);
+    let values =
+        || curves().flatten().map(|(_, latency)| *latency as f64).filter(|latency| *latency > 0.0);
     let low = values().fold(f64::INFINITY, f64::min).clamp(1.0, 1e18) * 0.9;
     let high = values().fold(low * 2.0, f64::max) * 1.1;
 
@@ -19,7 +20,10 @@ pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
         .margin(24)
         .x_label_area_size(64)
         .y_label_area_size(110)
-        .build_cartesian_2d(LabelledAt::new(0.0..last, key_points(last)), (low..high).log_scale())?;
+        .build_cartesian_2d(
+            LabelledAt::new(0.0..last, key_points(last)),
+            (low..high).log_scale(),
+        )?;
     canvas::mesh(
         &mut chart,
         ("percentile", &|nines: &f64| percent(*nines)),
@@ -35,7 +39,9 @@ pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
                 colour.mix(if place == 0 { 0.55 } else { 1.0 }).stroke_width(width),
             ))?
             .label(canvas::world_name(world.world))
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 36, y)], colour.stroke_width(width)));
+            .legend(move |(x, y)| {
+                PathElement::new([(x, y), (x + 36, y)], colour.stroke_width(width))
+            });
     }
     canvas::legend(&mut chart, SeriesLabelPosition::UpperLeft)
 }
@@ -53,6 +59,9 @@ fn key_points(last: f64) -> Vec<f64> {
 
 fn percent(place: f64) -> String {
     let quantile = 1.0 - libm::pow(10.0, -place);
-    let nearest = LABELLED.iter().copied().min_by(|a, b| (a - quantile).abs().total_cmp(&(b - quantile).abs()));
+    let nearest = LABELLED
+        .iter()
+        .copied()
+        .min_by(|a, b| (a - quantile).abs().total_cmp(&(b - quantile).abs()));
     format!("{}%", (nearest.unwrap_or(quantile) * 1e7).round() / 1e5)
 }

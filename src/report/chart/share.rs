@@ -38,7 +38,9 @@ pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
     )?;
 
     let mut series: Vec<(String, RGBColor, &[PeerShare], fn(&PeerShare) -> f64)> =
-        vec![("expected by weight".to_owned(), RGBColor(170, 170, 170), &first.shares, |peer| peer.expected)];
+        vec![("expected by weight".to_owned(), RGBColor(170, 170, 170), &first.shares, |peer| {
+            peer.expected
+        })];
     for world in &results.worlds {
         let name = canvas::world_name(world.world).to_owned();
         series.push((name, canvas::world_colour(world.world), &world.shares, |peer| peer.share));
@@ -56,12 +58,20 @@ pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
                 Rectangle::new([(*x, 0.0), (x + width * 0.94, *share)], colour.filled())
             }))?
             .label(name)
-            .legend(move |(x, y)| Rectangle::new([(x + 8, y - 8), (x + 30, y + 8)], colour.filled()));
+            .legend(move |(x, y)| {
+                Rectangle::new([(x + 8, y - 8), (x + 30, y + 8)], colour.filled())
+            });
         if places.len() <= 10 {
-            chart.draw_series(bars.iter().filter(|(_, share)| *share > 0.0).map(|(x, share)| {
-                let label = format!("{:.1}%", share * 100.0);
-                Text::new(label, (*x, share + top * 0.035), ("sans-serif", 18).into_font().color(&canvas::INK))
-            }))?;
+            chart.draw_series(bars.iter().filter(|(_, share)| *share > 0.0).map(
+                |(x, share)| {
+                    let label = format!("{:.1}%", share * 100.0);
+                    Text::new(
+                        label,
+                        (*x, share + top * 0.035),
+                        ("sans-serif", 18).into_font().color(&canvas::INK),
+                    )
+                },
+            ))?;
         }
     }
     canvas::legend(&mut chart, SeriesLabelPosition::UpperRight)
