@@ -165,3 +165,5 @@ impl Iterator for Arrivals<'_> {
 }
 
 impl std::iter::FusedIterator for Arrivals<'_> {}
+#[cfg(test)]
+mod tests;

@@ -47,8 +47,7 @@ impl<'a> Clock<'a> {
     /// When operational time `target` is reached; `None` after the last stage.
     #[inline]
     pub fn reach(&mut self, target: f64) -> Option<Nanos> {
-        // The negated comparison ends the plan where the target is not a number.
-        while !(target < self.integral_until) {
+        while target >= self.integral_until {
             self.next_piece()?;
         }
         Some(self.piece.reach(target).min(self.until))
