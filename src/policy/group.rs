@@ -51,7 +51,7 @@ impl Group {
             let list = PeerList::Primaries;
             picked = balancer.pick(peers, list, tried, facts, now, &mut draws, &mut draw);
         }
-        if picked.is_none() && !peers.list(PeerList::Backups).is_empty() {
+        if picked.is_none() && peers.may_use_backups(progress, now) {
             let clean = Default::default();
             let tried = if progress.on_backups { &progress.tried } else { &clean };
             let list = PeerList::Backups;

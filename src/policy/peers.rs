@@ -1,6 +1,6 @@
 //! All peers of a group: primaries and backups, each in the order of configuration.
 
-use super::attempt::Tried;
+use super::attempt::{Progress, Tried};
 use super::peer::{Peer, PeerConfig, PeerId};
 use crate::units::Nanos;
 
@@ -84,6 +84,13 @@ impl Peers {
     /// Whether only its limit keeps a request that has `tried` these peers from `id`.
     pub(in crate::policy) fn only_full(&self, id: PeerId, tried: &Tried, now_s: u64) -> bool {
         self.get(id).is_some_and(|peer| is_open(peer, tried, now_s) && peer.is_full())
+    }
+
+    /// Whether a request that got no primary moves on to the backups: not if a policy of one's own
+    /// declined although a primary was eligible.
+    pub(in crate::policy) fn may_use_backups(&self, progress: &Progress, now: Nanos) -> bool {
+        let eligible = |id: &PeerId| self.eligible(*id, &progress.tried, now);
+        !self.backups.is_empty() && (progress.on_backups || !self.primaries.iter().any(eligible))
     }
 
     /// Attempts that a request has at most.

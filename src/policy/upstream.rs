@@ -276,6 +276,7 @@ impl Upstream {
         if !self.line.is_on() || !self.group.is_full_for(&progress, now) {
             return Next::Refused(Refusal::new(RefusalReason::NoLiveUpstream));
         }
+        self.line_served = self.line_served.max(now);
         match self.line.join(now, facts, number, progress) {
             Some(ticket) => Next::Wait(ticket),
             None => Next::Refused(Refusal::new(RefusalReason::QueueFull)),
