@@ -10,7 +10,7 @@ use super::file::{LawForm, ScenarioFile};
 use super::lower::{self, Surroundings};
 use super::reader::{Read, Written};
 use super::tree;
-use crate::traffic::arrival::TraceEntry;
+use crate::traffic::arrival::{TraceEntry, trace};
 use crate::traffic::{ClassConfig, Law};
 
 /// Reads a trace file; the error is a sentence.
@@ -146,6 +146,7 @@ fn read(path: &Path) -> Result<String, Diagnostics> {
     })
 }
 
-fn read_trace(path: &Path, _classes: &[ClassConfig]) -> Result<Vec<TraceEntry>, String> {
-    Err(format!("traces cannot be read yet: {}", path.display()))
+fn read_trace(path: &Path, classes: &[ClassConfig]) -> Result<Vec<TraceEntry>, String> {
+    let names: Vec<String> = classes.iter().map(|class| class.name.clone()).collect();
+    trace::read(path, &names).map_err(|error| error.to_string())
 }

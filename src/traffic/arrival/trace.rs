@@ -14,7 +14,6 @@ mod parquet;
 use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::TraceEntry;
 use crate::units::{Nanos, Span};
@@ -27,7 +26,7 @@ use cell::Unit;
 /// Names the file, and the line and column where there is one: a file that cannot be read, a
 /// missing or doubtful column, a cell that is not a number, negative, or too large, an unknown
 /// class, an arrival before the one above it, no rows at all.
-pub fn read(path: &Path, classes: &[String]) -> Result<Arc<[TraceEntry]>, TraceError> {
+pub fn read(path: &Path, classes: &[String]) -> Result<Vec<TraceEntry>, TraceError> {
     let fail = |problem| TraceError { path: path.to_owned(), problem };
     let is_parquet = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"));
     let read = if is_parquet { read_parquet } else { csv::read };
@@ -204,8 +203,8 @@ impl<'a> Reader<'a> {
         TraceProblem::Cell { line, column: column + 1, name, text, expected: expected.to_owned() }
     }
 
-    fn finish(self) -> Result<Arc<[TraceEntry]>, TraceProblem> {
-        if self.entries.is_empty() { Err(TraceProblem::Empty) } else { Ok(self.entries.into()) }
+    fn finish(self) -> Result<Vec<TraceEntry>, TraceProblem> {
+        if self.entries.is_empty() { Err(TraceProblem::Empty) } else { Ok(self.entries) }
     }
 }
 

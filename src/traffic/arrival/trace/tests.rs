@@ -1,7 +1,7 @@
 use super::*;
 
 /// Writes `text` to a file of this test and reads it as a trace.
-fn read_text(test: &str, ending: &str, text: &[u8]) -> Result<Arc<[TraceEntry]>, String> {
+fn read_text(test: &str, ending: &str, text: &[u8]) -> Result<Vec<TraceEntry>, String> {
     let folder = std::env::temp_dir().join(format!("lab-trace-{}-{test}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join(format!("trace.{ending}"));
@@ -18,7 +18,7 @@ fn a_trace_becomes_entries_from_its_first_arrival_on() {
     let entries = read_text("good", "csv", text.as_bytes()).unwrap();
     let entry = |at, demand, class| TraceEntry { at: Nanos(at), demand, class };
     assert_eq!(
-        entries.as_ref(),
+        entries,
         [
             entry(0, Some(Span::from_millis(20)), Some(1)),
             entry(250_000_000, None, None),
