@@ -1,1 +1,31 @@
-//! The balancer of the live world: an HTTP reverse proxy around [`crate::policy::Upstream`].
+//! lab's own reverse proxy: HTTP/1.1 on hyper, decisions by [`crate::policy`] alone.
+//!
+//! Each worker is a thread with its own runtime, listener and idle connections to peers
+//! ([`pool`]). A request asks the [`driver`] where to go, is sent there by [`forward`], and its
+//! response is streamed back by [`relay`], all in the task of its client's connection. The driver
+//! is the only way to the decision core, behind one short lock: one for all workers, or one each.
+
+mod admin;
+mod body;
+mod connection;
+mod driver;
+mod endpoint;
+mod error;
+mod forward;
+mod header;
+mod in_flight;
+mod journal;
+mod listen;
+mod metrics;
+pub mod pool;
+mod probe;
+mod refusal;
+mod relay;
+mod server;
+mod spool;
+mod tally;
+mod upgrade;
+mod worker;
+
+pub use error::ProxyError;
+pub use server::{Proxy, ProxyConfig};

@@ -1,0 +1,435 @@
+//! The decision core in the real world: [`Upstream`] behind one short lock, its timer, and the
+//! requests that wait for their turn. Nothing is decided here.
+//!
+//! The lock is held for one call of the machine and never across an `await`. What a call sets
+//! free (the turn of a waiting request) is delivered after the lock is released, since a turn for
+//! a client that has gone calls back into the machine.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use smallvec::SmallVec;
+use tokio::sync::{Notify, oneshot};
+
+use super::endpoint::Endpoint;
+use super::in_flight::InFlight;
+use super::journal::Journal;
+use super::probe;
+use super::tally::Tally;
+use crate::host::clock;
+use crate::host::timer::Timer;
+use crate::policy::{
+    ActiveHealthConfig, Admission, Attempt, Event, Head, Next, Outcome, PeerChange, PeerConfig,
+    PeerId, PeerState, Refusal, RequestFacts, Ticket, Upstream, UpstreamConfig,
+};
+use crate::record::{AttemptOutcome, PickedBecause};
+use crate::units::{Nanos, Seed};
+
+/// One view of the peers, shared by the workers that share it.
+pub(super) struct Driver {
+    state: Mutex<State>,
+    /// Wakes [`Driver::run`] for an earlier deadline or a health check.
+    wake: Notify,
+    journal: Journal,
+    health: Option<ActiveHealthConfig>,
+}
+
+struct State {
+    upstream: Upstream,
+    /// Peer `i` at `i`.
+    endpoints: Vec<Arc<Endpoint>>,
+    waiting: HashMap<Ticket, Waiter>,
+    /// Peers whose health check is due.
+    probes: Vec<PeerId>,
+    /// What [`Driver::run`] sleeps until.
+    armed: Nanos,
+    tally: Tally,
+}
+
+/// A request since it asked for a peer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visit {
+    pub(super) facts: RequestFacts,
+    pub(super) admitted: Nanos,
+}
+
+struct Waiter {
+    visit: Visit,
+    turn: oneshot::Sender<Turn>,
+}
+
+type Turn = Result<InFlight, Refusal>;
+
+/// What a call of the machine leads to.
+pub(super) enum Step {
+    /// Try this peer.
+    Go(InFlight),
+    /// Wait for a turn.
+    Wait(Place),
+    /// Answer the client with this.
+    Refused(Refusal),
+    /// Nothing more.
+    Done,
+}
+
+impl Step {
+    /// Waits for the turn if there is one to wait for. `None` when nothing is left to do.
+    pub(super) async fn resolve(self) -> Result<Option<InFlight>, Refusal> {
+        match self {
+            Self::Go(in_flight) => Ok(Some(in_flight)),
+            Self::Wait(place) => place.turn().await.map(Some),
+            Self::Refused(refusal) => Err(refusal),
+            Self::Done => Ok(None),
+        }
+    }
+}
+
+/// A place in the waiting line; dropping it leaves the line.
+pub(super) struct Place {
+    driver: Arc<Driver>,
+    ticket: Ticket,
+    turn: oneshot::Receiver<Turn>,
+}
+
+impl Place {
+    async fn turn(mut self) -> Turn {
+        // The driver keeps the sender until it sends, and this place keeps the driver.
+        (&mut self.turn).await.unwrap_or_else(|_| unreachable!("a waiter left without an answer"))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let ticket = self.ticket;
+        // After a turn the ticket is unknown to both, and this does nothing. A turn that is on its
+        // way is dropped with the receiver, which gives the attempt back.
+        self.driver.with(|state| {
+            state.waiting.remove(&ticket);
+            state.upstream.abandon(clock::now(), ticket);
+        });
+    }
+}
+
+impl Driver {
+    pub(super) fn new(
+        config: &UpstreamConfig,
+        seed: Seed,
+        addresses: &[SocketAddr],
+        journal: Journal,
+    ) -> Self {
+        let endpoints = config
+            .peers
+            .iter()
+            .zip(addresses)
+            .zip(0..)
+            .map(|((peer, address), id)| Arc::new(Endpoint::new(PeerId(id), &peer.name, *address)))
+            .collect();
+        let state = State {
+            upstream: Upstream::new(config, seed),
+            endpoints,
+            waiting: HashMap::new(),
+            probes: Vec::new(),
+            armed: Nanos::MAX,
+            tally: Tally::default(),
+        };
+        Self {
+            state: Mutex::new(state),
+            wake: Notify::new(),
+            journal,
+            health: config.health.clone(),
+        }
+    }
+
+    /// Where a new request goes.
+    pub(super) fn admit(self: &Arc<Self>, facts: RequestFacts) -> Step {
+        let visit = Visit { facts, admitted: clock::now() };
+        self.with(|state| {
+            state.tally.requests += 1;
+            match state.upstream.admit(visit.admitted, facts) {
+                Admission::Go(attempt) => self.go(state, visit, attempt, PickedBecause::Picked),
+                Admission::Wait(ticket) => self.wait(state, visit, ticket),
+                Admission::Refused(refusal) => self.refuse(state, visit, 0, refusal),
+            }
+        })
+    }
+
+    /// A response head arrived. `Err` means: pass it on, the attempt goes on.
+    pub(super) fn head(
+        self: &Arc<Self>,
+        visit: Visit,
+        attempt: Attempt,
+        status: u16,
+        record: impl FnOnce(Nanos),
+    ) -> Result<Step, Attempt> {
+        let now = clock::now();
+        let (peer, number) = (attempt.peer, attempt.number);
+        let step = self.with(|state| match state.upstream.head(now, attempt, status) {
+            Head::Pass(attempt) => Err(attempt),
+            Head::Next(next) => {
+                state.tally.attempt(peer.index(), AttemptOutcome::StatusRetried);
+                Ok(self.next(state, visit, number, next))
+            }
+        })?;
+        record(now);
+        Ok(step)
+    }
+
+    /// An attempt ended at `now`.
+    pub(super) fn finished(
+        self: &Arc<Self>,
+        now: Nanos,
+        visit: Visit,
+        attempt: Attempt,
+        outcome: Outcome,
+    ) -> Step {
+        let (peer, number) = (attempt.peer, attempt.number);
+        self.with(|state| {
+            state.tally.attempt(peer.index(), recorded(outcome));
+            if outcome == Outcome::Responded {
+                state.tally.done(now.since(visit.admitted));
+            }
+            let next = state.upstream.finished(now, attempt, outcome);
+            self.next(state, visit, number, next)
+        })
+    }
+
+    fn next(self: &Arc<Self>, state: &mut State, visit: Visit, number: u16, next: Next) -> Step {
+        match next {
+            Next::Done => Step::Done,
+            Next::Retry(attempt) => self.go(state, visit, attempt, PickedBecause::Retry),
+            Next::Wait(ticket) => self.wait(state, visit, ticket),
+            Next::Refused(refusal) => self.refuse(state, visit, number, refusal),
+        }
+    }
+
+    fn go(
+        self: &Arc<Self>,
+        state: &State,
+        visit: Visit,
+        attempt: Attempt,
+        because: PickedBecause,
+    ) -> Step {
+        let endpoint = Arc::clone(&state.endpoints[attempt.peer.index()]);
+        Step::Go(InFlight::new(Arc::clone(self), visit, attempt, endpoint, because))
+    }
+
+    fn wait(self: &Arc<Self>, state: &mut State, visit: Visit, ticket: Ticket) -> Step {
+        let (sender, turn) = oneshot::channel();
+        state.waiting.insert(ticket, Waiter { visit, turn: sender });
+        Step::Wait(Place { driver: Arc::clone(self), ticket, turn })
+    }
+
+    fn refuse(&self, state: &mut State, visit: Visit, number: u16, refusal: Refusal) -> Step {
+        state.tally.refuse(refusal.reason);
+        self.journal.refusal(visit, number, refusal);
+        Step::Refused(refusal)
+    }
+
+    pub(super) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Calls the machine under the lock, then does what its events ask for.
+    fn with<R>(self: &Arc<Self>, call: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.lock();
+        let result = call(&mut state);
+        let turns = self.collect(&mut state);
+        let earlier = state.upstream.next_timeout().is_some_and(|at| at < state.armed);
+        let wake = earlier || !state.probes.is_empty();
+        drop(state);
+        if wake {
+            self.wake.notify_one();
+        }
+        for (waiter, turn) in turns {
+            // A client that has gone drops the turn, which gives its attempt back.
+            drop(waiter.send(turn));
+        }
+        result
+    }
+
+    fn collect(
+        self: &Arc<Self>,
+        state: &mut State,
+    ) -> SmallVec<[(oneshot::Sender<Turn>, Turn); 1]> {
+        let mut turns = SmallVec::new();
+        while let Some(event) = state.upstream.poll_event() {
+            match event {
+                Event::Turn(ticket, attempt) => turns.extend(self.turn(state, ticket, attempt)),
+                Event::Expired(ticket, refusal) => {
+                    if let Some(waiter) = state.waiting.remove(&ticket) {
+                        self.refuse(state, waiter.visit, 0, refusal);
+                        turns.push((waiter.turn, Err(refusal)));
+                    }
+                }
+                Event::ProbeDue(peer) => state.probes.push(peer),
+                Event::Changed { peer, state: to, reason } => {
+                    if to == PeerState::Removed {
+                        state.endpoints[peer.index()].remove();
+                    }
+                    self.journal.change(&state.endpoints[peer.index()].name, to, reason);
+                }
+            }
+        }
+        turns
+    }
+
+    fn turn(
+        self: &Arc<Self>,
+        state: &mut State,
+        ticket: Ticket,
+        attempt: Attempt,
+    ) -> Option<(oneshot::Sender<Turn>, Turn)> {
+        let Some(waiter) = state.waiting.remove(&ticket) else {
+            // Left the line in the same call: the attempt goes back as one nobody wanted.
+            let next = state.upstream.finished(clock::now(), attempt, Outcome::ClientGone);
+            debug_assert!(matches!(next, Next::Done));
+            return None;
+        };
+        match self.go(state, waiter.visit, attempt, PickedBecause::Turn) {
+            Step::Go(in_flight) => Some((waiter.turn, Ok(in_flight))),
+            _ => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the machine's time pass and sends its health checks; runs until dropped.
+    ///
+    /// # Errors
+    /// When the process is out of descriptors.
+    pub(super) async fn run(self: Arc<Self>) -> io::Result<()> {
+        let mut timer = Timer::new()?;
+        loop {
+            self.with(|state| state.upstream.handle_timeout(clock::now()));
+            let (probes, deadline) = self.arm();
+            for peer in probes {
+                self.probe(peer);
+            }
+            tokio::select! {
+                () = self.wake.notified() => {}
+                result = timer.until(deadline.unwrap_or(Nanos::MAX)), if deadline.is_some() => {
+                    result?;
+                }
+            }
+        }
+    }
+
+    fn arm(&self) -> (Vec<PeerId>, Option<Nanos>) {
+        let mut state = self.lock();
+        let deadline = state.upstream.next_timeout();
+        state.armed = deadline.unwrap_or(Nanos::MAX);
+        (std::mem::take(&mut state.probes), deadline)
+    }
+
+    fn probe(self: &Arc<Self>, peer: PeerId) {
+        let Some(health) = self.health.clone() else { return };
+        let driver = Arc::clone(self);
+        let endpoint = Arc::clone(&self.lock().endpoints[peer.index()]);
+        tokio::spawn(async move {
+            let passed = probe::passes(&endpoint, &health).await;
+            driver.with(|state| state.upstream.probe_result(clock::now(), peer, passed));
+        });
+    }
+
+    /// Adds a peer at `address`.
+    pub(super) fn add(self: &Arc<Self>, peer: PeerConfig, address: SocketAddr) {
+        self.with(|state| {
+            let id = PeerId(state.endpoints.len() as u32);
+            // The endpoint comes first: events of the change already name it.
+            state.endpoints.push(Arc::new(Endpoint::new(id, &peer.name, address)));
+            let added = state.upstream.apply(clock::now(), PeerChange::Add(peer));
+            debug_assert_eq!(added, Some(id));
+        });
+    }
+
+    /// Applies `change` to the peer called `name`; false if there is none.
+    pub(super) fn change(
+        self: &Arc<Self>,
+        name: &str,
+        change: impl FnOnce(PeerId) -> PeerChange,
+    ) -> bool {
+        self.with(|state| {
+            let Some(endpoint) = state.named(name) else { return false };
+            let change = change(endpoint.id);
+            state.upstream.apply(clock::now(), change);
+            true
+        })
+    }
+
+    /// Every peer that has not left, for the admin interface.
+    pub(super) fn peers(&self) -> Vec<PeerView> {
+        let now = clock::now();
+        let state = self.lock();
+        state
+            .endpoints
+            .iter()
+            .filter_map(|endpoint| {
+                let peer = state.upstream.peer(endpoint.id)?;
+                Some(PeerView {
+                    endpoint: Arc::clone(endpoint),
+                    state: peer.state(now),
+                    weight: peer.weight(),
+                    backup: peer.config.backup,
+                    in_flight: peer.in_flight(),
+                    fails: peer.fails(),
+                })
+            })
+            .filter(|peer| peer.state != PeerState::Removed)
+            .collect()
+    }
+
+    /// Whether a peer of this name is in the group.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.lock().named(name).is_some()
+    }
+
+    /// Peers that have left.
+    pub(super) fn removed(&self) -> Vec<PeerId> {
+        let state = self.lock();
+        state.endpoints.iter().filter(|peer| peer.is_removed()).map(|peer| peer.id).collect()
+    }
+
+    /// What was counted, and how many requests wait now.
+    pub(super) fn tally(&self) -> (Tally, usize) {
+        let state = self.lock();
+        (state.tally.clone(), state.upstream.waiting())
+    }
+}
+
+impl State {
+    /// The peer of this name; of several, the one added last.
+    fn named(&self, name: &str) -> Option<&Endpoint> {
+        self.endpoints
+            .iter()
+            .rev()
+            .map(AsRef::as_ref)
+            .find(|endpoint| endpoint.name == name && !endpoint.is_removed())
+    }
+}
+
+/// A peer as the admin interface shows it.
+pub(super) struct PeerView {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) state: PeerState,
+    pub(super) weight: u32,
+    pub(super) backup: bool,
+    pub(super) in_flight: u32,
+    pub(super) fails: u32,
+}
+
+/// An outcome as rows name it.
+pub(super) const fn recorded(outcome: Outcome) -> AttemptOutcome {
+    match outcome {
+        Outcome::Responded => AttemptOutcome::Passed,
+        Outcome::ConnectFailed => AttemptOutcome::ConnectFailed,
+        Outcome::ConnectTimedOut => AttemptOutcome::ConnectTimedOut,
+        Outcome::Closed { .. } => AttemptOutcome::Closed,
+        Outcome::ReadTimedOut => AttemptOutcome::ReadTimedOut,
+        Outcome::InvalidHead => AttemptOutcome::InvalidHead,
+        Outcome::ClientGone => AttemptOutcome::ClientGone,
+    }
+}

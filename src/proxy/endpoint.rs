@@ -1,0 +1,52 @@
+//! Where a peer is reached, and how it is named in headers and records.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hyper::header::HeaderValue;
+
+use crate::policy::PeerId;
+
+/// A peer on the wire. Made once per peer and shared with the requests on their way to it.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) id: PeerId,
+    pub(super) name: String,
+    pub(super) address: SocketAddr,
+    /// The name as a header value.
+    pub(super) name_value: HeaderValue,
+    /// The address as a `Host`, for requests without one and for health checks.
+    pub(super) host_value: HeaderValue,
+    removed: AtomicBool,
+}
+
+impl Endpoint {
+    /// Characters of `name` that a header cannot hold are written as `?`.
+    pub(super) fn new(id: PeerId, name: &str, address: SocketAddr) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            address,
+            name_value: header_value(name),
+            host_value: header_value(&address.to_string()),
+            removed: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on its idle connections are of no use.
+    pub(super) fn remove(&self) {
+        self.removed.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Relaxed)
+    }
+}
+
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| {
+        let printable: String =
+            text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
+        HeaderValue::from_str(&printable).unwrap_or_else(|_| HeaderValue::from_static("?"))
+    })
+}

@@ -1,0 +1,114 @@
+//! An attempt under way. However it ends, also by the client's going away, it is given back to the
+//! machine exactly once.
+
+use std::sync::Arc;
+
+use super::driver::{Driver, Step, Visit, recorded};
+use super::endpoint::Endpoint;
+use crate::host::clock;
+use crate::policy::{Attempt, Outcome};
+use crate::record::{AttemptOutcome, AttemptRow, PickedBecause};
+use crate::units::{Nanos, World};
+
+/// An attempt at a peer; dropping it reports that the client has gone, or after the head was
+/// passed on, that the peer has responded.
+pub(super) struct InFlight {
+    driver: Arc<Driver>,
+    visit: Visit,
+    /// Present until it is given back.
+    attempt: Option<Attempt>,
+    endpoint: Arc<Endpoint>,
+    because: PickedBecause,
+    /// Status of the head that was passed on; 0 before.
+    status: u16,
+}
+
+/// What becomes of a response head.
+pub(super) enum Judged {
+    /// It goes to the client.
+    Pass(InFlight),
+    /// It is thrown away, and the attempt has ended.
+    Next(Step),
+}
+
+impl InFlight {
+    pub(super) const fn new(
+        driver: Arc<Driver>,
+        visit: Visit,
+        attempt: Attempt,
+        endpoint: Arc<Endpoint>,
+        because: PickedBecause,
+    ) -> Self {
+        Self { driver, visit, attempt: Some(attempt), endpoint, because, status: 0 }
+    }
+
+    pub(super) const fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// 1 for the first attempt of the request.
+    pub(super) fn number(&self) -> u16 {
+        self.attempt.as_ref().map_or(0, |attempt| attempt.number)
+    }
+
+    /// A head with `status` arrived.
+    pub(super) fn head(mut self, status: u16) -> Judged {
+        let Some(attempt) = self.attempt.take() else {
+            unreachable!("an attempt is given back only once")
+        };
+        let (number, started) = (attempt.number, attempt.started);
+        let record = |end| self.record(number, started, end, AttemptOutcome::StatusRetried, status);
+        match self.driver.head(self.visit, attempt, status, record) {
+            Ok(step) => Judged::Next(step),
+            Err(attempt) => {
+                self.attempt = Some(attempt);
+                self.status = status;
+                Judged::Pass(self)
+            }
+        }
+    }
+
+    /// The attempt ended.
+    pub(super) fn finished(mut self, outcome: Outcome) -> Step {
+        self.give_back(outcome).unwrap_or(Step::Done)
+    }
+
+    fn give_back(&mut self, outcome: Outcome) -> Option<Step> {
+        let attempt = self.attempt.take()?;
+        let now = clock::now();
+        self.record(attempt.number, attempt.started, now, recorded(outcome), self.status);
+        Some(self.driver.finished(now, self.visit, attempt, outcome))
+    }
+
+    fn record(
+        &self,
+        number: u16,
+        started: Nanos,
+        end: Nanos,
+        outcome: AttemptOutcome,
+        status: u16,
+    ) {
+        let journal = self.driver.journal();
+        journal.attempt(|| AttemptRow {
+            world: World::Live,
+            replication: journal.replication,
+            id: self.visit.facts.id,
+            number,
+            view: journal.view,
+            upstream: self.endpoint.id.0,
+            start_ns: started.0,
+            end_ns: end.0,
+            outcome,
+            status,
+            because: self.because,
+        });
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let outcome = if self.status == 0 { Outcome::ClientGone } else { Outcome::Responded };
+        let step = self.give_back(outcome);
+        debug_assert!(matches!(step, None | Some(Step::Done)), "nothing follows a gone client");
+    }
+}

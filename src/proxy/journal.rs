@@ -1,0 +1,92 @@
+//! What one view of the peers leaves behind: rows in the spool, changes of peers in the log.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use super::driver::Visit;
+use super::spool::Spool;
+use crate::host::clock;
+use crate::policy::{PeerState, Refusal, RefusalReason};
+use crate::record::{AttemptOutcome, AttemptRow, EventKind, EventRow, NO_UPSTREAM, PickedBecause};
+use crate::units::World;
+
+/// Writes rows with the number of its view.
+#[derive(Clone, Debug)]
+pub(super) struct Journal {
+    pub(super) view: u16,
+    pub(super) replication: u32,
+    pub(super) spool: Option<Arc<Spool>>,
+}
+
+impl Journal {
+    /// An attempt ended.
+    pub(super) fn attempt(&self, row: impl FnOnce() -> AttemptRow) {
+        if let Some(spool) = &self.spool {
+            spool.attempt(row());
+        }
+    }
+
+    /// A request was refused after `number` attempts. When the last attempt itself is the reason,
+    /// its own row says so.
+    pub(super) fn refusal(&self, visit: Visit, number: u16, refusal: Refusal) {
+        let of_attempt =
+            matches!(refusal.reason, RefusalReason::AttemptFailed | RefusalReason::AttemptTimedOut);
+        if number > 0 || of_attempt {
+            return;
+        }
+        self.attempt(|| AttemptRow {
+            world: World::Live,
+            replication: self.replication,
+            id: visit.facts.id,
+            number: 0,
+            view: self.view,
+            upstream: NO_UPSTREAM,
+            start_ns: visit.admitted.0,
+            end_ns: clock::now().0,
+            outcome: AttemptOutcome::Refused,
+            status: refusal.status,
+            because: PickedBecause::Picked,
+        });
+    }
+
+    /// A peer's state changed.
+    pub(super) fn change(&self, peer: &str, to: PeerState, reason: &str) {
+        log(format_args!("view {}: peer {peer} is {}: {reason}", self.view, word(to)));
+        if let Some(spool) = &self.spool {
+            spool.event(EventRow {
+                world: World::Live,
+                replication: self.replication,
+                at_ns: clock::now().0,
+                kind: kind(to),
+                subject: peer.to_owned(),
+                reason: reason.to_owned(),
+            });
+        }
+    }
+}
+
+const fn kind(to: PeerState) -> EventKind {
+    match to {
+        PeerState::Up => EventKind::Restored,
+        PeerState::Failed | PeerState::Unhealthy | PeerState::Down => EventKind::Ejected,
+        PeerState::Draining => EventKind::Drained,
+        PeerState::Removed => EventKind::Scaled,
+    }
+}
+
+/// A state as people and dashboards read it.
+pub(super) const fn word(state: PeerState) -> &'static str {
+    match state {
+        PeerState::Up => "up",
+        PeerState::Failed => "failed",
+        PeerState::Unhealthy => "unhealthy",
+        PeerState::Draining => "draining",
+        PeerState::Down => "down",
+        PeerState::Removed => "removed",
+    }
+}
+
+/// One line to stderr. A closed stderr is nobody's problem.
+pub(super) fn log(line: std::fmt::Arguments<'_>) {
+    drop(writeln!(io::stderr().lock(), "lab proxy: {line}"));
+}

@@ -1,0 +1,247 @@
+//! Accepting clients: one thread, one runtime and one socket per worker, so that workers share
+//! nothing but the view of the peers, where that is asked for. The kernel spreads new connections
+//! over the sockets (`SO_REUSEPORT`).
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::header::HeaderValue;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
+
+use super::forward;
+use super::header::ClientFields;
+use super::journal::log;
+use super::worker::Worker;
+
+/// An idle client, or one that is slow with its head, is closed after this (NGINX: 65 s, 60 s).
+const CLIENT_PATIENCE: Duration = Duration::from_secs(65);
+/// After an error of `accept`, such as no descriptor left, the next try.
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const BACKLOG: i32 = 4096;
+
+/// Sockets for `workers` threads, all at the same address.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub(super) fn bind(address: SocketAddr, workers: u32) -> io::Result<Vec<StdListener>> {
+    let first = bind_one(address)?;
+    // Port 0 is chosen by the first.
+    let address = first.local_addr()?;
+    let mut listeners = vec![first];
+    for _ in 1..workers {
+        listeners.push(bind_one(address)?);
+    }
+    Ok(listeners)
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<StdListener> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    sockopt::set_socket_reuseport(&socket, true)?;
+    rustix::net::bind(&socket, &address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Tells all workers to stop.
+#[derive(Debug, Default)]
+pub(super) struct Stop {
+    told: AtomicBool,
+    notify: Arc<Notify>,
+}
+
+impl Stop {
+    pub(super) fn tell(&self) {
+        self.told.store(true, Ordering::Release);
+        self.notify.notify_waiters();
+    }
+
+    fn is_told(&self) -> bool {
+        self.told.load(Ordering::Acquire)
+    }
+
+    pub(super) async fn wait(&self) {
+        let notified = self.notify.notified();
+        tokio::pin!(notified);
+        // Registered before the flag is read, so that no `tell` falls between.
+        notified.as_mut().enable();
+        if !self.is_told() {
+            notified.await;
+        }
+    }
+}
+
+/// Counts the connections of a worker.
+#[derive(Default)]
+struct Open {
+    count: AtomicUsize,
+    /// Notified when one closes.
+    closed: Notify,
+}
+
+impl Open {
+    async fn below(&self, limit: usize) {
+        while self.count.load(Ordering::Relaxed) >= limit {
+            self.closed.notified().await;
+        }
+    }
+}
+
+/// One open connection.
+struct Counted(Arc<Open>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::Relaxed);
+        self.0.closed.notify_one();
+    }
+}
+
+/// Accepts and serves clients until told to stop, then lets them finish for `drain`.
+///
+/// # Errors
+/// When the socket cannot be registered with the runtime.
+pub(super) async fn accept(
+    listener: StdListener,
+    worker: Arc<Worker>,
+    stop: Arc<Stop>,
+    limit: usize,
+    drain: Duration,
+) -> io::Result<()> {
+    let host = HeaderValue::from_str(&listener.local_addr()?.to_string());
+    let host = host.map_err(io::Error::other)?;
+    let listener = TcpListener::from_std(listener)?;
+    let open = Arc::new(Open::default());
+    loop {
+        tokio::select! {
+            biased;
+            accepted = next(&listener, &open, limit) => match accepted {
+                Ok((stream, peer)) => {
+                    let fields = ClientFields::new(peer.ip(), host.clone());
+                    open.count.fetch_add(1, Ordering::Relaxed);
+                    let counted = Counted(Arc::clone(&open));
+                    serve(stream, fields, Arc::clone(&worker), Arc::clone(&stop), counted);
+                }
+                Err(error) => {
+                    log(format_args!("cannot accept a connection: {error}"));
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            () = stop.wait() => break,
+        }
+    }
+    drop(listener);
+    // One that does not end in time is cut off with the runtime.
+    drop(tokio::time::timeout(drain, open.below(1)).await);
+    Ok(())
+}
+
+/// The next client; tokio's `accept` asks the kernel until it has no more.
+async fn next(
+    listener: &TcpListener,
+    open: &Open,
+    limit: usize,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    open.below(limit).await;
+    loop {
+        match listener.accept().await {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            accepted => return accepted,
+        }
+    }
+}
+
+fn serve(
+    stream: TcpStream,
+    fields: ClientFields,
+    worker: Arc<Worker>,
+    stop: Arc<Stop>,
+    counted: Counted,
+) {
+    let fields = Arc::new(fields);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let response = forward::serve(Arc::clone(&worker), Arc::clone(&fields), request);
+        async move { Ok::<_, std::convert::Infallible>(response.await) }
+    });
+    tokio::spawn(async move {
+        let _counted = counted;
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(CLIENT_PATIENCE);
+        let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        // An error here is the client's, and it has been told or is gone.
+        drop(UntilStopped::new(connection, stop).await);
+    });
+}
+
+/// A client's connection that says goodbye after its current request once told to stop. The flag is
+/// read at each wake-up; the notification only makes sure that there is one.
+struct UntilStopped<C> {
+    connection: C,
+    stop: Arc<Stop>,
+    notified: Pin<Box<OwnedNotified>>,
+    registered: bool,
+    told: bool,
+}
+
+/// What [`UntilStopped`] needs of a connection.
+trait Graceful: Future + Unpin {
+    fn say_goodbye(&mut self);
+}
+
+impl<I, S> Graceful for http1::UpgradeableConnection<I, S>
+where
+    Self: Future + Unpin,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    S: hyper::service::HttpService<Incoming>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::ResBody: 'static,
+    <S::ResBody as hyper::body::Body>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn say_goodbye(&mut self) {
+        Pin::new(self).graceful_shutdown();
+    }
+}
+
+impl<C: Graceful> UntilStopped<C> {
+    fn new(connection: C, stop: Arc<Stop>) -> Self {
+        let notified = Box::pin(Arc::clone(&stop.notify).notified_owned());
+        Self { connection, stop, notified, registered: false, told: false }
+    }
+}
+
+impl<C: Graceful> Future for UntilStopped<C> {
+    type Output = C::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<C::Output> {
+        let this = &mut *self;
+        if !this.registered {
+            this.registered = true;
+            // A task's waker stays the same, so that one registration is enough.
+            let _ = this.notified.as_mut().poll(context);
+        }
+        if !this.told && this.stop.is_told() {
+            this.told = true;
+            this.connection.say_goodbye();
+        }
+        Pin::new(&mut this.connection).poll(context)
+    }
+}

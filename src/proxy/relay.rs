@@ -1,0 +1,147 @@
+//! The body of a response on its way to the client. At its end the attempt is given back and the
+//! connection returned; if the client leaves earlier the connection is closed.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+use super::connection::Connection;
+use super::in_flight::InFlight;
+use super::pool::Kept;
+use super::worker::Worker;
+
+/// A body towards a client.
+pub(super) enum Reply {
+    /// What a peer sends.
+    Relayed(Box<Relay>),
+    /// What the proxy itself says; `None` once it is handed over.
+    Own(Option<Bytes>),
+}
+
+/// A body from a peer, with what produces it.
+pub(super) struct Relay {
+    body: Incoming,
+    /// Present until the body has ended or broken.
+    source: Option<Source>,
+    worker: Arc<Worker>,
+    /// Runs while the peer is waited for; kept between waits.
+    patience: Option<Pin<Box<Sleep>>>,
+    waiting: bool,
+}
+
+struct Source {
+    kept: Kept<Connection>,
+    /// Dropping it reports the end of the attempt.
+    _in_flight: InFlight,
+}
+
+impl Relay {
+    pub(super) fn new(
+        body: Incoming,
+        kept: Kept<Connection>,
+        in_flight: InFlight,
+        worker: Arc<Worker>,
+    ) -> Self {
+        let source = Some(Source { kept, _in_flight: in_flight });
+        Self { body, source, worker, patience: None, waiting: false }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        // Data comes out of the connection, which is polled with the real waker below.
+        let mut quiet = Context::from_waker(Waker::noop());
+        let mut polled = Pin::new(&mut self.body).poll_frame(&mut quiet);
+        if let (Poll::Pending, Some(source)) = (&polled, &mut self.source) {
+            source.kept.connection.drive(context);
+            polled = Pin::new(&mut self.body).poll_frame(&mut quiet);
+        }
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.waiting = false;
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.source = None;
+                Poll::Ready(Some(Err(BodyError::Broken(error))))
+            }
+            Poll::Ready(None) => {
+                self.settle();
+                Poll::Ready(None)
+            }
+            Poll::Pending => self.poll_patience(context).map(|()| {
+                self.source = None;
+                Some(Err(BodyError::Silent))
+            }),
+        }
+    }
+
+    /// Ready when the peer has been silent for too long.
+    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let limit = self.worker.limits.read_timeout.to_std();
+        let sleep = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        if !self.waiting {
+            self.waiting = true;
+            sleep.as_mut().reset(Instant::now() + limit);
+        }
+        sleep.as_mut().poll(context)
+    }
+
+    /// The body was passed on whole: the connection may serve again.
+    fn settle(&mut self) {
+        if let Some(source) = self.source.take() {
+            self.worker.give_back(source.kept);
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // The server drops a body that it knows to be complete without asking for its end.
+        if self.body.is_end_stream() {
+            self.settle();
+        }
+    }
+}
+
+/// Why a response was broken off after its head.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    /// The connection broke or its framing was wrong.
+    #[error("the response broke off: {0}")]
+    Broken(hyper::Error),
+    /// Nothing came for the read time-out.
+    #[error("the response stopped coming")]
+    Silent,
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Relayed(relay) => relay.poll(context),
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Relayed(relay) => relay.body.is_end_stream(),
+            Self::Own(bytes) => bytes.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Relayed(relay) => relay.body.size_hint(),
+            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+        }
+    }
+}

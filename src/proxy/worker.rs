@@ -1,0 +1,114 @@
+//! What the requests of one worker thread share: its view of the peers, its idle connections, and
+//! the caretaker that closes those which are of no more use.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::connection::Connection;
+use super::driver::Driver;
+use super::pool::{self, Kept, Pool};
+use crate::host::clock;
+use crate::policy::PeerId;
+use crate::units::Span;
+
+/// How often idle connections are looked at, besides when one changes.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// Ids of requests without `x-lab-id` start here, far above those of any plan.
+const UNPLANNED: u64 = 1 << 63;
+
+/// Time limits of requests.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) connect_timeout: Span,
+    pub(super) read_timeout: Span,
+}
+
+/// One worker thread's state.
+pub(super) struct Worker {
+    pub(super) driver: Arc<Driver>,
+    pub(super) limits: Limits,
+    pool: Mutex<Pool<Connection>>,
+    changed: Arc<Changed>,
+    changed_waker: Waker,
+    next_id: AtomicU64,
+}
+
+/// Told when an idle connection has something to say, which is its end.
+#[derive(Default)]
+struct Changed(Notify);
+
+impl Wake for Changed {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.notify_one();
+    }
+}
+
+impl Worker {
+    /// `number` tells the workers of a process apart.
+    pub(super) fn new(
+        number: u16,
+        driver: Arc<Driver>,
+        limits: Limits,
+        keepalive: pool::Limits,
+    ) -> Self {
+        let changed = Arc::new(Changed::default());
+        Self {
+            driver,
+            limits,
+            pool: Mutex::new(Pool::new(keepalive)),
+            changed_waker: Waker::from(Arc::clone(&changed)),
+            changed,
+            next_id: AtomicU64::new(UNPLANNED | (u64::from(number) << 47)),
+        }
+    }
+
+    /// An id for a request that brought none.
+    pub(super) fn unplanned_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// An idle connection to `peer` that is still open.
+    pub(super) fn take_idle(&self, peer: PeerId) -> Option<Kept<Connection>> {
+        loop {
+            let mut kept = self.pool().take(peer)?;
+            // The waker of the caretaker must not stay in it, or each use would wake that.
+            if kept.connection.is_idle(&mut Context::from_waker(Waker::noop())) {
+                return Some(kept);
+            }
+        }
+    }
+
+    /// Keeps a connection whose response has ended, if it can serve again.
+    pub(super) fn give_back(&self, mut kept: Kept<Connection>) {
+        if kept.connection.is_idle(&mut Context::from_waker(&self.changed_waker)) {
+            let closed = self.pool().give(kept, clock::now());
+            drop(closed);
+        }
+    }
+
+    /// Closes idle connections whose time is over, whose peer has closed or left; runs until
+    /// dropped.
+    pub(super) async fn care(self: Arc<Self>) {
+        loop {
+            drop(tokio::time::timeout(ROUND, self.changed.0.notified()).await);
+            let mut context = Context::from_waker(&self.changed_waker);
+            let gone = self.driver.removed();
+            let closed = self.pool().weed(clock::now(), |kept| {
+                kept.connection.is_idle(&mut context) && !gone.contains(&kept.peer)
+            });
+            drop(closed);
+        }
+    }
+
+    fn pool(&self) -> MutexGuard<'_, Pool<Connection>> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
