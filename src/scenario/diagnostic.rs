@@ -55,7 +55,7 @@ impl Problems {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.add(place, message.into(), Some(help.into()));
+        self.add(place, message.into(), Some(help.into()).filter(|help| !help.is_empty()));
     }
 
     fn add(&mut self, place: &Place, message: String, help: Option<String>) {
@@ -233,7 +233,10 @@ impl fmt::Display for Diagnostic {
             Location::Whole { path } => write!(f, "{}: ", path.display())?,
             Location::Override { text } => write!(f, "--set {text}: ")?,
         }
-        if !self.key.is_empty() {
+        // An override begins with its key.
+        let said = matches!(&self.location, Location::Override { text }
+            if text.strip_prefix(&self.key).is_some_and(|rest| rest.starts_with('=')));
+        if !self.key.is_empty() && !said {
             write!(f, "{}: ", self.key)?;
         }
         f.write_str(&self.message)?;

@@ -10,11 +10,7 @@ use super::file::{LawForm, ScenarioFile};
 use super::lower::{self, Surroundings};
 use super::reader::{Read, Written};
 use super::tree;
-use crate::traffic::arrival::{TraceEntry, trace};
-use crate::traffic::{ClassConfig, Law};
-
-/// Reads a trace file; the error is a sentence.
-pub(super) type ReadTrace = fn(&Path, &[ClassConfig]) -> Result<Vec<TraceEntry>, String>;
+use crate::traffic::Law;
 
 /// A file that is larger than this is not a scenario.
 const MAX_BYTES: u64 = 16 << 20;
@@ -68,7 +64,7 @@ fn parse_with(
     path: &Path,
     overrides: &[(String, String)],
 ) -> Result<Scenario, Diagnostics> {
-    let around = Surroundings { path, text, overrides, read_trace };
+    let around = Surroundings { path, text, overrides };
     read_file(text, path, overrides, |file, problems| lower::scenario(file, &around, problems))
 }
 
@@ -144,9 +140,4 @@ fn read(path: &Path) -> Result<String, Diagnostics> {
         let at = error.utf8_error().valid_up_to();
         fail(format!("is not UTF-8 text: the byte at offset {at} is wrong"), None)
     })
-}
-
-fn read_trace(path: &Path, classes: &[ClassConfig]) -> Result<Vec<TraceEntry>, String> {
-    let names: Vec<String> = classes.iter().map(|class| class.name.clone()).collect();
-    trace::read(path, &names).map_err(|error| error.to_string())
 }

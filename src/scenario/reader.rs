@@ -229,7 +229,10 @@ impl Read for Count {
 
 fn read_quantity<T: Quantity>(node: &Node, problems: &mut Problems) -> Option<T> {
     let Value::Text(text) = &node.value else {
-        wrong_type(node, T::EXPECTED, problems);
+        let message = format!("expected {}, found {}", T::EXPECTED, node.value.kind());
+        let number = matches!(node.value, Value::Integer(_) | Value::Float(_));
+        let help = if number { "with its unit, in quotes" } else { "" };
+        problems.report_with(&node.place, message, help);
         return None;
     };
     T::parse(text).map_err(|error| problems.report(&node.place, error.to_string())).ok()
@@ -256,17 +259,15 @@ read_quantities!(Span, Rate, Ratio, Bytes);
 
 impl<T: Read> Read for Vec<Written<T>> {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        let items = match &node.value {
-            Value::Array(items) => items,
-            Value::Table(_) => {
+        let Value::Array(items) = &node.value else {
+            if T::schema()["type"] == "object" {
+                let message = format!("expected a list of tables, found {}", node.value.kind());
                 let help = format!("write `[[{}]]`, once for each", node.place.key);
-                problems.report_with(&node.place, "expected a list of tables", help);
-                return None;
-            }
-            _ => {
+                problems.report_with(&node.place, message, help);
+            } else {
                 wrong_type(node, "a list", problems);
-                return None;
             }
+            return None;
         };
         let read = |item: &Node| {
             let value = T::read(item, problems)?;

@@ -40,7 +40,7 @@ impl Value {
         match self {
             Self::Text(_) => "a string",
             Self::Integer(_) => "a whole number",
-            Self::Float(_) => "a number",
+            Self::Float(_) => "a number with a fraction",
             Self::Boolean(_) => "a boolean",
             Self::Datetime => "a date",
             Self::Array(_) => "a list",
@@ -64,6 +64,8 @@ pub(crate) fn parse(text: &str, problems: &mut Problems) -> Option<Node> {
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let span = error.span().unwrap_or(0..0);
+        // What is missing takes no room, but stands somewhere.
+        let span = span.start..span.end.max(span.start + 1);
         let place = Place { key: String::new(), origin: Origin::File, span };
         problems.report(&place, format!("not valid TOML: {}", error.message()));
     }

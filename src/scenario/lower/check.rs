@@ -55,9 +55,9 @@ fn check(
 ) -> Option<Check> {
     match parse(&that.value) {
         Ok(mut check) => {
-            resolve(&mut check.subject, names, &that.place, problems);
+            resolve(&mut check.subject, names, that, text, problems);
             if let Relation::Agrees(other, _) = &mut check.relation {
-                resolve(other, names, &that.place, problems);
+                resolve(other, names, that, text, problems);
             }
             Some(check)
         }
@@ -85,12 +85,31 @@ fn within(place: &Place, value: &str, bytes: Range<usize>, text: &str) -> Place 
     }
 }
 
-fn resolve(subject: &mut Subject, names: &Names<'_>, place: &Place, problems: &mut Problems) {
+/// The bytes of a name that stands as a whole word in a check.
+fn bytes_of(name: &str, check: &str) -> Range<usize> {
+    let part_of_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    check
+        .match_indices(name)
+        .map(|(at, _)| at..at + name.len())
+        .find(|bytes| {
+            !check[..bytes.start].ends_with(part_of_word)
+                && !check[bytes.end..].starts_with(part_of_word)
+        })
+        .unwrap_or(0..check.len())
+}
+
+fn resolve(
+    subject: &mut Subject,
+    names: &Names<'_>,
+    that: &Written<String>,
+    text: &str,
+    problems: &mut Problems,
+) {
     if subject.measure == Measure::Failover && subject.during.is_none() {
         match names.faults.as_slice() {
             [only] => subject.during = Some((*only).to_owned()),
             _ => problems.report_with(
-                place,
+                &that.place,
                 "`failover` needs the name of a fault",
                 format!("such as failover({})", names.faults.first().unwrap_or(&"crash-b")),
             ),
@@ -98,7 +117,8 @@ fn resolve(subject: &mut Subject, names: &Names<'_>, place: &Place, problems: &m
     }
     let mut known = |what, name: Option<&String>, valid: &[&str]| {
         if let Some(name) = name.filter(|name| !valid.contains(&name.as_str())) {
-            unknown_name(what, name, place, valid.iter().copied(), problems);
+            let place = within(&that.place, &that.value, bytes_of(name, &that.value), text);
+            unknown_name(what, name, &place, valid.iter().copied(), problems);
         }
     };
     known("class", subject.class.as_ref(), &names.classes);

@@ -19,7 +19,6 @@ pub(super) use law::law;
 use super::checked::{BalancerFacts, HostFacts, Scenario};
 use super::diagnostic::{Place, Problems, suggestion};
 use super::file::{RunSection, ScenarioFile};
-use super::load::ReadTrace;
 use super::reader::Written;
 use crate::units::{Ratio, Span};
 
@@ -36,8 +35,6 @@ pub(super) struct Surroundings<'a> {
     pub(super) text: &'a str,
     /// Overrides, as written.
     pub(super) overrides: &'a [(String, String)],
-    /// How trace files are read.
-    pub(super) read_trace: ReadTrace,
 }
 
 /// Lowers a whole scenario.

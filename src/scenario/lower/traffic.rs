@@ -7,6 +7,7 @@ use crate::scenario::file::{
     TraceForm, TrafficSection,
 };
 use crate::scenario::reader::{Count, Written};
+use crate::traffic::arrival::trace;
 use crate::traffic::{
     ArrivalConfig, ClassConfig, ClientConfig, KeyConfig, Law, Source, Stage, TrafficConfig,
 };
@@ -48,7 +49,8 @@ fn needed_duration(file: &ScenarioFile, problems: &mut Problems) -> Span {
     if let Some(written) = written_duration(file) {
         return positive(written, problems);
     }
-    if !problems.mentions("scenario") {
+    let broken = file.scenario.is_none() && problems.mentions("scenario");
+    if !broken && !problems.mentions("scenario.duration") {
         let place = file.scenario.as_ref().map(|section| section.place.clone()).unwrap_or_default();
         let help = "such as duration = \"30s\" in [scenario]";
         problems.report_with(&place, "the key `scenario.duration` is missing", help);
@@ -89,7 +91,7 @@ fn open(
         problems.report(&think.place, "`think` belongs to a closed loop, which needs `users`");
     }
     if let Some(Written { value: ArrivalForm::Trace(form), .. }) = &section.arrival {
-        return trace(form, section, file, classes, around, problems);
+        return recorded(form, section, file, classes, around, problems);
     }
     let arrival = section
         .arrival
@@ -111,7 +113,9 @@ fn open(
         }
         (None, None) => {
             if let Some(traffic) = &file.traffic
-                && !problems.mentions("traffic")
+                && !["rate", "stage", "arrival", "users"]
+                    .iter()
+                    .any(|key| problems.mentions(&format!("traffic.{key}")))
             {
                 let help = "one of `rate`, [[traffic.stage]], a trace, or `users`";
                 problems.report_with(&traffic.place, "nothing says how many requests come", help);
@@ -144,7 +148,7 @@ fn arrival(form: &ArrivalForm, problems: &mut Problems) -> Option<ArrivalConfig>
         ArrivalForm::Pareto(form) => {
             ArrivalConfig::Pareto { alpha: above(form.alpha.as_ref()?, 1.0, problems) }
         }
-        // Read by `trace`, since it brings its own duration.
+        // Read by `recorded`, since it brings its own duration.
         ArrivalForm::Trace(_) => return None,
     })
 }
@@ -162,7 +166,7 @@ fn mmpp(form: &MmppForm, problems: &mut Problems) -> Option<ArrivalConfig> {
     })
 }
 
-fn trace(
+fn recorded(
     form: &TraceForm,
     section: &TrafficSection,
     file: &ScenarioFile,
@@ -177,10 +181,11 @@ fn trace(
         problems.report(place, "a trace has its own rate; change it with `speed`");
     }
     let speed = form.speed.as_ref().map_or(1.0, |speed| above(speed, 0.0, problems));
+    let names: Vec<String> = classes.iter().map(|class| class.name.clone()).collect();
     let entries = form.file.as_ref().map_or_else(Vec::new, |name| {
         let path = around.path.parent().unwrap_or(around.path).join(&name.value);
-        (around.read_trace)(&path, classes).unwrap_or_else(|why| {
-            problems.report(&name.place, why);
+        trace::read(&path, &names).unwrap_or_else(|error| {
+            problems.report(&name.place, error.to_string());
             Vec::new()
         })
     });
