@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::distribution::Distribution;
 use super::layout::{Layout, Period};
 use super::seconds::Seconds;
 use super::summary::Second;
+use crate::record::histogram::Histogram;
 use crate::record::{RequestError, RequestRow, Sink, TimelineRow};
 use crate::units::time::NANOS_PER_SECOND;
 use crate::units::{Nanos, World};
@@ -21,10 +21,10 @@ pub(super) struct Cell {
     pub(super) failed: u64,
     pub(super) retried: u64,
     /// Latencies of the requests that were sent when they were due.
-    pub(super) punctual: Distribution,
+    pub(super) punctual: Histogram,
     /// Latencies of the others, from the instant they were due, and from the instant they were sent.
-    pub(super) late: Distribution,
-    pub(super) late_sent: Distribution,
+    pub(super) late: Histogram,
+    pub(super) late_sent: Histogram,
     pub(super) peers: Vec<PeerTally>,
 }
 
@@ -252,11 +252,11 @@ impl Cell {
         let unsent =
             row.error == RequestError::Dropped || (row.sent_ns == 0 && row.scheduled_ns > 0);
         if row.sent_ns == row.scheduled_ns && !unsent {
-            self.punctual.add(row.latency_ns());
+            self.punctual.record(row.latency_ns());
         } else {
-            self.late.add(row.latency_ns());
+            self.late.record(row.latency_ns());
             if !unsent {
-                self.late_sent.add(row.latency_sent_ns());
+                self.late_sent.record(row.latency_sent_ns());
             }
         }
         if let Some(peer) = self.peers.get_mut(row.upstream as usize) {

@@ -15,7 +15,7 @@ const PIECES: u64 = 20;
 /// Pieces of an interval between two changes, however short, as long as there are few of them.
 const PIECES_AT_LEAST: u64 = 10;
 /// Above this many pieces in all, short intervals get fewer, so that memory stays bounded.
-const PIECES_AIMED_AT: u64 = 200;
+const PIECES_AIMED_AT: u64 = 100;
 
 /// A named stretch of time.
 #[derive(Clone, Debug, PartialEq)]

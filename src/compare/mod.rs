@@ -1,7 +1,6 @@
 //! How the worlds differ, and whether either may be believed.
 
 pub mod digest;
-pub mod distribution;
 pub mod interval;
 pub mod layout;
 mod sample;
@@ -12,7 +11,6 @@ mod summarise;
 pub mod summary;
 
 pub use digest::{Digest, Little};
-pub use distribution::Distribution;
 pub use layout::Layout;
 pub use summarise::summary_of;
 pub use summary::*;

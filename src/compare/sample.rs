@@ -1,9 +1,9 @@
 //! The requests of a group, gathered from the cells of a digest.
 
 use super::digest::{Cell, Digest, PeerTally};
-use super::distribution::Distribution;
 use super::interval::{self, Batch};
 use super::summary::{Estimate, Latency};
+use crate::record::histogram::Histogram;
 use crate::units::{Nanos, World};
 
 /// Which requests are meant; the default is all of them.
@@ -20,8 +20,8 @@ pub(super) struct Sample<'a> {
     pub(super) requests: u64,
     pub(super) failed: u64,
     pub(super) retried: u64,
-    pub(super) due: Distribution,
-    pub(super) sent: Distribution,
+    pub(super) due: Histogram,
+    pub(super) sent: Histogram,
     pub(super) peers: Vec<PeerTally>,
     /// Measured time of all replications together, seconds.
     pub(super) seconds: f64,
@@ -58,8 +58,8 @@ impl Digest {
             requests: 0,
             failed: 0,
             retried: 0,
-            due: Distribution::default(),
-            sent: Distribution::default(),
+            due: Histogram::default(),
+            sent: Histogram::default(),
             peers: vec![PeerTally::default(); layout.peers.len()],
             seconds: (first..last).map(measured).sum::<f64>() * f64::from(self.replications),
             pieces: Vec::new(),
@@ -101,7 +101,7 @@ impl Sample<'_> {
         if self.seconds > 0.0 { count as f64 / self.seconds } else { 0.0 }
     }
 
-    pub(super) fn distribution(&self, since: Since) -> &Distribution {
+    pub(super) fn distribution(&self, since: Since) -> &Histogram {
         match since {
             Since::Due => &self.due,
             Since::Sent => &self.sent,
@@ -109,7 +109,7 @@ impl Sample<'_> {
     }
 
     /// Batches whose sums are `sum` of their cells.
-    fn batches(&self, since: Since, sum: impl Fn(&Distribution) -> f64) -> Vec<Batch> {
+    fn batches(&self, since: Since, sum: impl Fn(&Histogram) -> f64) -> Vec<Batch> {
         let batch = |piece: &PieceCells<'_>| {
             let parts = piece.cells.iter().flat_map(|cell| cell.latencies(since));
             parts.fold(Batch { stratum: piece.interval, count: 0.0, sum: 0.0 }, |batch, part| {
@@ -130,7 +130,7 @@ impl Sample<'_> {
         if distribution.count() == 0 || p >= 1.0 {
             return Estimate { value: value as f64, low: None, high: None };
         }
-        let batches = self.batches(since, |part| part.count_at_most(value) as f64);
+        let batches = self.batches(since, |part| part.count_at_or_below(value) as f64);
         let (low, high) = interval::quantile_orders(p, &batches);
         let end = |order: Option<f64>| order.map(|order| distribution.quantile(order) as f64);
         Estimate { value: value as f64, low: end(low), high: end(high) }
@@ -165,7 +165,7 @@ impl Sample<'_> {
 }
 
 impl Cell {
-    fn latencies(&self, since: Since) -> [&Distribution; 2] {
+    fn latencies(&self, since: Since) -> [&Histogram; 2] {
         [&self.punctual, if since == Since::Due { &self.late } else { &self.late_sent }]
     }
 }

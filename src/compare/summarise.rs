@@ -1,12 +1,12 @@
 //! Since digests to the summary of a world.
 
 use super::digest::{Cause, Digest, FaultTally};
-use super::distribution::Distribution;
 use super::layout::Period;
 use super::sample::{Replicated, Selection, Since};
 use super::spread;
 use super::summary::{FaultEffect, Group, GroupKind, WorldSummary};
 use crate::record::RequestError;
+use crate::record::histogram::Histogram;
 
 impl Digest {
     /// The digest of several replications together, in the order given; `None` without any.
@@ -85,7 +85,7 @@ impl std::fmt::Display for Cause {
 }
 
 /// Quantiles that halve their distance to 1 every ten steps, up to the last request.
-fn curve(distribution: &Distribution) -> Vec<(f64, u64)> {
+fn curve(distribution: &Histogram) -> Vec<(f64, u64)> {
     const STEPS_PER_HALF: i32 = 10;
     let count = distribution.count();
     if count == 0 {
@@ -96,8 +96,7 @@ fn curve(distribution: &Distribution) -> Vec<(f64, u64)> {
         .take_while(|order| (1.0 - order) * count as f64 > 1.0)
         .collect();
     orders.push(1.0);
-    let values = distribution.quantiles(&orders);
-    orders.into_iter().zip(values).collect()
+    orders.into_iter().map(|order| (order, distribution.quantile(order))).collect()
 }
 
 /// With equal lengths for all peers; empty if no timeline was recorded.
