@@ -1,16 +1,31 @@
 //! How the worlds differ, and whether either may be believed.
+//!
+//! Rows stream into a [`Digest`] per replication or round, and into a [`PairSample`] for each
+//! world; [`results`] makes of them what the terminal, JSON, charts and checks read.
 
+pub mod attribution;
 pub mod digest;
+pub mod distance;
+pub mod growth;
 pub mod interval;
 pub mod layout;
+mod measured;
+pub mod pairs;
+mod results;
 mod sample;
 mod seconds;
 pub mod spread;
 pub mod student;
 mod summarise;
 pub mod summary;
+pub mod validity;
+pub mod verdict;
 
+pub use attribution::ModelMode;
 pub use digest::{Digest, Little};
 pub use layout::Layout;
+pub use pairs::PairSample;
+pub use results::{Evidence, results};
 pub use summarise::summary_of;
 pub use summary::*;
+pub use validity::{FaultProof, LiveFacts, ProcessExit};

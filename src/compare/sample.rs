@@ -146,6 +146,11 @@ impl Sample<'_> {
         }
     }
 
+    /// The share of failed requests.
+    pub(super) fn error_share(&self) -> f64 {
+        self.failed as f64 / self.requests.max(1) as f64
+    }
+
     /// The share of failed requests with the interval that batches of time give.
     pub(super) fn errors(&self) -> Estimate {
         let batch = |piece: &PieceCells<'_>| Batch {
@@ -154,7 +159,7 @@ impl Sample<'_> {
             sum: piece.cells.iter().map(|cell| cell.failed).sum::<u64>() as f64,
         };
         let batches: Vec<Batch> = self.pieces.iter().map(batch).collect();
-        let value = self.failed as f64 / self.requests.max(1) as f64;
+        let value = self.error_share();
         match interval::ratio_half_width(&batches) {
             Some(half) if self.failed > 0 => {
                 Estimate { low: Some((value - half).max(0.0)), ..interval::around(value, half) }
@@ -165,7 +170,7 @@ impl Sample<'_> {
 }
 
 impl Cell {
-    fn latencies(&self, since: Since) -> [&Histogram; 2] {
+    pub(super) fn latencies(&self, since: Since) -> [&Histogram; 2] {
         [&self.punctual, if since == Since::Due { &self.late } else { &self.late_sent }]
     }
 }

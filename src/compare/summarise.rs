@@ -3,8 +3,8 @@
 use super::digest::{Cause, Digest, FaultTally};
 use super::layout::Period;
 use super::sample::{Replicated, Selection, Since};
-use super::spread;
 use super::summary::{FaultEffect, Group, GroupKind, WorldSummary};
+use super::{growth, spread};
 use crate::record::RequestError;
 use crate::record::histogram::Histogram;
 
@@ -167,7 +167,7 @@ fn groups(pooled: &Digest, each: &[Digest]) -> Vec<Group> {
 }
 
 fn warnings(digest: &Digest) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let mut warnings = growth::warnings(digest);
     if digest.interrupted > 0 {
         warnings.push(format!(
             "{} requests were not answered when the run was interrupted; they are in no statistic",

@@ -58,8 +58,8 @@ pub enum Measure {
     Spread(String),
     /// Jain's index of the spread relative to the weights.
     Jain,
-    /// From the beginning of the fault named by [`Subject::during`] to the last failed request that
-    /// was due while it lasted.
+    /// From the beginning of the fault named by [`Subject::during`] to the end of the last failed
+    /// request that was due before the next fault.
     Failover,
 }
 
