@@ -11,6 +11,17 @@ use super::route::{Body, Site, text};
 
 const ORDER_LIMIT: usize = 64 << 10;
 
+/// The answer to a question.
+#[derive(Debug, Serialize)]
+struct Status {
+    /// Requests waiting for a worker now.
+    queued: usize,
+    /// Workers that are occupied now.
+    busy: usize,
+    #[serde(flatten)]
+    report: FaultReport,
+}
+
 /// The answer to an order.
 #[derive(Debug, Serialize)]
 struct Ordered {
@@ -23,12 +34,17 @@ struct Ordered {
 /// Answers one request for control.
 pub(super) async fn handle(site: &Site, request: Request<Incoming>) -> Response<Body> {
     match (request.method(), request.uri().path()) {
-        (&Method::GET, "/fault") => json(StatusCode::OK, &site.faults().report()),
+        (&Method::GET, "/fault") => json(StatusCode::OK, &status(site)),
         (&Method::POST, "/fault") => order(site, request).await,
         (_, "/fault") => text(StatusCode::METHOD_NOT_ALLOWED, "GET or POST\n"),
         (&Method::GET, "/metrics") => site.metrics(),
         _ => text(StatusCode::NOT_FOUND, "here are /fault and /metrics\n"),
     }
+}
+
+fn status(site: &Site) -> Status {
+    let depth = site.depth();
+    Status { queued: depth.waiting, busy: depth.busy, report: site.faults().report() }
 }
 
 async fn order(site: &Site, request: Request<Incoming>) -> Response<Body> {

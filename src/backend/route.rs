@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::config::BackendConfig;
 use super::fault::Faults;
 use super::metrics::Metrics;
-use super::queue::{Queue, Served, Work};
+use super::queue::{Depth, Queue, Served, Work};
 use crate::host::clock;
 use crate::traffic::service::demand_word;
 use crate::units::draw::unit_open;
@@ -90,6 +90,10 @@ impl Site {
 
     pub(super) fn faults(&self) -> Arc<Faults> {
         Arc::clone(&self.faults)
+    }
+
+    pub(super) fn depth(&self) -> Depth {
+        self.queue.depth()
     }
 
     pub(super) fn accepted(&self) {

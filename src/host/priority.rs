@@ -39,3 +39,11 @@ pub fn normal() -> io::Result<()> {
     let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const parameter) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// Whether the calling thread is in a real-time class.
+#[must_use]
+pub fn is_real_time() -> bool {
+    // SAFETY: takes and returns integers; pid 0 is the calling thread.
+    let policy = unsafe { libc::sched_getscheduler(0) } & !libc::SCHED_RESET_ON_FORK;
+    policy == libc::SCHED_RR || policy == libc::SCHED_FIFO
+}

@@ -1,0 +1,323 @@
+//! Sends single requests and accounts for each, whatever becomes of it.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{Notify, oneshot, watch};
+
+use super::config::LoadConfig;
+use super::connection::{Answer, Connection, Progress};
+use super::head::LabHeaders;
+use super::ledger::Ledger;
+use super::pool::{Lease, Pool, Taken};
+use super::target::{Target, Template};
+use crate::host::clock;
+use crate::record::{NO_UPSTREAM, RequestError, RequestRow};
+use crate::traffic::{ClientConfig, Request};
+use crate::units::{Nanos, Purpose, Seed, Span, World};
+
+/// A request of a closed loop that ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    pub(super) id: u64,
+    pub(super) at: Nanos,
+}
+
+/// The client: its connections, its rules, and its books.
+#[derive(Debug)]
+pub(super) struct Generator {
+    targets: Vec<Target>,
+    /// By target, then class.
+    templates: Vec<Vec<Template>>,
+    client: ClientConfig,
+    seed: Seed,
+    replication: u32,
+    zero: Nanos,
+    pool: Arc<Pool>,
+    ledger: Mutex<Ledger>,
+    ended: Option<UnboundedSender<Ended>>,
+    quiet: Notify,
+    give_up: watch::Sender<bool>,
+}
+
+/// A request under way.
+#[derive(Debug)]
+struct Flight {
+    row: RequestRow,
+    due: Nanos,
+    began: Nanos,
+    target: usize,
+    no_body: bool,
+    bytes: Vec<u8>,
+}
+
+/// How it gets its connection, and how much was written to it at once.
+enum Start {
+    Sent(Lease, io::Result<usize>),
+    Connect(Lease),
+    Wait(oneshot::Receiver<Lease>),
+}
+
+impl Generator {
+    pub(super) fn new(
+        config: &LoadConfig,
+        ledger: Ledger,
+        ended: Option<UnboundedSender<Ended>>,
+    ) -> Arc<Self> {
+        let classes = &config.traffic.classes;
+        let templates = config
+            .targets
+            .iter()
+            .map(|target| classes.iter().map(|class| Template::new(target, class)).collect())
+            .collect();
+        Arc::new(Self {
+            targets: config.targets.clone(),
+            templates,
+            client: config.traffic.client,
+            seed: config.seed,
+            replication: config.replication,
+            zero: config.zero,
+            pool: Pool::new(config.targets.len(), &config.traffic.client),
+            ledger: Mutex::new(ledger),
+            ended,
+            quiet: Notify::new(),
+            give_up: watch::Sender::new(false),
+        })
+    }
+
+    /// An instant of the plan on the host's clock.
+    pub(super) fn instant(&self, at: Nanos) -> Nanos {
+        self.zero + Span(at.0)
+    }
+
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.ledger().failure.is_some()
+    }
+
+    pub(super) fn connections_opened(&self) -> u64 {
+        self.pool.opened()
+    }
+
+    /// Returns when nothing is in flight.
+    pub(super) async fn drained(&self) {
+        loop {
+            let quiet = self.quiet.notified();
+            if self.ledger().tally.in_flight() == 0 {
+                return;
+            }
+            quiet.await;
+        }
+    }
+
+    /// Ends what is in flight as interrupted.
+    pub(super) fn give_up(&self) {
+        self.give_up.send_replace(true);
+    }
+
+    /// Sends `request` now, which was due at `due`. On a kept-alive connection it is written
+    /// before this returns.
+    pub(super) fn launch(self: &Arc<Self>, request: &Request, due: Nanos) {
+        let now = clock::now();
+        let mut row = self.row(request, due);
+        if !self.admit(due, now) {
+            row.error = RequestError::Dropped;
+            row.finished_ns = self.relative(due + self.client.timeout);
+            self.settle(&row, now);
+            return;
+        }
+        let target = self.target_of(request.id);
+        let template = &self.templates[target][usize::from(request.class)];
+        let (bytes, no_body) = (template.bytes(request), template.is_head);
+        let mut flight = Flight { row, due, began: now, target, no_body, bytes };
+        let start = self.start(&mut flight);
+        let generator = Arc::clone(self);
+        tokio::spawn(async move { generator.carry(flight, start).await });
+    }
+
+    /// Counts it as due, and as in flight unless the cap is reached.
+    fn admit(&self, due: Nanos, now: Nanos) -> bool {
+        let tally = &mut self.ledger().tally;
+        tally.due(due, now);
+        let cap = u64::from(self.client.in_flight_cap);
+        let admitted = cap == 0 || tally.in_flight() < cap;
+        if admitted {
+            tally.began(now);
+        }
+        admitted
+    }
+
+    /// The balancer it reaches: uniform by a draw (Lemire's multiplication).
+    fn target_of(&self, id: u64) -> usize {
+        let word = self.seed.words(Purpose::View, id)[0];
+        ((u128::from(word) * self.targets.len() as u128) >> 64) as usize
+    }
+
+    fn start(&self, flight: &mut Flight) -> Start {
+        match self.pool.take(flight.target) {
+            Taken::Wait(lease) => Start::Wait(lease),
+            Taken::Lease(mut lease) => match &mut lease.connection {
+                None => {
+                    flight.row.sent_ns = self.relative(flight.began);
+                    Start::Connect(lease)
+                }
+                Some(connection) => {
+                    let now = self.relative(clock::now());
+                    (flight.row.sent_ns, flight.row.connected_ns) = (now, now);
+                    let sent = connection.try_send(&flight.bytes);
+                    Start::Sent(lease, sent)
+                }
+            },
+        }
+    }
+
+    /// Carries a request to its end: its answer, its time-out, or the end of the run.
+    async fn carry(self: Arc<Self>, mut flight: Flight, start: Start) {
+        let mut give_up = self.give_up.subscribe();
+        let deadline = flight.due + self.client.timeout;
+        let patience = deadline.since(clock::now()).to_std();
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.exchange(&mut flight, start) => outcome,
+            () = tokio::time::sleep(patience) => Err(RequestError::Timeout),
+            _ = give_up.wait_for(|&give_up| give_up) => Err(RequestError::Interrupted),
+        };
+        self.conclude(flight, outcome, deadline);
+    }
+
+    async fn exchange(&self, flight: &mut Flight, start: Start) -> Result<Answer, RequestError> {
+        let (mut lease, written) = match start {
+            Start::Sent(lease, sent) => (lease, sent.map_err(|_| RequestError::Reset)?),
+            Start::Connect(lease) => self.connect(flight, lease).await?,
+            Start::Wait(lease) => {
+                // The sender is gone only if the pool is.
+                let mut lease = lease.await.map_err(|_| RequestError::Connect)?;
+                flight.row.sent_ns = self.relative(clock::now());
+                match &mut lease.connection {
+                    None => self.connect(flight, lease).await?,
+                    Some(connection) => {
+                        flight.row.connected_ns = flight.row.sent_ns;
+                        let sent = connection.try_send(&flight.bytes);
+                        (lease, sent.map_err(|_| RequestError::Reset)?)
+                    }
+                }
+            }
+        };
+        let connection = lease.connection.as_mut().ok_or(RequestError::Connect)?;
+        let answer = self.converse(flight, connection, written).await?;
+        if answer.keep_alive {
+            lease.keep();
+        }
+        Ok(answer)
+    }
+
+    async fn connect(
+        &self,
+        flight: &mut Flight,
+        mut lease: Lease,
+    ) -> Result<(Lease, usize), RequestError> {
+        let address = self.targets[flight.target].address;
+        let connection = Connection::open(address).await.map_err(|_| RequestError::Connect)?;
+        flight.row.connected_ns = self.relative(clock::now());
+        let sent = lease.opened(connection).try_send(&flight.bytes);
+        sent.map(|sent| (lease, sent)).map_err(|_| RequestError::Reset)
+    }
+
+    async fn converse(
+        &self,
+        flight: &mut Flight,
+        connection: &mut Connection,
+        written: usize,
+    ) -> Result<Answer, RequestError> {
+        if written < flight.bytes.len() {
+            connection.send(&flight.bytes[written..]).await?;
+        }
+        let phases = Phases { row: &mut flight.row, generator: self };
+        connection.receive(flight.no_body, phases).await
+    }
+
+    fn conclude(&self, mut flight: Flight, outcome: Result<Answer, RequestError>, deadline: Nanos) {
+        let now = clock::now();
+        let row = &mut flight.row;
+        let finished = match outcome {
+            Ok(answer) => {
+                row.status = answer.status;
+                row.bytes = answer.bytes;
+                answer.finished
+            }
+            Err(error) => {
+                row.error = error;
+                match error {
+                    RequestError::Timeout => deadline,
+                    RequestError::Interrupted => now,
+                    // It never got an answer: not quicker than one that waited for it in vain.
+                    _ => now.max(deadline),
+                }
+            }
+        };
+        row.finished_ns = self.relative(finished);
+        self.ledger().tally.ended(flight.began, now);
+        self.settle(&flight.row, now);
+        self.quiet.notify_waiters();
+    }
+
+    /// Puts a row into the books, and lets its user go on.
+    fn settle(&self, row: &RequestRow, now: Nanos) {
+        self.ledger().write(row, now);
+        if let Some(ended) = &self.ended {
+            let _ = ended.send(Ended { id: row.id, at: self.instant(Nanos(row.finished_ns)) });
+        }
+    }
+
+    fn relative(&self, at: Nanos) -> u64 {
+        at.since(self.zero).0
+    }
+
+    fn row(&self, request: &Request, due: Nanos) -> RequestRow {
+        RequestRow {
+            world: World::Live,
+            replication: self.replication,
+            id: request.id,
+            class: request.class,
+            scheduled_ns: self.relative(due),
+            sent_ns: 0,
+            connected_ns: 0,
+            first_byte_ns: 0,
+            finished_ns: 0,
+            demand_ns: 0,
+            queued_ns: 0,
+            service_ns: 0,
+            upstream: NO_UPSTREAM,
+            attempts: 0,
+            status: 0,
+            error: RequestError::None,
+            bytes: 0,
+        }
+    }
+}
+
+/// Writes into the row what is known of a response so far.
+struct Phases<'a> {
+    row: &'a mut RequestRow,
+    generator: &'a Generator,
+}
+
+impl Progress for Phases<'_> {
+    fn first_byte(&mut self, at: Nanos) {
+        self.row.first_byte_ns = self.generator.relative(at);
+    }
+
+    fn head(&mut self, lab: LabHeaders<'_>) {
+        self.row.demand_ns = lab.demand_ns;
+        self.row.queued_ns = lab.queued_ns;
+        self.row.service_ns = lab.service_ns;
+        self.row.attempts = lab.attempts.unwrap_or(1);
+        if let Some(name) = lab.server() {
+            self.row.upstream = self.generator.ledger().servers.index(name);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What the generator counts while it runs.
+
+use std::collections::BTreeMap;
+
+use super::report::LittlesLaw;
+use crate::record::histogram::Histogram;
+use crate::record::{RequestError, RequestRow};
+use crate::units::{Nanos, Span};
+
+/// Statistics of every request that was due.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Requests that were due.
+    pub requests: u64,
+    /// Those without a complete response below 500.
+    pub failed: u64,
+    /// By [`RequestError`], in order of its number.
+    pub errors: [u64; RequestError::ALL.len()],
+    /// Complete responses by status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Requests by the server tried last, in order of its index.
+    pub servers: Vec<u64>,
+    /// Requests with more than one attempt.
+    pub retried: u64,
+    /// Response body bytes.
+    pub bytes: u64,
+    /// From the instant each was due; nanoseconds. Interrupted requests are left out.
+    pub latency: Histogram,
+    /// From the instant each was sent; only those that were.
+    pub latency_sent: Histogram,
+    /// From the instant each was due to the instant the generator acted on it.
+    pub schedule_error: Histogram,
+    /// Most requests in flight at once.
+    pub max_in_flight: u64,
+    /// When the first request began.
+    began: Option<Nanos>,
+    /// When the last request ended.
+    ended: Nanos,
+    in_flight: InFlight,
+    residence_ns: u128,
+    completed: u64,
+}
+
+/// Requests in flight, and their integral over time.
+#[derive(Clone, Copy, Debug, Default)]
+struct InFlight {
+    now: u64,
+    changed: Nanos,
+    integral_ns: u128,
+}
+
+impl InFlight {
+    fn change(&mut self, at: Nanos, to: u64) {
+        self.integral_ns += u128::from(at.since(self.changed).0) * u128::from(self.now);
+        self.changed = self.changed.max(at);
+        self.now = to;
+    }
+}
+
+impl Tally {
+    /// Requests in flight now.
+    #[must_use]
+    pub const fn in_flight(&self) -> u64 {
+        self.in_flight.now
+    }
+
+    /// From the first request's beginning to the last one's end.
+    #[must_use]
+    pub fn wall(&self) -> Span {
+        self.began.map_or(Span::ZERO, |began| self.ended.since(began))
+    }
+
+    /// A request that was due at `due` is acted on at `now`.
+    pub(super) fn due(&mut self, due: Nanos, now: Nanos) {
+        self.requests += 1;
+        self.schedule_error.record(now.since(due).0);
+    }
+
+    /// It is in flight.
+    pub(super) fn began(&mut self, now: Nanos) {
+        self.began.get_or_insert(now);
+        self.in_flight.change(now, self.in_flight.now + 1);
+        self.max_in_flight = self.max_in_flight.max(self.in_flight.now);
+    }
+
+    /// It is in flight no more, since `began`.
+    pub(super) fn ended(&mut self, began: Nanos, now: Nanos) {
+        self.ended = self.ended.max(now);
+        self.in_flight.change(now, self.in_flight.now - 1);
+        self.residence_ns += u128::from(now.since(began).0);
+        self.completed += 1;
+    }
+
+    /// What became of it.
+    pub(super) fn outcome(&mut self, row: &RequestRow) {
+        self.failed += u64::from(row.failed());
+        self.errors[row.error as usize] += 1;
+        if row.status > 0 {
+            *self.statuses.entry(row.status).or_default() += 1;
+        }
+        if let Ok(server) = usize::try_from(row.upstream)
+            && row.upstream != crate::record::NO_UPSTREAM
+        {
+            if self.servers.len() <= server {
+                self.servers.resize(server + 1, 0);
+            }
+            self.servers[server] += 1;
+        }
+        self.retried += u64::from(row.attempts > 1);
+        self.bytes += row.bytes;
+        if row.error != RequestError::Interrupted {
+            self.latency.record(row.latency_ns());
+            // One that waited for a connection until it gave up was never sent.
+            if row.sent_ns > 0 {
+                self.latency_sent.record(row.latency_sent_ns());
+            }
+        }
+    }
+
+    /// Mean number in flight by the integral over time, and by N = X·R.
+    pub(super) fn littles_law(&self) -> LittlesLaw {
+        let wall = self.wall().as_secs_f64();
+        if wall == 0.0 || self.completed == 0 {
+            return LittlesLaw::default();
+        }
+        let throughput = self.completed as f64 / wall;
+        let residence = self.residence_ns as f64 / 1e9 / self.completed as f64;
+        LittlesLaw {
+            mean_in_flight: self.in_flight.integral_ns as f64 / 1e9 / wall,
+            throughput_per_second: throughput,
+            mean_residence_ns: (residence * 1e9) as u64,
+            product: throughput * residence,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_flight_is_integrated_over_time() {
+        let mut tally = Tally::default();
+        let second = |n: u64| Nanos(n * 1_000_000_000);
+        tally.began(second(10));
+        tally.began(second(12));
+        tally.ended(second(10), second(13));
+        tally.ended(second(12), second(14));
+        // One for 2 s, two for 1 s, one for 1 s, over 4 s.
+        let law = tally.littles_law();
+        assert!((law.mean_in_flight - 1.25).abs() < 1e-9, "{law:?}");
+        assert!((law.product - 1.25).abs() < 1e-9, "{law:?}");
+        assert_eq!((tally.max_in_flight, tally.in_flight()), (2, 0));
+    }
+}

@@ -1,0 +1,165 @@
+//! Where requests go, and how their heads read.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+
+use crate::traffic::{ClassConfig, Request};
+
+/// An HTTP server to send requests to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its address.
+    pub address: SocketAddr,
+    /// What the `host` header says.
+    pub authority: String,
+    /// In front of the path of every class; without a slash at its end.
+    pub prefix: String,
+}
+
+/// Why a URL is no target.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// It is not of the form `http://host[:port][/path]`.
+    #[error("`{url}` is not a URL like http://127.0.0.1:8080/: {why}")]
+    Malformed {
+        /// As given.
+        url: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// Its host has no address.
+    #[error("`{url}` has no address: {source}")]
+    Unresolved {
+        /// As given.
+        url: String,
+        /// What the resolver says.
+        source: std::io::Error,
+    },
+}
+
+impl Target {
+    /// Reads `url` and looks its host up.
+    ///
+    /// # Errors
+    /// When it is not plain HTTP, holds what cannot be sent, or its host is unknown.
+    pub fn resolve(url: &str) -> Result<Self, TargetError> {
+        let malformed = |why| TargetError::Malformed { url: url.to_owned(), why };
+        let rest = match url.split_once("://") {
+            Some(("http", rest)) => rest,
+            Some(("https", _)) => return Err(malformed("TLS is not supported")),
+            Some(_) => return Err(malformed("only http is supported")),
+            None => return Err(malformed("it must begin with http://")),
+        };
+        let place = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(place);
+        if authority.is_empty() || authority.contains('@') {
+            return Err(malformed("it needs a host, and no user"));
+        }
+        if !rest.bytes().all(|byte| byte.is_ascii_graphic()) || path.contains('#') {
+            return Err(malformed("it holds characters that must be percent-encoded"));
+        }
+        let path = path.trim_end_matches('/');
+        let prefix = if path.starts_with('?') { format!("/{path}") } else { path.to_owned() };
+        let address = lookup(authority)
+            .map_err(|source| TargetError::Unresolved { url: url.to_owned(), source })?;
+        Ok(Self { address, authority: authority.to_owned(), prefix })
+    }
+}
+
+fn lookup(authority: &str) -> std::io::Result<SocketAddr> {
+    use std::net::ToSocketAddrs;
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let mut found = if has_port {
+        authority.to_socket_addrs()?
+    } else {
+        (authority.trim_matches(['[', ']']), 80).to_socket_addrs()?
+    };
+    found.next().ok_or_else(|| std::io::Error::other("its name stands for no address"))
+}
+
+/// The part of the requests of a class to a target that never changes.
+#[derive(Clone, Debug)]
+pub(super) struct Template {
+    head: Vec<u8>,
+    body: Vec<u8>,
+    pub(super) is_head: bool,
+}
+
+impl Template {
+    pub(super) fn new(target: &Target, class: &ClassConfig) -> Self {
+        let path = format!("{}{}", target.prefix, class.path);
+        let path = if path.is_empty() { "/" } else { &path };
+        let mut head =
+            format!("{} {path} HTTP/1.1\r\nhost: {}\r\n", class.method, target.authority);
+        let body = vec![b'x'; class.body.0 as usize];
+        if !body.is_empty() || matches!(class.method.as_str(), "POST" | "PUT" | "PATCH") {
+            head.push_str(&format!("content-length: {}\r\n", body.len()));
+        }
+        Self { head: head.into_bytes(), body, is_head: class.method == "HEAD" }
+    }
+
+    /// The bytes of `request`. Those of a trace carry their demand.
+    pub(super) fn bytes(&self, request: &Request) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.head.len() + self.body.len() + 80);
+        bytes.extend_from_slice(&self.head);
+        // Writing to a vector cannot fail.
+        let _ = write!(bytes, "x-lab-id: {}\r\n", request.id);
+        if let Some(demand) = request.demand {
+            let _ = write!(bytes, "x-lab-demand-ns: {}\r\n", demand.0);
+        }
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::{Bytes, Nanos, Ratio, Span};
+
+    #[test]
+    fn a_url_is_read_or_refused_with_its_reason() {
+        let target = Target::resolve("http://127.0.0.1:8080/api/?x=1").unwrap();
+        assert_eq!(target.address, "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(
+            (target.authority.as_str(), target.prefix.as_str()),
+            ("127.0.0.1:8080", "/api/?x=1")
+        );
+        assert_eq!(Target::resolve("http://127.0.0.1").unwrap().address.port(), 80);
+        assert_eq!(Target::resolve("http://[::1]:81/").unwrap().prefix, "");
+        for (url, word) in [
+            ("https://127.0.0.1/", "TLS"),
+            ("127.0.0.1:80", "begin with"),
+            ("http:///x", "host"),
+            ("http://127.0.0.1/a b", "percent-encoded"),
+            ("http://127.0.0.1/a\r\nx:", "percent-encoded"),
+        ] {
+            let message = Target::resolve(url).unwrap_err().to_string();
+            assert!(message.contains(word), "{url}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_request_carries_its_id_and_a_demand_only_if_it_has_one() {
+        let target = Target::resolve("http://127.0.0.1:8080/").unwrap();
+        let class = ClassConfig {
+            name: "upload".to_owned(),
+            path: "/up".to_owned(),
+            method: "POST".to_owned(),
+            share: Ratio(1.0),
+            body: Bytes(3),
+        };
+        let template = Template::new(&target, &class);
+        let mut request =
+            Request { id: 7, at: Nanos::ZERO, class: 0, key: 0, demand_word: 0, demand: None };
+        let head =
+            "POST /up HTTP/1.1\r\nhost: 127.0.0.1:8080\r\ncontent-length: 3\r\nx-lab-id: 7\r\n";
+        assert_eq!(template.bytes(&request), format!("{head}\r\nxxx").as_bytes());
+        request.demand = Some(Span(9));
+        assert_eq!(
+            template.bytes(&request),
+            format!("{head}x-lab-demand-ns: 9\r\n\r\nxxx").as_bytes()
+        );
+    }
+}
