@@ -79,6 +79,16 @@ pub enum Next {
     Refused(Refusal),
 }
 
+impl From<Admission> for Next {
+    fn from(admission: Admission) -> Self {
+        match admission {
+            Admission::Go(attempt) => Self::Retry(attempt),
+            Admission::Wait(ticket) => Self::Wait(ticket),
+            Admission::Refused(refusal) => Self::Refused(refusal),
+        }
+    }
+}
+
 /// The peers that a request has tried: few, and nearly always at most one.
 #[derive(Clone, Debug, Default)]
 pub struct Tried(SmallVec<[PeerId; 4]>);

@@ -4,7 +4,7 @@ use super::attempt::{Attempt, Progress, RequestFacts};
 use super::balance::Balancer;
 use super::peer::PeerId;
 use super::peers::{PeerList, Peers};
-use crate::units::{Nanos, Purpose, Seed};
+use crate::units::{Draw, Nanos, Purpose, Seed};
 
 /// Peers and balancer.
 #[derive(Debug)]
@@ -31,9 +31,6 @@ impl Group {
     }
 
     /// Picks a peer for attempt `number`; `None` if none is eligible, and then nothing changes.
-    ///
-    /// When no primary is eligible the request moves on to the backups, for good and with a clean
-    /// sheet (`failed:` in `ngx_http_upstream_get_round_robin_peer`).
     #[inline]
     pub(super) fn pick(
         &mut self,
@@ -42,27 +39,48 @@ impl Group {
         number: u16,
         progress: &mut Progress,
     ) -> Option<PeerId> {
-        let mut draws = progress.draws;
+        let draws = progress.draws;
         let mut draw = self.seed.draw(Purpose::Pick, facts.id, number);
-        let Self { peers, balancer, .. } = self;
-        let mut picked = None;
         if !progress.on_backups {
-            let tried = &progress.tried;
+            let Self { peers, balancer, .. } = self;
             let list = PeerList::Primaries;
-            picked = balancer.pick(peers, list, tried, facts, now, &mut draws, &mut draw);
-        }
-        if picked.is_none() && peers.may_use_backups(progress, now) {
-            let clean = Default::default();
-            let tried = if progress.on_backups { &progress.tried } else { &clean };
-            let list = PeerList::Backups;
-            picked = balancer.pick(peers, list, tried, facts, now, &mut draws, &mut draw);
-            if picked.is_some() && !progress.on_backups {
-                progress.on_backups = true;
-                progress.tried.clear();
+            let picked = balancer.pick(peers, list, facts, now, progress, &mut draw);
+            if picked.is_some() {
+                return picked;
             }
         }
-        if picked.is_some() {
+        let picked = self.pick_backup(now, facts, progress, &mut draw);
+        if picked.is_none() {
             progress.draws = draws;
+        }
+        picked
+    }
+
+    /// When no primary is eligible the request moves on to the backups, for good and with a clean
+    /// sheet (`failed:` in `ngx_http_upstream_get_round_robin_peer`).
+    #[cold]
+    fn pick_backup(
+        &mut self,
+        now: Nanos,
+        facts: &RequestFacts,
+        progress: &mut Progress,
+        draw: &mut Draw,
+    ) -> Option<PeerId> {
+        let Self { peers, balancer, .. } = self;
+        if !peers.may_use_backups(progress, now) {
+            return None;
+        }
+        let list = PeerList::Backups;
+        if progress.on_backups {
+            return balancer.pick(peers, list, facts, now, progress, draw);
+        }
+        let tried = std::mem::take(&mut progress.tried);
+        let picked = balancer.pick(peers, list, facts, now, progress, draw);
+        if picked.is_some() {
+            progress.on_backups = true;
+        } else {
+            // It may have to wait, and then a primary would do as well.
+            progress.tried = tried;
         }
         picked
     }

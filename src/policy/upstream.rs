@@ -87,12 +87,7 @@ impl Upstream {
             self.serve_line(now);
         }
         let progress = Progress::new(self.retry.tries(self.group.peers.tries()));
-        match self.go_on(now, facts, 1, progress) {
-            Next::Retry(attempt) => Admission::Go(attempt),
-            Next::Wait(ticket) => Admission::Wait(ticket),
-            Next::Refused(refusal) => Admission::Refused(refusal),
-            Next::Done => unreachable!("a request that goes on is not done"),
-        }
+        self.go_on(now, facts, 1, progress)
     }
 
     /// A response head with `status` arrived: pass it on, or try the next peer?
@@ -104,7 +99,7 @@ impl Upstream {
         self.end(now, &mut attempt, status_is_failure(status));
         let next = self.go_on(now, attempt.facts, next_number(&attempt), attempt.progress);
         self.serve_line(now);
-        Head::Next(next)
+        Head::Next(next.into())
     }
 
     /// An attempt ended. After [`Head::Pass`] only [`Outcome::Responded`] and
@@ -248,7 +243,7 @@ impl Upstream {
             attempt.progress.tries += 1;
         }
         if self.retry.acts_on_outcome(&attempt, outcome, now) {
-            self.go_on(now, attempt.facts, next_number(&attempt), attempt.progress)
+            self.go_on(now, attempt.facts, next_number(&attempt), attempt.progress).into()
         } else if outcome.is_timeout() {
             Next::Refused(Refusal::new(RefusalReason::AttemptTimedOut))
         } else {
@@ -264,22 +259,28 @@ impl Upstream {
         facts: RequestFacts,
         number: u16,
         mut progress: Progress,
-    ) -> Next {
+    ) -> Admission {
         match self.group.pick(now, &facts, number, &mut progress) {
-            Some(peer) => Next::Retry(self.group.begin(now, facts, number, peer, progress)),
+            Some(peer) => Admission::Go(self.group.begin(now, facts, number, peer, progress)),
             None => self.wait(now, facts, number, progress),
         }
     }
 
     #[cold]
-    fn wait(&mut self, now: Nanos, facts: RequestFacts, number: u16, progress: Progress) -> Next {
+    fn wait(
+        &mut self,
+        now: Nanos,
+        facts: RequestFacts,
+        number: u16,
+        progress: Progress,
+    ) -> Admission {
         if !self.line.is_on() || !self.group.is_full_for(&progress, now) {
-            return Next::Refused(Refusal::new(RefusalReason::NoLiveUpstream));
+            return Admission::Refused(Refusal::new(RefusalReason::NoLiveUpstream));
         }
         self.line_served = self.line_served.max(now);
         match self.line.join(now, facts, number, progress) {
-            Some(ticket) => Next::Wait(ticket),
-            None => Next::Refused(Refusal::new(RefusalReason::QueueFull)),
+            Some(ticket) => Admission::Wait(ticket),
+            None => Admission::Refused(Refusal::new(RefusalReason::QueueFull)),
         }
     }
 
@@ -357,3 +358,6 @@ fn next_number(attempt: &Attempt) -> u16 {
 fn earliest(one: Option<Nanos>, other: Option<Nanos>) -> Option<Nanos> {
     one.into_iter().chain(other).min()
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::candidates::Candidates;
 use self::ranges::Ranges;
-use super::attempt::{RequestFacts, Tried};
+use super::attempt::{Progress, RequestFacts, Tried};
 use super::peer::{Peer, PeerId};
 use super::peers::{PeerList, Peers};
 use crate::units::{Draw, Nanos, Span};
@@ -118,19 +118,18 @@ impl Balancer {
         }
     }
 
-    /// Chooses a peer of `list`. `draws` counts the fruitless draws of this request.
+    /// Chooses a peer of `list`.
     #[inline]
-    #[expect(clippy::too_many_arguments, reason = "what a pick depends on, and nothing else")]
     pub(super) fn pick(
         &mut self,
         peers: &mut Peers,
         list: PeerList,
-        tried: &Tried,
         request: &RequestFacts,
         now: Nanos,
-        draws: &mut u8,
+        progress: &mut Progress,
         draw: &mut Draw,
     ) -> Option<PeerId> {
+        let Progress { tried, draws, .. } = progress;
         if let Self::Custom(policy) = self {
             let candidates = Candidates::new(peers, list, tried, now);
             return policy.pick(&candidates, request, draw).filter(|id| candidates.contains(*id));
