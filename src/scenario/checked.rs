@@ -136,6 +136,6 @@ pub enum Discipline {
 /// The host of the live world.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostFacts {
-    /// A calibration file, relative to the scenario.
+    /// A calibration file; one that the scenario names is resolved against the scenario's folder.
     pub calibration: Option<PathBuf>,
 }

@@ -74,9 +74,20 @@ fn parse_with(
 /// # Errors
 /// As [`load`].
 pub fn load_balancer(path: impl AsRef<Path>) -> Result<BalancerFile, Diagnostics> {
+    load_balancer_with(path, &[])
+}
+
+/// [`load_balancer`] with overrides, as [`load_with`] takes them.
+///
+/// # Errors
+/// As [`load_with`].
+pub fn load_balancer_with(
+    path: impl AsRef<Path>,
+    overrides: &[(String, String)],
+) -> Result<BalancerFile, Diagnostics> {
     let path = path.as_ref();
     let text = read(path)?;
-    read_file(&text, path, &[], |file, problems| BalancerFile {
+    read_file(&text, path, overrides, |file, problems| BalancerFile {
         path: path.to_owned(),
         seed: file.scenario.as_ref().and_then(|s| s.value.seed.as_ref()).map_or(1, |s| s.value),
         balancer: lower::balancer(file, problems),

@@ -19,7 +19,9 @@ mod tree;
 pub use check::{Check, Measure, Relation, Subject, Tolerance};
 pub use checked::{Backend, BalancerFacts, Discipline, Engine, HostFacts, Scenario, StateSharing};
 pub use diagnostic::{Diagnostic, Diagnostics, Location};
-pub use load::{BalancerFile, load, load_balancer, load_with, parse, parse_law};
+pub use load::{
+    BalancerFile, load, load_balancer, load_balancer_with, load_with, parse, parse_law,
+};
 
 /// Version of the scenario format that this lab reads.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -1,5 +1,6 @@
 //! The grammar of `[[check]]`: a measure, a relation, a bound.
 
+mod cursor;
 mod parser;
 
 pub(crate) use parser::parse;

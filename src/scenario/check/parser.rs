@@ -10,18 +10,10 @@
 //! ```
 //! Quotes around names and values are optional; `+-` and `+/-` stand for `±`.
 
+use super::cursor::{CheckError, Cursor};
 use super::{Check, Measure, Relation, Subject, Tolerance};
 use crate::scenario::diagnostic::suggestion;
 use crate::units::{Quantity, Rate, Ratio, Span, World};
-
-/// What is wrong with a check, and with which bytes of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CheckError {
-    pub(crate) at: usize,
-    pub(crate) until: usize,
-    pub(crate) message: String,
-    pub(crate) help: String,
-}
 
 /// Reads a check.
 ///
@@ -55,60 +47,6 @@ const fn unit(measure: &Measure) -> Unit {
         Measure::Failed | Measure::Retried => Unit::Count,
         Measure::Goodput => Unit::Rate,
         Measure::Jain => Unit::Number,
-    }
-}
-
-struct Cursor<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Cursor<'a> {
-    fn rest(&self) -> &'a str {
-        &self.text[self.at..]
-    }
-
-    fn skip_spaces(&mut self) {
-        self.at = self.text.len() - self.rest().trim_start().len();
-    }
-
-    /// Takes `sign` if it comes next.
-    fn take(&mut self, sign: &str) -> bool {
-        self.skip_spaces();
-        let found = self.rest().starts_with(sign);
-        if found {
-            self.at += sign.len();
-        }
-        found
-    }
-
-    /// Takes letters, digits, `-`, `_` and `.`; or what stands in quotes.
-    fn word(&mut self) -> Result<(usize, &'a str), CheckError> {
-        self.skip_spaces();
-        let start = self.at;
-        if let Some(quote) = self.rest().chars().next().filter(|c| matches!(c, '"' | '\'')) {
-            let inside = &self.rest()[1..];
-            let Some(end) = inside.find(quote) else {
-                let help = format!("add {quote}");
-                return Err(self.fail(start, self.text.len(), "the quote is not closed", help));
-            };
-            self.at += end + 2;
-            return Ok((start, &inside[..end]));
-        }
-        let part_of_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-        let end = self.rest().find(|c| !part_of_word(c)).unwrap_or(self.rest().len());
-        self.at += end;
-        Ok((start, &self.text[start..start + end]))
-    }
-
-    fn fail(
-        &self,
-        at: usize,
-        until: usize,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> CheckError {
-        CheckError { at, until, message: message.into(), help: help.into() }
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn lower(
     let mut faults: Vec<(Fault, &Written<FaultSection>)> = Vec::new();
     for section in sections {
         // A missing key was reported by the reader.
-        if let Some(fault) = fault(&section.value, file, backends, duration, problems) {
+        if let Some(fault) = fault(section, file, backends, duration, problems) {
             faults.push((fault, section));
         }
     }
@@ -30,14 +30,15 @@ pub(super) fn lower(
 }
 
 fn fault(
-    section: &FaultSection,
+    written: &Written<FaultSection>,
     file: &ScenarioFile,
     backends: &[Backend],
     duration: Span,
     problems: &mut Problems,
 ) -> Option<Fault> {
+    let section = &written.value;
     let targets = section.target.as_ref().map(|t| targets(&t.value, backends, problems));
-    let kind = section.kind.as_ref().and_then(|kind| self::kind(kind, section, file, problems));
+    let kind = section.kind.as_ref().and_then(|kind| self::kind(kind, written, file, problems));
     let name = section.name.as_ref()?.value.clone();
     let (at, lasts) = (section.at.as_ref()?, section.lasts.as_ref()?);
     check_window(at, lasts, duration, problems);
@@ -65,40 +66,19 @@ fn targets(target: &Target, backends: &[Backend], problems: &mut Problems) -> Ve
 
 fn kind(
     kind: &Written<FaultKindWord>,
-    section: &FaultSection,
+    written: &Written<FaultSection>,
     file: &ScenarioFile,
     problems: &mut Problems,
 ) -> Option<FaultKind> {
-    let word = kind.value;
-    let wants_factor = word == FaultKindWord::Slow;
-    let wants_rate = matches!(word, FaultKindWord::ErrorRate | FaultKindWord::HealthFlap);
-    match &section.factor {
-        Some(factor) if !wants_factor => {
-            problems.report(&factor.place, "only a fault of kind `slow` has a factor");
-        }
-        None if wants_factor => problems.report_with(
-            &kind.place,
-            "a slow fault needs the key `factor`",
-            "such as factor = 4: service takes four times as long",
-        ),
-        _ => {}
-    }
-    match &section.rate {
-        Some(rate) if !wants_rate => problems
-            .report(&rate.place, "only faults of kind `error_rate` and `health_flap` have a rate"),
-        None if wants_rate => {
-            let message = "this kind of fault needs the key `rate`";
-            problems.report_with(&kind.place, message, "such as rate = \"50%\"");
-        }
-        _ => {}
-    }
-    if word == FaultKindWord::HealthFlap
-        && file.balancer.as_ref().is_none_or(|b| b.value.health.is_none())
-    {
+    check_factor(kind, written, problems);
+    check_rate(kind, written, problems);
+    let section = &written.value;
+    let no_checks = file.balancer.as_ref().is_none_or(|b| b.value.health.is_none());
+    if kind.value == FaultKindWord::HealthFlap && no_checks {
         let message = "health checks cannot fail, since the balancer makes none";
         problems.report_with(&kind.place, message, "add [balancer.health]");
     }
-    Some(match word {
+    Some(match kind.value {
         FaultKindWord::Crash => FaultKind::Crash,
         FaultKindWord::Hang => FaultKind::Hang,
         FaultKindWord::Partition => FaultKind::Partition,
@@ -111,6 +91,43 @@ fn kind(
             FaultKind::HealthFlap(probability(section.rate.as_ref()?, problems))
         }
     })
+}
+
+fn check_factor(
+    kind: &Written<FaultKindWord>,
+    section: &Written<FaultSection>,
+    problems: &mut Problems,
+) {
+    let wanted = kind.value == FaultKindWord::Slow;
+    match &section.value.factor {
+        Some(factor) if !wanted => {
+            problems.report(&factor.place, "only a fault of kind `slow` has a factor");
+        }
+        None if wanted && !problems.mentions(&format!("{}.factor", section.place.key)) => {
+            let help = "such as factor = 4: service takes four times as long";
+            problems.report_with(&kind.place, "a slow fault needs the key `factor`", help);
+        }
+        _ => {}
+    }
+}
+
+fn check_rate(
+    kind: &Written<FaultKindWord>,
+    section: &Written<FaultSection>,
+    problems: &mut Problems,
+) {
+    let wanted = matches!(kind.value, FaultKindWord::ErrorRate | FaultKindWord::HealthFlap);
+    match &section.value.rate {
+        Some(rate) if !wanted => {
+            let message = "only faults of kind `error_rate` and `health_flap` have a rate";
+            problems.report(&rate.place, message);
+        }
+        None if wanted && !problems.mentions(&format!("{}.rate", section.place.key)) => {
+            let message = "this kind of fault needs the key `rate`";
+            problems.report_with(&kind.place, message, "such as rate = \"50%\"");
+        }
+        _ => {}
+    }
 }
 
 fn check_window(at: &Written<Span>, lasts: &Written<Span>, run: Span, problems: &mut Problems) {

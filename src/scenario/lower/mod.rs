@@ -9,9 +9,11 @@ mod balancer;
 mod check;
 mod fault;
 mod law;
+mod source;
+mod stage;
 mod traffic;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(super) use backend::addresses;
 pub(super) use law::law;
@@ -35,6 +37,13 @@ pub(super) struct Surroundings<'a> {
     pub(super) text: &'a str,
     /// Overrides, as written.
     pub(super) overrides: &'a [(String, String)],
+}
+
+impl Surroundings<'_> {
+    /// A file named in the scenario, relative to the folder of the scenario.
+    fn beside(&self, name: &str) -> PathBuf {
+        self.path.parent().unwrap_or(self.path).join(name)
+    }
 }
 
 /// Lowers a whole scenario.
@@ -62,7 +71,7 @@ pub(super) fn scenario(
         traffic,
         balancer: balancer::facts(file, problems),
         backends,
-        host: host(file),
+        host: host(file, around),
         faults,
         checks,
     }
@@ -102,13 +111,9 @@ fn warm_up(run: &RunSection, duration: Span, problems: &mut Problems) -> Span {
     warm_up.value
 }
 
-fn host(file: &ScenarioFile) -> HostFacts {
-    let calibration = file
-        .host
-        .as_ref()
-        .and_then(|host| host.value.calibration.as_ref())
-        .map(|written| written.value.clone().into());
-    HostFacts { calibration }
+fn host(file: &ScenarioFile, around: &Surroundings<'_>) -> HostFacts {
+    let calibration = file.host.as_ref().and_then(|host| host.value.calibration.as_ref());
+    HostFacts { calibration: calibration.map(|name| around.beside(&name.value)) }
 }
 
 const fn allowed_in_name(c: char) -> bool {
