@@ -8,10 +8,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lab::compare::verdict::evaluate;
+use lab::compare::{Digest, Layout, Verdict};
 use lab::policy::balance::Algorithm;
 use lab::scenario::{self, Diagnostics, Location, Scenario};
+use lab::sim;
 use lab::traffic::Law;
-use lab::units::Span;
+use lab::units::{Span, World};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -61,6 +64,37 @@ fn every_scenario_loads_under_the_name_of_its_file() {
         assert!(scenario.duration.as_secs_f64() < 55.0, "{}: too long", scenario.name);
         assert!(scenario.checks.len() >= 3, "{}: too few checks", scenario.name);
     }
+}
+
+/// Under the scenario's own seed and another, so that none holds by luck alone.
+#[test]
+fn the_checks_of_every_scenario_hold_in_the_model() {
+    for path in toml_files("scenarios") {
+        for seed in [None, Some(1)] {
+            let seed: Vec<_> = seed
+                .map(|n: u64| ("scenario.seed".to_owned(), n.to_string()))
+                .into_iter()
+                .collect();
+            let scenario = scenario::load_with(&path, &seed).unwrap_or_else(|e| panic!("{e}"));
+            for result in evaluate(&scenario.checks, &modelled(&scenario), &[]) {
+                let right = match result.world {
+                    None => result.text.contains('~') && result.verdict == Verdict::Undecided,
+                    Some(_) => result.verdict == Verdict::Held,
+                };
+                assert!(right, "{} {seed:?}: {result:?}", path.display());
+            }
+        }
+    }
+}
+
+fn modelled(scenario: &Scenario) -> Vec<Digest> {
+    let layout = Layout::new(scenario);
+    let run = |replication| {
+        let mut digest = Digest::new(&layout, World::Sim);
+        sim::run(scenario, replication, &sim::Options::default(), &mut digest);
+        digest
+    };
+    (0..scenario.replications).map(run).collect()
 }
 
 #[test]
