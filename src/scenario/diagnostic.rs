@@ -1,6 +1,6 @@
 //! What is wrong with a scenario: where, what, and what would be right.
 //!
-//! Reading never stops at the first problem. It reports each to [`Problems`] with the [`Place`] it
+//! Reading never stops at the first problem. It reports each to `Problems` with the `Place` it
 //! was found at, goes on with what it has, and all of them are shown together.
 
 use std::fmt;
