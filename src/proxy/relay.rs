@@ -31,6 +31,8 @@ pub(super) struct Relay {
     /// Runs while the peer is waited for; kept between waits.
     patience: Option<Pin<Box<Sleep>>>,
     waiting: bool,
+    /// How the body has broken off, until the server is told.
+    failed: Option<BodyError>,
 }
 
 struct Source {
@@ -47,10 +49,13 @@ impl Relay {
         worker: Arc<Worker>,
     ) -> Self {
         let source = Some(Source { kept, _in_flight: in_flight });
-        Self { body, source, worker, patience: None, waiting: false }
+        Self { body, source, worker, patience: None, waiting: false, failed: None }
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         // Data comes out of the connection, which is polled with the real waker below.
         let mut quiet = Context::from_waker(Waker::noop());
         let mut polled = Pin::new(&mut self.body).poll_frame(&mut quiet);
@@ -65,7 +70,7 @@ impl Relay {
             }
             Poll::Ready(Some(Err(error))) => {
                 self.source = None;
-                Poll::Ready(Some(Err(BodyError::Broken(error))))
+                self.fail(context, BodyError::Broken(error))
             }
             Poll::Ready(None) => {
                 self.settle();
@@ -76,6 +81,18 @@ impl Relay {
                 Some(Err(BodyError::Silent))
             }),
         }
+    }
+
+    /// Ends the body with an error, one wake-up later: the server sends what it has of the response
+    /// only when it is told to wait, and throws it away with an error.
+    fn fail(
+        &mut self,
+        context: &Context<'_>,
+        error: BodyError,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.failed = Some(error);
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Ready when the peer has been silent for too long.
