@@ -1,0 +1,16 @@
+//! What the model does: each fault's effect, time-outs whose work is still served, limits, order
+//! of service, herding views, closed loops, connections.
+
+#[path = "model/rows.rs"]
+mod rows;
+
+#[path = "model/client.rs"]
+mod client;
+#[path = "model/fault.rs"]
+mod fault;
+#[path = "model/property.rs"]
+mod property;
+#[path = "model/station.rs"]
+mod station;
+#[path = "model/warning.rs"]
+mod warning;
