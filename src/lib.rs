@@ -5,7 +5,6 @@ pub mod backend;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod compare;
-#[cfg(feature = "cli")]
 pub mod experiment;
 #[cfg(feature = "live")]
 pub mod host;

@@ -1,1 +1,3 @@
 //! Runs worlds, replicates, compares and judges.
+
+pub mod theory;
