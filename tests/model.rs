@@ -12,5 +12,7 @@ mod fault;
 mod property;
 #[path = "model/station.rs"]
 mod station;
+#[path = "model/trace.rs"]
+mod trace;
 #[path = "model/warning.rs"]
 mod warning;

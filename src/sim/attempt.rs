@@ -259,6 +259,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             return;
         };
         let (view, started) = (flight.view as usize, attempt.started);
+        self.prepare(view as u32);
         match self.views[view].upstream.head(self.now, attempt, status) {
             Head::Pass(attempt) => {
                 self.views[view].pool.put(attempt.peer, self.now);
@@ -288,6 +289,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     pub(super) fn end_attempt(&mut self, slot: u32, attempt: Attempt, outcome: Outcome) -> Next {
         let view = self.flights[slot].view as usize;
         let started = attempt.started;
+        self.prepare(view as u32);
         let next = self.views[view].upstream.finished(self.now, attempt, outcome);
         let outcome = match outcome {
             Outcome::Responded => AttemptOutcome::Passed,

@@ -23,6 +23,7 @@ mod request;
 mod settle;
 mod station;
 mod timeline;
+mod trace;
 mod trend;
 mod view;
 mod warning;
@@ -30,6 +31,7 @@ mod world;
 
 pub use driven::ServiceTimes;
 pub use replicate::replicate;
+pub use trace::{Step, trace};
 pub use warning::{Warning, foreseeable};
 
 use observe::{Nobody, Observe};

@@ -54,6 +54,9 @@ pub(super) trait Observe {
     /// Whether anything is done with what is seen; if not, nothing is prepared.
     const WATCHES: bool;
 
+    /// A decision is about to be taken by this machine.
+    fn prepare(&mut self, _upstream: &Upstream) {}
+
     /// Something was decided in `view`, whose upstream machine now looks like this.
     fn see(&mut self, now: Nanos, view: u32, upstream: &Upstream, seen: Seen<'_>);
 

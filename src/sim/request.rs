@@ -65,6 +65,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let flight = &mut self.flights[slot];
         flight.phase = Phase::Moving;
         let view = flight.view;
+        self.prepare(view);
         let facts = self.facts(&self.flights[slot].request);
         match self.views[view as usize].upstream.admit(self.now, facts) {
             Admission::Go(attempt) => self.try_peer(slot, attempt, PickedBecause::Picked),

@@ -103,6 +103,14 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         self.record_event(kind, subject, reason);
     }
 
+    /// Lets the observer, if there is one, look at the machine of `view` before it decides.
+    #[inline]
+    pub(super) fn prepare(&mut self, view: u32) {
+        if O::WATCHES {
+            self.observer.prepare(&self.views[view as usize].upstream);
+        }
+    }
+
     /// Tells the observer, if there is one.
     #[inline]
     pub(super) fn see(&mut self, view: u32, seen: Seen<'_>) {

@@ -105,7 +105,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
         let plan = self.plan;
         let mut arrivals = plan.arrivals();
         let mut next = arrivals.next();
-        loop {
+        while !self.observer.is_satisfied() {
             let due = self.queue.next_at();
             match next.take() {
                 // An event of the same instant goes first: who leaves makes room for who comes.

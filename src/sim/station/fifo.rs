@@ -232,7 +232,9 @@ mod tests {
     #[test]
     fn a_slowdown_stretches_what_starts_while_it_lasts() {
         let mut fifo = Fifo::new(1, None, true);
-        (0..3).for_each(|id| drop(fifo.enter(Nanos(0), work(id, 10))));
+        for id in 0..3 {
+            let _ = fifo.enter(Nanos(0), work(id, 10));
+        }
         fifo.set_slowdown(Nanos(5), 3.0);
         assert_eq!(plan(&fifo), [(0, 0, 10), (1, 10, 40), (2, 40, 70)]);
         fifo.set_slowdown(Nanos(20), 1.0);
