@@ -1,16 +1,19 @@
-//! The natural logarithm of the samplers: the same bits on every machine, and about twice as fast
-//! as libm's, since most of the cost of an exponential draw is its logarithm.
+//! The natural logarithm of the samplers: the same bits on every machine, and cheaper than libm's
+//! (no division), since most of the cost of an exponential draw is its logarithm.
 //!
 //! The argument is `2^k z` with `z` in 0.6875..1.375. A table gives, for each of 128 intervals of
-//! `z`, a number `inverse` close to `1 / z` with 11 significant bits, and `-ln(inverse)` in two
-//! parts. Then `r = z * inverse - 1` is small and, since `z` is split into two halves, free of
-//! rounding but for the last addition, and
-//! `ln(2^k z) = k ln 2 - ln(inverse) + ln(1 + r)`, where `ln(1 + r)` is eight terms of its series
-//! (|r| < 2^-7: the ninth is below 2^-58 of the whole). P. T. P. Tang, "Table-driven
-//! implementation of the logarithm function in IEEE floating-point arithmetic", ACM TOMS 16(4),
-//! 1990. Only additions, multiplications and integer operations: these are exact in IEEE 754.
+//! `z`, a number `inverse` close to `1 / z` with 11 significant bits, and `-ln(inverse)`. Then
+//! `r = z * inverse - 1` is small and, since `z` is split into two halves, free of rounding but for
+//! the last addition, and `ln(2^k z) = k ln 2 - ln(inverse) + ln(1 + r)`, where `ln(1 + r)` is
+//! eight terms of its series (|r| < 2^-7: the ninth is below 2^-58 of the whole). P. T. P. Tang,
+//! "Table-driven implementation of the logarithm function in IEEE floating-point arithmetic", ACM
+//! TOMS 16(4), 1990; his second word for `k ln 2 - ln(inverse)` is left out, since a draw needs no
+//! correctly rounded logarithm. IEEE 754 fixes every result of the additions and multiplications
+//! used here, so a compiler or processor has no say.
 
-/// Natural logarithm of a positive normal number, with an error below 1 unit in the last place.
+use std::f64::consts::LN_2;
+
+/// Natural logarithm of a positive normal number, within 2 units in the last place of libm's.
 /// Other arguments give some number.
 #[must_use]
 #[inline]
@@ -23,18 +26,12 @@ pub fn ln(x: f64) -> f64 {
     let z = f64::from_bits(z_bits);
     let z_high = f64::from_bits(z_bits & (u64::MAX << 32));
 
-    let [inverse, log_high, log_low] = TABLE[interval];
+    let [inverse, log] = TABLE[interval];
     let r = (z_high * inverse - 1.0) + (z - z_high) * inverse;
-    let base = exponent * LN_2[0] + log_high;
-    let high = base + r;
-    // What the addition lost: |base| is either zero or larger than |r|.
-    let low = (base - high + r) + (exponent * LN_2[1] + log_low);
-
     let r2 = r * r;
-    let r4 = r2 * r2;
-    let terms =
-        (1.0 / 3.0 - 0.25 * r) + r2 * (0.2 - r * (1.0 / 6.0)) + r4 * (1.0 / 7.0 - 0.125 * r);
-    high + (low - 0.5 * r2 + r * r2 * terms)
+    let later =
+        (1.0 / 3.0 - 0.25 * r) + r2 * ((0.2 - r * (1.0 / 6.0)) + r2 * (1.0 / 7.0 - 0.125 * r));
+    (exponent * LN_2 + log) + (r - r2 * (0.5 - r * later))
 }
 
 /// Lower end of the range of `z`.
@@ -46,16 +43,11 @@ const PARTS: i128 = 1024;
 
 /// Bits behind the binary point of the integers in which the table is computed.
 const FIXED_BITS: u32 = 100;
-/// The larger part of each entry is a multiple of `2^-HIGH_BITS`, so that its sum with a multiple
-/// of the larger part of `ln 2` is exact.
-const HIGH_BITS: u32 = 40;
-
-const LN_2: [f64; 2] = split(ln_2());
-static TABLE: [[f64; 3]; INTERVALS] = table();
+static TABLE: [[f64; 2]; INTERVALS] = table();
 
 /// Computed by the compiler in integers, so there are no constants to mistype.
-const fn table() -> [[f64; 3]; INTERVALS] {
-    let mut table = [[0.0; 3]; INTERVALS];
+const fn table() -> [[f64; 2]; INTERVALS] {
+    let mut table = [[0.0; 2]; INTERVALS];
     let mut interval = 0;
     while interval < INTERVALS {
         let step = 52 - INTERVAL_BITS;
@@ -67,8 +59,9 @@ const fn table() -> [[f64; 3]; INTERVALS] {
         } else {
             (PARTS as f64 * 2.0 / (from + until) + 0.5) as i128
         };
-        let [high, low] = split(ln_ratio(PARTS, parts));
-        table[interval] = [parts as f64 / PARTS as f64, high, low];
+        // A cast rounds to the nearest.
+        let log = ln_ratio(PARTS, parts) as f64 / (1_u128 << FIXED_BITS) as f64;
+        table[interval] = [parts as f64 / PARTS as f64, log];
         interval += 1;
     }
     table
@@ -88,18 +81,6 @@ const fn ln_ratio(over: i128, under: i128) -> i128 {
     2 * total
 }
 
-const fn ln_2() -> i128 {
-    // 2 = (4/3)^2 * 9/8
-    2 * ln_ratio(4, 3) + ln_ratio(9, 8)
-}
-
-const fn split(fixed: i128) -> [f64; 2] {
-    let step = FIXED_BITS - HIGH_BITS;
-    let high = (fixed + (1 << (step - 1))) >> step;
-    let low = fixed - (high << step);
-    [high as f64 / (1_u64 << HIGH_BITS) as f64, low as f64 / (1_u128 << FIXED_BITS) as f64]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn it_agrees_with_libm_to_the_last_place() {
+    fn it_agrees_with_libm_to_the_last_places() {
         let seed = Seed::new(8, 0);
         let (mut worst, mut different) = (0, 0);
         for i in 0..400_000 {
@@ -125,8 +106,8 @@ mod tests {
                 different += u32::from(distance(x) > 0);
             }
         }
-        assert!(worst <= 1, "{worst} units");
-        assert!(different < 120_000, "{different} of 1,200,000 differ from libm");
+        assert!(worst <= 2, "{worst} units");
+        assert!(different < 400_000, "{different} of 1,200,000 differ from libm");
     }
 
     #[test]
@@ -134,7 +115,6 @@ mod tests {
         assert_eq!(ln(1.0), 0.0);
         assert_eq!(ln(2.0), std::f64::consts::LN_2);
         assert_eq!(ln(10.0), std::f64::consts::LN_10);
-        assert_eq!(ln(std::f64::consts::E), 1.0);
         assert_eq!(ln(f64::MIN_POSITIVE), -708.396_418_532_264_1);
         assert_eq!(ln(f64::MAX), 709.782_712_893_384);
         assert_eq!(ln(1.0 - f64::EPSILON / 2.0), -f64::EPSILON / 2.0);
@@ -148,7 +128,7 @@ mod tests {
             for exponent in [0_i64, -1, 1, -30, 300] {
                 for offset in -2..=2 {
                     let bits = border.wrapping_add_signed(offset + (exponent << 52));
-                    assert!(distance(f64::from_bits(bits)) <= 1, "interval {interval}");
+                    assert!(distance(f64::from_bits(bits)) <= 2, "interval {interval}");
                 }
             }
         }
