@@ -26,6 +26,20 @@ pub enum EventKind {
     Reloaded,
 }
 
+impl EventKind {
+    /// Every value, in order of its number.
+    pub const ALL: [Self; 8] = [
+        Self::FaultBegan,
+        Self::FaultEnded,
+        Self::FaultObserved,
+        Self::Ejected,
+        Self::Restored,
+        Self::Drained,
+        Self::Scaled,
+        Self::Reloaded,
+    ];
+}
+
 /// Something rare.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRow {

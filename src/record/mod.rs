@@ -9,9 +9,17 @@ pub mod histogram;
 pub mod hlog;
 pub mod manifest;
 pub mod names;
+#[cfg(feature = "files")]
+mod parquet;
+#[cfg(feature = "files")]
+pub mod recorder;
 pub mod request;
+#[cfg(feature = "files")]
+mod run_length;
 pub mod sink;
 pub mod spool;
+#[cfg(feature = "files")]
+pub mod tables;
 pub mod timeline;
 
 pub use attempt::{AttemptOutcome, AttemptRow, PickedBecause};
@@ -23,6 +31,8 @@ pub use histogram::Histogram;
 pub use hlog::HlogWriter;
 pub use manifest::Manifest;
 pub use names::Names;
+#[cfg(feature = "files")]
+pub use recorder::Recorder;
 pub use request::{RequestError, RequestRow};
 pub use sink::{Discard, Sink};
 pub use timeline::TimelineRow;

@@ -1,0 +1,99 @@
+//! The run-length and bit-packing hybrid in which Parquet stores small integers.
+//!
+//! Apache Parquet format, "Encodings", RLE = 3: a run is a varint `count << 1` and the value in
+//! whole bytes; a literal is a varint `groups << 1 | 1` and groups of eight values, packed from
+//! the lowest bit on. Only the last group may be filled up.
+
+const GROUP: usize = 8;
+
+/// Bits for values up to `largest`; at least 1, since some readers trip over a width of 0.
+pub(super) const fn width_for(largest: u32) -> u8 {
+    let bits = 32 - largest.leading_zeros();
+    if bits == 0 { 1 } else { bits as u8 }
+}
+
+/// Appends `values`, none of which needs more than `width` bits.
+pub(super) fn encode(values: &[u32], width: u8, into: &mut Vec<u8>) {
+    let mut rest = values;
+    while let Some(first) = rest.first() {
+        let run = rest.iter().take_while(|value| *value == first).count();
+        let taken = if run >= GROUP {
+            varint((run as u64) << 1, into);
+            into.extend_from_slice(&first.to_le_bytes()[..usize::from(width).div_ceil(8)]);
+            run
+        } else {
+            let literal = literal_length(rest);
+            pack(&rest[..literal], width, into);
+            literal
+        };
+        rest = &rest[taken..];
+    }
+}
+
+/// How many values go into a literal: whole groups up to the next one of equal values.
+fn literal_length(values: &[u32]) -> usize {
+    let groups = values.chunks(GROUP).take_while(|group| !is_run(group)).count();
+    (groups * GROUP).min(values.len())
+}
+
+fn is_run(group: &[u32]) -> bool {
+    group.len() == GROUP && group.iter().all(|value| *value == group[0])
+}
+
+fn pack(values: &[u32], width: u8, into: &mut Vec<u8>) {
+    varint(((values.len().div_ceil(GROUP) as u64) << 1) | 1, into);
+    let mut bits = 0u64;
+    let mut held = 0;
+    let padding = values.len().next_multiple_of(GROUP) - values.len();
+    for value in values.iter().copied().chain(std::iter::repeat_n(0, padding)) {
+        bits |= u64::from(value) << held;
+        held += width;
+        while held >= 8 {
+            into.push(bits as u8);
+            bits >>= 8;
+            held -= 8;
+        }
+    }
+}
+
+fn varint(mut value: u64, into: &mut Vec<u8>) {
+    while value >= 0x80 {
+        into.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    into.push(value as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(values: &[u32], width: u8) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode(values, width, &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn the_format_s_own_example() {
+        // 0 to 7 in three bits, from the description of the format.
+        assert_eq!(
+            encoded(&[0, 1, 2, 3, 4, 5, 6, 7], 3),
+            [3, 0b1000_1000, 0b1100_0110, 0b1111_1010]
+        );
+    }
+
+    #[test]
+    fn long_runs_take_no_room() {
+        assert_eq!(encoded(&[5; 1000], 3), [0xd0, 0x0f, 5]);
+        assert_eq!(encoded(&[300; 8], 9), [16, 0x2c, 0x01]);
+    }
+
+    #[test]
+    fn a_run_after_a_literal_starts_at_a_group() {
+        let mut values = vec![1, 0, 1];
+        values.extend([1; 20]);
+        // One group of a literal, then fifteen ones as a run.
+        assert_eq!(encoded(&values, 1), [3, 0b1111_1101, 30, 1]);
+    }
+}
