@@ -110,4 +110,7 @@ pub enum BackendError {
         /// What the system says.
         source: io::Error,
     },
+    /// Something else that the system refused.
+    #[error("the system refused: {0}")]
+    System(#[source] io::Error),
 }

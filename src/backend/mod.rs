@@ -7,8 +7,10 @@
 pub mod config;
 pub mod control;
 pub mod fault;
+pub mod law;
 pub mod metrics;
 pub mod partition;
+pub mod program;
 pub mod queue;
 pub mod route;
 pub mod server;

@@ -79,4 +79,7 @@ pub enum LoadError {
     /// The system gives no timer.
     #[error("no timer: {0}")]
     Timer(#[source] io::Error),
+    /// Real-time priority is not permitted.
+    #[error("no real-time priority, which needs CAP_SYS_NICE: {0}")]
+    RealTime(#[source] io::Error),
 }

@@ -1,0 +1,27 @@
+//! The generator as a program: its thread and its signals.
+
+use super::config::{LoadConfig, LoadError};
+use super::run::{Outcome, run};
+use crate::host::child::told_to_stop;
+use crate::host::priority;
+
+/// Runs on this thread until the plan's end, SIGINT or SIGTERM.
+///
+/// # Errors
+/// See [`LoadError`]; real-time priority that is asked for and not permitted is one.
+pub fn generate(config: LoadConfig, real_time: bool) -> Result<Outcome, LoadError> {
+    priority::precise_timers();
+    if real_time {
+        priority::real_time().map_err(LoadError::RealTime)?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(LoadError::Timer)?;
+    runtime.block_on(run(config, async {
+        // Without handlers for signals the default ones end the process.
+        if told_to_stop().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }))
+}
