@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn it_is_exact_where_the_logarithm_is_known() {
         assert_eq!(ln(1.0), 0.0);
-        assert_eq!(ln(2.0), std::f64::consts::LN_2);
+        assert_eq!(ln(2.0), LN_2);
         assert_eq!(ln(10.0), std::f64::consts::LN_10);
         assert_eq!(ln(f64::MIN_POSITIVE), -708.396_418_532_264_1);
         assert_eq!(ln(f64::MAX), 709.782_712_893_384);
