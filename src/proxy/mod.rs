@@ -19,6 +19,7 @@ mod listen;
 mod metrics;
 pub mod pool;
 mod probe;
+pub mod program;
 mod refusal;
 mod relay;
 mod server;
