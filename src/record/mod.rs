@@ -12,6 +12,10 @@ pub mod names;
 #[cfg(feature = "files")]
 mod parquet;
 #[cfg(feature = "files")]
+pub mod read;
+#[cfg(feature = "files")]
+mod read_rows;
+#[cfg(feature = "files")]
 pub mod recorder;
 pub mod request;
 #[cfg(feature = "files")]

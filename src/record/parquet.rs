@@ -28,8 +28,8 @@ use parquet::schema::types::{ColumnDescPtr, ColumnPath, Type, TypePtr};
 use super::RecordError;
 use super::run_length::{encode, width_for};
 
-/// Rows of a row group: large enough for readers, small enough for memory (some 13 MiB).
-const ROW_GROUP_ROWS: usize = 1 << 20;
+/// Rows of a row group: some 2 MiB in the file, and 20 MiB when a reader decodes it.
+const ROW_GROUP_ROWS: usize = 1 << 17;
 /// Rows of a page of names.
 const PAGE_ROWS: usize = 1 << 16;
 
@@ -45,7 +45,7 @@ pub(super) struct Column {
 /// What a column holds.
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
-    /// Unsigned integers of this many bits: 16, 32 or 64.
+    /// Unsigned integers of this many bits: 32 or 64.
     Unsigned(i8),
     /// Signed integers of 64 bits, since a difference of unsigned ones wraps in many tools.
     Signed,
@@ -153,7 +153,7 @@ pub(super) struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Fills the next column, of 16 or 32 bits.
+    /// Fills the next column, of 32 bits without a sign.
     pub(super) fn small(&mut self, values: impl Iterator<Item = u32>) {
         match self.chunks.next() {
             Some(Chunk::Int32(column, _)) => column.extend(values.map(u32::cast_signed)),
@@ -215,7 +215,7 @@ impl Block<'_> {
 impl Chunk {
     fn open(kind: &Kind, column: ColumnDescPtr, properties: &Arc<WriterProperties>) -> Self {
         match kind {
-            Kind::Unsigned(16 | 32) => Self::Int32(Vec::new(), Encoder::open(column, properties)),
+            Kind::Unsigned(32) => Self::Int32(Vec::new(), Encoder::open(column, properties)),
             Kind::Unsigned(_) | Kind::Signed => {
                 Self::Int64(Vec::new(), Encoder::open(column, properties))
             }

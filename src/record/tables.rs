@@ -48,8 +48,8 @@ impl TableRow for RequestRow {
             ("queued_ns", Signed),
             ("service_ns", SignedOrNull),
             ("upstream", NameOrNull(names.upstreams.clone().into())),
-            ("attempts", Unsigned(16)),
-            ("status", Unsigned(16)),
+            ("attempts", Unsigned(32)),
+            ("status", Unsigned(32)),
             ("error", Name(words(&RequestError::ALL))),
             ("bytes", Signed),
         ])
@@ -86,13 +86,13 @@ impl TableRow for AttemptRow {
             ("world", Name(words(&WORLDS))),
             ("replication", Unsigned(32)),
             ("id", Unsigned(64)),
-            ("number", Unsigned(16)),
-            ("view", Unsigned(16)),
+            ("number", Unsigned(32)),
+            ("view", Unsigned(32)),
             ("upstream", NameOrNull(names.upstreams.clone().into())),
             ("start_ns", Signed),
             ("end_ns", Signed),
             ("outcome", Name(words(&AttemptOutcome::ALL))),
-            ("status", Unsigned(16)),
+            ("status", Unsigned(32)),
             ("because", Name(words(&PickedBecause::ALL))),
         ])
     }
@@ -130,7 +130,7 @@ impl TableRow for TimelineRow {
             ("p50_ns", Signed),
             ("p99_ns", Signed),
             ("cpu", Float),
-            ("instances", Unsigned(16)),
+            ("instances", Unsigned(32)),
             ("state", Name(words(&PEER_STATES))),
         ])
     }
