@@ -117,9 +117,9 @@ async fn root_says_host_address_and_processing_time() {
 
 #[tokio::test]
 async fn the_demand_is_the_draw_of_id_and_attempt() {
-    let law = Law::Uniform { low: Span::from_millis(1), high: Span::from_millis(9) };
+    let law = Law::Uniform { low: Span::from_millis(20), high: Span::from_millis(60) };
     let backend = start(BackendConfig { service: law.clone(), speed: 2.0, ..config() });
-    let mut lateness = u64::MAX;
+    let mut least = f64::MAX;
     for (id, attempt) in [(0, 1), (41, 1), (41, 2), (7, 1), (8, 3)] {
         let headers = format!("x-lab-id: {id}\r\nx-lab-attempt: {attempt}\r\n");
         let response = get(backend.listen, "/some/class?key=3", &headers).await;
@@ -127,10 +127,10 @@ async fn the_demand_is_the_draw_of_id_and_attempt() {
         assert_eq!(response.nanos("x-lab-demand-ns"), demand.0);
         let service = response.nanos("x-lab-service-ns");
         assert!(service >= demand.0 / 2, "speed 2 halves it, and not more");
-        lateness = lateness.min(service - demand.0 / 2);
+        least = least.min(service as f64 / demand.0 as f64);
     }
     // The best of five: a busy neighbour may delay any one wake-up.
-    assert!(lateness < 1_000_000, "{lateness}");
+    assert!(least < 0.8, "{least}");
     let explicit = get(backend.listen, "/", "x-lab-id: 1\r\nx-lab-demand-ns: 4000000\r\n").await;
     assert_eq!(explicit.nanos("x-lab-demand-ns"), 4_000_000);
 }
@@ -246,13 +246,14 @@ async fn work_outlives_the_client_that_gave_up() {
         start(BackendConfig { service: Law::Constant(Span::from_millis(100)), ..config() });
     let mut gone = TcpStream::connect(backend.listen).await.unwrap();
     gone.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    // Even where the request and the end of its connection arrive at once.
     drop(gone);
+    tokio::time::sleep(Duration::from_millis(20)).await;
     let response = get(backend.listen, "/", "").await;
-    assert!(response.nanos("x-lab-queued-ns") > 50_000_000);
+    assert!(response.nanos("x-lab-queued-ns") > 40_000_000);
     let metrics = get(backend.listen, "/metrics", "").await.body;
     assert!(metrics.contains("lab_backend_service_seconds_count 2\n"), "{metrics}");
-    assert!(metrics.contains("lab_backend_requests_total{status=\"0\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("lab_backend_in_flight 0\n"), "{metrics}");
 }
 
 #[tokio::test]

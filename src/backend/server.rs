@@ -181,8 +181,12 @@ async fn serve<F, R>(
         let response = handle(request);
         async { Ok::<_, Infallible>(response.await) }
     });
-    let connection =
-        http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(io), service);
+    // A client that has gone does not take its request back: without half-close hyper would drop
+    // one that it reads together with the end of the connection, as after a hang.
+    let connection = http1::Builder::new()
+        .half_close(true)
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(io), service);
     let mut connection = pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,

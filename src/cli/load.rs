@@ -63,7 +63,7 @@ pub struct LoadArgs {
     /// Size of the request body
     #[arg(long, value_name = "SIZE", default_value = "0B", conflicts_with = "scenario")]
     body: Bytes,
-    /// A wake-up for each request, or one each millisecond for half the CPU time
+    /// A wake-up for each request, or one each millisecond for all that are due by then
     #[arg(long, value_enum, default_value = "exact")]
     pace: PaceArg,
     /// Seed of all draws [default: the scenario's, or 1]
@@ -172,7 +172,12 @@ impl LoadArgs {
             in_flight_cap: self.in_flight_cap,
         };
         LoadConfig {
-            traffic: TrafficConfig { source: self.source(), classes: vec![class], keys: None, client },
+            traffic: TrafficConfig {
+                source: self.source(),
+                classes: vec![class],
+                keys: None,
+                client,
+            },
             end: Nanos(self.duration.0),
             targets,
             backends: Vec::new(),

@@ -40,7 +40,7 @@ pub enum Pace {
     #[default]
     Exact,
     /// Wake-ups on a grid of this width, each for all that are due by then: requests go out up to
-    /// so much late (which is recorded), for about half the CPU time at high rates.
+    /// so much late (which is recorded), for fewer wake-ups at high rates.
     Batch(Span),
 }
 
