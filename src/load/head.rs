@@ -163,15 +163,25 @@ mod tests {
 
     #[test]
     fn framing_and_keep_alive_follow_the_standard() {
-        let head = |text: &str| read(&format!("{text}\r\n\r\n")).unwrap().unwrap().0;
-        assert!(!head("HTTP/1.0 200 OK\r\ncontent-length: 1").keep_alive);
-        assert!(head("HTTP/1.0 200 OK\r\ncontent-length: 1\r\nConnection: Keep-Alive").keep_alive);
-        assert!(!head("HTTP/1.1 200 OK\r\ncontent-length: 1\r\nconnection: x, close").keep_alive);
-        let both = head("HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: gzip, chunked");
-        assert_eq!(both.framing, Framing::chunked());
-        let open_ended = head("HTTP/1.1 200 OK");
-        assert_eq!((open_ended.framing, open_ended.keep_alive), (Framing::UntilClose, false));
-        assert_eq!(head("HTTP/1.1 204 No Content").framing, Framing::Length(0));
+        let head = |text: &str| {
+            let text = format!("{text}\r\n\r\n");
+            let (head, _) = read(&text).unwrap().unwrap();
+            (head.framing, head.keep_alive)
+        };
+        let one = Framing::Length(1);
+        assert_eq!(head("HTTP/1.0 200 OK\r\ncontent-length: 1"), (one, false));
+        assert_eq!(
+            head("HTTP/1.0 200 OK\r\ncontent-length: 1\r\nConnection: Keep-Alive"),
+            (one, true)
+        );
+        assert_eq!(
+            head("HTTP/1.1 200 OK\r\ncontent-length: 1\r\nconnection: x, close"),
+            (one, false)
+        );
+        let both = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: gzip, chunked";
+        assert_eq!(head(both), (Framing::chunked(), true));
+        assert_eq!(head("HTTP/1.1 200 OK"), (Framing::UntilClose, false));
+        assert_eq!(head("HTTP/1.1 204 No Content"), (Framing::Length(0), true));
         let answer_to_head = parse(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", true);
         assert_eq!(answer_to_head.unwrap().unwrap().0.framing, Framing::Length(0));
     }
