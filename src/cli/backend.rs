@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::overrides::Overrides;
 use crate::backend::config::BODY_LIMIT;
 use crate::backend::law::{LAW_FORMS, parse_law};
 use crate::backend::queue::QueueConfig;
@@ -17,7 +18,7 @@ use crate::units::{Bytes, Ratio, Seed};
 
 /// Run one backend: a small HTTP service with a real queue and real workers
 #[derive(Args, Debug)]
-pub struct BackendArgs {
+pub(super) struct BackendArgs {
     /// Take the backend from this scenario
     #[arg(long, value_name = "FILE", requires = "name")]
     scenario: Option<PathBuf>,
@@ -51,6 +52,8 @@ pub struct BackendArgs {
     /// A larger request body is answered with 413
     #[arg(long, value_name = "SIZE", default_value_t = BODY_LIMIT)]
     body_limit: Bytes,
+    #[command(flatten)]
+    overrides: Overrides,
     /// Seed of all draws [default: the scenario's, or 1]
     #[arg(long)]
     seed: Option<u64>,
@@ -75,7 +78,7 @@ enum Order {
 
 /// Runs it until told to stop: 0, or 1 if it cannot run, or 2 if the scenario is wrong.
 #[must_use]
-pub fn run(arguments: &BackendArgs) -> ExitCode {
+pub(super) fn run(arguments: &BackendArgs) -> ExitCode {
     if arguments.supervised {
         die_with_parent();
     }
@@ -112,7 +115,7 @@ impl BackendArgs {
     fn config(&self) -> Result<BackendConfig, Box<dyn std::error::Error>> {
         let mut config = match (&self.scenario, &self.name) {
             (Some(file), Some(name)) => {
-                let scenario = scenario::load(file)?;
+                let scenario = scenario::load_with(file, self.overrides.pairs())?;
                 let seed = self.seed(scenario.seed);
                 BackendConfig::from_scenario(&scenario, name, seed, self.listen)?
             }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::overrides::Overrides;
 use crate::backend::law::{LAW_FORMS, parse_law};
 use crate::host::child::die_with_parent;
 use crate::host::clock;
@@ -20,7 +21,7 @@ const BATCH: Span = Span::from_millis(1);
 
 /// Send HTTP requests on an exact schedule and say how long they took
 #[derive(Args, Debug)]
-pub struct LoadArgs {
+pub(super) struct LoadArgs {
     /// Where to send: http://host[:port][/path]; several share the requests by draw
     #[arg(value_name = "URL", required_unless_present = "target")]
     urls: Vec<String>,
@@ -66,6 +67,8 @@ pub struct LoadArgs {
     /// A wake-up for each request, or one each millisecond for all that are due by then
     #[arg(long, value_enum, default_value = "exact")]
     pace: PaceArg,
+    #[command(flatten)]
+    overrides: Overrides,
     /// Seed of all draws [default: the scenario's, or 1]
     #[arg(long)]
     seed: Option<u64>,
@@ -108,7 +111,7 @@ enum PaceArg {
 /// Runs it: 0, 1 if it cannot run or nothing was answered, 2 if the call is wrong, 130 if a person
 /// interrupted it.
 #[must_use]
-pub fn run(arguments: &LoadArgs) -> ExitCode {
+pub(super) fn run(arguments: &LoadArgs) -> ExitCode {
     if arguments.supervised {
         die_with_parent();
     }
@@ -139,7 +142,7 @@ impl LoadArgs {
         let zero = self.zero.map_or_else(|| clock::now() + LEAD, Nanos);
         let mut config = match &self.scenario {
             Some(file) => {
-                let scenario = scenario::load(file)?;
+                let scenario = scenario::load_with(file, self.overrides.pairs())?;
                 LoadConfig::from_scenario(&scenario, targets, self.seed(scenario.seed), zero)
             }
             None => self.plain(targets, zero),

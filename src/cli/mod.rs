@@ -1,3 +1,88 @@
-//! The command line: one file per subcommand.
+//! The command line: one file per subcommand, each with its arguments beside the code they run.
+//!
+//! Results go to stdout, talk goes to stderr, and the exit code says what became of it (see
+//! [`exit::Exit`]).
 
-pub mod proxy;
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where lab talks")]
+
+mod backend;
+mod calibrate;
+mod check;
+mod completions;
+pub mod exit;
+mod load;
+mod overrides;
+mod progress;
+mod proxy;
+mod run;
+mod schema;
+mod terminal;
+mod theory;
+mod trace;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use exit::Exit;
+
+/// A simulation and benchmarking laboratory for load balancers.
+///
+/// One scenario, two worlds: a deterministic model and the real stack run under the same traffic,
+/// and lab says how far the model is from reality.
+#[derive(Debug, Parser)]
+#[command(name = "lab", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a scenario in the model and in the real world, and compare them
+    Run(run::RunArgs),
+    /// Check a scenario without running it
+    Check(check::CheckArgs),
+    /// Show the balancer's decisions in words, as the model makes them
+    Trace(trace::TraceArgs),
+    /// Hold the model against queueing theory
+    Theory(theory::TheoryArgs),
+    /// Measure what this host adds to each request
+    Calibrate(calibrate::CalibrateArgs),
+    /// Print the JSON Schema of scenarios
+    Schema,
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Run lab's reverse proxy
+    Proxy(proxy::ProxyArgs),
+    /// Run a backend
+    Backend(backend::BackendArgs),
+    /// Send load to an HTTP server
+    Load(load::LoadArgs),
+}
+
+/// Parses the arguments, runs the command, and says how it ended.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe is no reason to fail: the reader has what it wanted.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Held }.into();
+        }
+    };
+    let exit = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Trace(args) => trace::run(&args),
+        Command::Theory(args) => theory::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
+        Command::Schema => schema::run(),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Proxy(args) => return proxy::run(&args),
+        Command::Backend(args) => return backend::run(&args),
+        Command::Load(args) => return load::run(&args),
+    };
+    exit.into()
+}

@@ -7,14 +7,15 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::overrides::Overrides;
 use crate::host::child::{Ready, die_with_parent};
 use crate::proxy::{ProxyConfig, program};
-use crate::scenario::{BalancerFile, load_balancer};
+use crate::scenario::{BalancerFile, load_balancer_with};
 use crate::units::Seed;
 
 /// Run lab's own load balancer in front of HTTP backends
 #[derive(Args, Debug)]
-pub struct ProxyArgs {
+pub(super) struct ProxyArgs {
     /// Scenario, or a file with its [balancer] and [[backend]] sections alone
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
@@ -31,6 +32,8 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "FOLDER")]
     spool: Option<PathBuf>,
     /// Seed of the draws [default: the scenario's, or 1]
+    #[command(flatten)]
+    overrides: Overrides,
     #[arg(long)]
     seed: Option<u64>,
     /// Replication of the seed
@@ -46,7 +49,7 @@ pub struct ProxyArgs {
 
 /// Runs it until told to stop: 0, or 1 if it cannot run, or 2 if its configuration is wrong.
 #[must_use]
-pub fn run(arguments: &ProxyArgs) -> ExitCode {
+pub(super) fn run(arguments: &ProxyArgs) -> ExitCode {
     if arguments.supervised {
         die_with_parent();
     }
@@ -76,7 +79,7 @@ fn peer(text: &str) -> Result<(String, SocketAddr), String> {
 
 impl ProxyArgs {
     fn config(&self) -> Result<ProxyConfig, Box<dyn std::error::Error>> {
-        let file = load_balancer(&self.config)?;
+        let file = load_balancer_with(&self.config, self.overrides.pairs())?;
         let addresses = self.addresses(&file)?;
         let seed = Seed::new(self.seed.unwrap_or(file.seed), self.replication);
         let mut config = ProxyConfig::new(file.balancer, addresses);

@@ -1,3 +1,22 @@
 //! Runs worlds, replicates, compares and judges.
 
+#[cfg(feature = "cli")]
+mod calibrate;
+#[cfg(feature = "cli")]
+mod identity;
+#[cfg(feature = "cli")]
+mod judge;
+#[cfg(feature = "cli")]
+mod model;
+#[cfg(feature = "cli")]
+mod reality;
+#[cfg(feature = "cli")]
+mod run;
 pub mod theory;
+#[cfg(feature = "cli")]
+mod timeline;
+
+#[cfg(feature = "cli")]
+pub use calibrate::{CALIBRATION_SECONDS, calibrate};
+#[cfg(feature = "cli")]
+pub use run::{Outcome, RunError, RunOptions, run};

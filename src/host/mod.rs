@@ -3,6 +3,8 @@
 
 pub mod child;
 pub mod clock;
+pub mod date;
+pub mod interrupt;
 pub mod priority;
 pub mod timer;
 pub mod usage;

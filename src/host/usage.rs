@@ -21,6 +21,31 @@ pub fn state(pid: u32) -> Option<char> {
     stat.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
+/// Descriptors that process `pid` has open now; `None` if it is gone.
+#[must_use]
+pub fn open_descriptors(pid: u32) -> Option<u64> {
+    Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64)
+}
+
+/// Most descriptors that this process, and those it starts, may have open.
+#[must_use]
+pub fn descriptor_limit() -> u64 {
+    use rustix::process::{Resource, getrlimit};
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// How many local ports the kernel has for outgoing connections.
+#[must_use]
+pub fn local_ports() -> u64 {
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let ends: Vec<u64> = range.split_whitespace().filter_map(|end| end.parse().ok()).collect();
+    match ends[..] {
+        [first, last] => last.saturating_sub(first) + 1,
+        // The kernel's default range.
+        _ => 28_232,
+    }
+}
+
 /// CPU time of all cores: (all, stolen), since boot.
 #[must_use]
 pub fn host_cpu_time() -> Option<(Span, Span)> {

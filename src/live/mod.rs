@@ -10,4 +10,4 @@ pub mod provider;
 pub mod sample;
 pub mod world;
 
-pub use world::{LiveError, LiveOptions, LiveRun, run};
+pub use world::{LiveError, LiveOptions, LiveRun, ProgramExit, Watcher, run};

@@ -1,6 +1,7 @@
 //! What each backend and the balancer's view of it look like, once a second.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,8 +41,11 @@ pub struct Sample {
     pub state: Option<PeerState>,
     /// Requests waiting for one of its workers.
     pub queue: u32,
-    /// CPU share of its process in this second (1 is one core); `None` if it is gone.
+    /// CPU share of its process in this second (1 is one core); `None` if it was not there for
+    /// all of it.
     pub cpu: Option<f64>,
+    /// Whether its process is there.
+    pub running: bool,
 }
 
 /// The balancer's view of a peer, as its admin interface tells it.
@@ -57,22 +61,31 @@ pub(super) struct PeerView {
 pub struct Sampler {
     watched: Arc<Mutex<Vec<Watched>>>,
     samples: Arc<Mutex<Vec<Sample>>>,
+    descriptors: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
 impl Sampler {
-    /// Starts sampling at every full second after `zero`.
+    /// Starts sampling at every full second after `zero`; the open descriptors of the processes
+    /// `counted` are counted too.
     #[must_use]
-    pub fn start(zero: Nanos, watched: Vec<Watched>, admins: Vec<SocketAddr>) -> Self {
+    pub fn start(
+        zero: Nanos,
+        watched: Vec<Watched>,
+        admins: Vec<SocketAddr>,
+        counted: Vec<u32>,
+    ) -> Self {
         let watched = Arc::new(Mutex::new(watched));
         let samples = Arc::new(Mutex::new(Vec::new()));
+        let descriptors = Arc::new(AtomicU64::new(0));
         let task = tokio::spawn(sample_every_second(
             zero,
             Arc::clone(&watched),
-            admins,
+            (admins, counted),
             Arc::clone(&samples),
+            Arc::clone(&descriptors),
         ));
-        Self { watched, samples, task }
+        Self { watched, samples, descriptors, task }
     }
 
     /// A backend was started again elsewhere.
@@ -82,19 +95,23 @@ impl Sampler {
         watched[backend].pid = pid;
     }
 
-    /// Stops, and gives the samples.
+    /// Stops, and gives the samples and the most descriptors that a counted process had open.
     #[must_use]
-    pub fn finish(self) -> Vec<Sample> {
+    pub fn finish(self) -> (Vec<Sample>, u64) {
         self.task.abort();
-        std::mem::take(&mut *self.samples.lock().expect("no sampler panics with the lock held"))
+        let samples = std::mem::take(
+            &mut *self.samples.lock().expect("no sampler panics with the lock held"),
+        );
+        (samples, self.descriptors.load(Ordering::Relaxed))
     }
 }
 
 async fn sample_every_second(
     zero: Nanos,
     watched: Arc<Mutex<Vec<Watched>>>,
-    admins: Vec<SocketAddr>,
+    (admins, counted): (Vec<SocketAddr>, Vec<u32>),
     samples: Arc<Mutex<Vec<Sample>>>,
+    descriptors: Arc<AtomicU64>,
 ) {
     let mut cpu_before: Vec<Option<Span>> = Vec::new();
     for second in 0u32.. {
@@ -102,6 +119,8 @@ async fn sample_every_second(
         tokio::time::sleep(at.since(clock::now()).to_std()).await;
         let watched = watched.lock().expect("nothing panics with the lock held").clone();
         let (views, queues) = tokio::join!(peer_views(&admins), queues(&watched));
+        let open = counted.iter().filter_map(|pid| usage::open_descriptors(*pid)).max();
+        descriptors.fetch_max(open.unwrap_or(0), Ordering::Relaxed);
         let cpu: Vec<_> = watched.iter().map(|backend| usage::cpu_time(backend.pid)).collect();
         cpu_before.resize(cpu.len(), None);
         let taken = watched.iter().enumerate().map(|(index, backend)| Sample {
@@ -118,6 +137,7 @@ async fn sample_every_second(
                 .and_then(|peers| peers.iter().find(|peer| peer.name == backend.name))
                 .map(|peer| peer.state),
             queue: queues[index],
+            running: cpu[index].is_some(),
             // A process that was started again has used less than the one before it.
             cpu: cpu[index]
                 .zip(cpu_before[index])

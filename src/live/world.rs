@@ -3,10 +3,8 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-use rustix::process::Signal;
-use serde::{Deserialize, Serialize};
 
 use super::control;
 use super::fault::{FaultDriver, FaultProof};
@@ -14,9 +12,11 @@ use super::ports;
 use super::provider::{Program, ProgramError};
 use super::sample::{Sample, Sampler, Watched};
 use crate::host::{clock, usage};
+use crate::load::LoadReport;
 use crate::record::EventRow;
 use crate::scenario::Scenario;
 use crate::units::{Nanos, Span};
+use rustix::process::Signal;
 
 /// From the moment everything is ready to the zero of the run: time for the generator to start.
 const LEAD: Span = Span::from_millis(500);
@@ -67,6 +67,8 @@ pub enum LiveError {
 pub struct LiveOptions {
     /// The scenario's file, as the programs read it.
     pub scenario_file: PathBuf,
+    /// Keys of the scenario that are replaced, for the programs to replace too.
+    pub overrides: Vec<(String, String)>,
     /// A folder for spools and logs.
     pub scratch: PathBuf,
     /// The seed, which may differ from the scenario's.
@@ -75,39 +77,11 @@ pub struct LiveOptions {
     pub round: u32,
 }
 
-/// What the generator says at its end.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct LoadReport {
-    /// Requests that were due.
-    pub requests: u64,
-    /// Of them failed.
-    pub failed: u64,
-    /// Dropped by the in-flight cap.
-    pub dropped: u64,
-    /// Median of actual minus scheduled send time.
-    pub schedule_error_p50_ns: u64,
-    /// 99th percentile of the same.
-    pub schedule_error_p99_ns: u64,
-    /// Largest.
-    pub schedule_error_max_ns: u64,
-    /// CPU time that the generator used.
-    pub cpu_ns: u64,
-    /// How long it ran.
-    pub wall_ns: u64,
-    /// Most requests in flight at once.
-    pub max_in_flight: u64,
-    /// Mean number of requests in flight, over time, counted independently of latencies.
-    pub mean_in_flight: f64,
-    /// Connections opened.
-    pub connections_opened: u64,
-    /// Whether it ran in the real-time class.
-    pub real_time: bool,
-}
-
 /// A finished round.
 #[derive(Debug)]
 pub struct LiveRun {
+    /// Number of the round.
+    pub round: u32,
     /// The run's zero on the monotonic clock.
     pub zero: Nanos,
     /// Spool of requests (relative to zero).
@@ -126,10 +100,25 @@ pub struct LiveRun {
     pub load: LoadReport,
     /// Share of all cores' time that the hypervisor took away.
     pub stolen: f64,
-    /// How far the wall clock moved against the monotonic one.
-    pub clock_step: Span,
+    /// How much more the wall clock moved than the monotonic one, in nanoseconds.
+    pub clock_drift_ns: i64,
+    /// Most descriptors open in the generator or a balancer.
+    pub descriptors: u64,
+    /// How each program ended.
+    pub exits: Vec<ProgramExit>,
     /// Interrupted before its end.
     pub partial: bool,
+}
+
+/// How a program of the round ended.
+#[derive(Clone, Debug)]
+pub struct ProgramExit {
+    /// Its name.
+    pub name: String,
+    /// Its exit status, in words.
+    pub status: String,
+    /// Whether it ended as told to, with status 0.
+    pub orderly: bool,
 }
 
 /// Hears how far a round is.
@@ -140,7 +129,7 @@ pub trait Watcher {
     fn passed(&self, time: Span);
 }
 
-/// Runs one round. `stop` resolves when the user wants it to end.
+/// Runs one round, until its end or until `stop` is set.
 ///
 /// # Errors
 /// See [`LiveError`]. Every program that was started is stopped first.
@@ -148,13 +137,14 @@ pub fn run(
     scenario: &Scenario,
     options: &LiveOptions,
     watcher: &dyn Watcher,
+    stop: &AtomicBool,
 ) -> Result<LiveRun, LiveError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| LiveError::System { what: "cannot start the runtime", error })?;
     raise_descriptor_limit();
-    runtime.block_on(round(scenario, options, watcher))
+    runtime.block_on(round(scenario, options, watcher, stop))
 }
 
 /// The programs of a round. Dropping them kills what still runs.
@@ -178,6 +168,7 @@ async fn round(
     scenario: &Scenario,
     options: &LiveOptions,
     watcher: &dyn Watcher,
+    stop: &AtomicBool,
 ) -> Result<LiveRun, LiveError> {
     watcher.phase("starting");
     let mut stack = Stack::start(scenario, options).await?;
@@ -194,9 +185,11 @@ async fn round(
         &options.scratch.join("load.log"),
     )?;
     watcher.phase("running");
-    let sampler = Sampler::start(zero, stack.watched(scenario), stack.admins.clone());
-    let ended = drive(scenario, &mut stack, &mut faults, &mut load, &sampler, zero, watcher).await;
-    let samples = sampler.finish();
+    let counted = stack.proxies.iter().map(Program::pid).chain([load.pid()]).collect();
+    let sampler = Sampler::start(zero, stack.watched(scenario), stack.admins.clone(), counted);
+    let ended =
+        drive(scenario, &mut stack, &mut faults, &mut load, &sampler, zero, (watcher, stop)).await;
+    let (samples, descriptors) = sampler.finish();
     let (report, partial) = match ended {
         Ok(ended) => ended,
         Err(error) => {
@@ -206,7 +199,7 @@ async fn round(
     };
     watcher.phase("stopping");
     faults.observe_after(&stack).await;
-    stack.stop().await;
+    let exits = stack.stop().await;
 
     let wall_after = clock::wall().0 as i128 - clock::now().0 as i128;
     let spools = |name: &str| -> Vec<PathBuf> {
@@ -215,6 +208,7 @@ async fn round(
             .collect()
     };
     Ok(LiveRun {
+        round: options.round,
         zero,
         requests: spool,
         attempts: spools("attempts.jsonl"),
@@ -224,7 +218,9 @@ async fn round(
         samples,
         load: report,
         stolen: stolen_share(cpu_before, usage::host_cpu_time()),
-        clock_step: Span((wall_after - wall_before).unsigned_abs() as u64),
+        clock_drift_ns: (wall_after - wall_before) as i64,
+        descriptors,
+        exits,
         partial,
     })
 }
@@ -237,10 +233,8 @@ async fn drive(
     load: &mut Program,
     sampler: &Sampler,
     zero: Nanos,
-    watcher: &dyn Watcher,
+    (watcher, stop): (&dyn Watcher, &AtomicBool),
 ) -> Result<(LoadReport, bool), LiveError> {
-    let told_to_stop = crate::host::child::told_to_stop();
-    tokio::pin!(told_to_stop);
     let mut partial = false;
     let mut deadline = None;
     let mut tick = tokio::time::interval(Duration::from_millis(100));
@@ -258,16 +252,16 @@ async fn drive(
             () = sleep_until(next_fault), if next_fault.is_some() && !partial => {
                 faults.act(scenario, stack, sampler, zero).await?;
             }
-            _ = &mut told_to_stop, if !partial => {
-                partial = true;
-                deadline = Some(clock::now() + Span(DRAIN.as_nanos() as u64));
-                watcher.phase("interrupted, draining");
-                load.signal(Signal::INT);
-            }
             _ = tick.tick() => {
                 let passed = clock::now().since(zero);
                 watcher.passed(Span(passed.0.min(scenario.duration.0)));
                 stack.check_alive(faults)?;
+                if !partial && stop.load(Ordering::Relaxed) {
+                    partial = true;
+                    deadline = Some(clock::now() + Span(DRAIN.as_nanos() as u64));
+                    watcher.phase("interrupted, draining");
+                    load.signal(Signal::INT);
+                }
                 if deadline.is_some_and(|deadline| clock::now() >= deadline) {
                     load.kill().await;
                 }
@@ -342,11 +336,18 @@ impl Stack {
     }
 
     /// The balancer first, so that it never sees its peers go.
-    async fn stop(&mut self) {
+    async fn stop(&mut self) -> Vec<ProgramExit> {
+        let mut exits = Vec::new();
         for program in self.proxies.iter_mut().chain(&mut self.backends) {
             program.signal(Signal::CONT);
-            program.stop(PATIENCE).await;
+            let status = program.stop(PATIENCE).await;
+            exits.push(ProgramExit {
+                name: program.name().to_owned(),
+                status: status.map_or_else(|| "unknown".to_owned(), |status| status.to_string()),
+                orderly: status.is_some_and(|status| status.success()),
+            });
         }
+        exits
     }
 }
 
@@ -362,6 +363,7 @@ pub(super) fn start_backend(
         format!("--listen={address}"),
         format!("--seed={}", options.seed),
     ]);
+    arguments.extend(overrides(options));
     let log = options.scratch.join(format!("backend-{name}.log"));
     Program::start(&format!("backend {name}"), &arguments, &log)
 }
@@ -393,6 +395,7 @@ fn start_proxy(
         format!("--view-base={views_before}"),
         format!("--spool={}", spool.display()),
     ]);
+    arguments.extend(overrides(options));
     for (backend, endpoint) in scenario.backends.iter().zip(endpoints) {
         arguments.push(format!("--peer={}={}", backend.name, endpoint.listen));
     }
@@ -408,14 +411,20 @@ fn load_arguments(
     spool: &Path,
 ) -> Vec<String> {
     let targets: Vec<String> = targets.iter().map(|target| format!("http://{target}")).collect();
-    vec![
+    let mut arguments = vec![
         "load".to_owned(),
         format!("--scenario={}", options.scenario_file.display()),
         format!("--target={}", targets.join(",")),
         format!("--zero={}", zero.0),
         format!("--seed={}", options.seed),
         format!("--spool={}", spool.display()),
-    ]
+    ];
+    arguments.extend(overrides(options));
+    arguments
+}
+
+fn overrides(options: &LiveOptions) -> impl Iterator<Item = String> {
+    options.overrides.iter().map(|(key, value)| format!("--set={key}={value}"))
 }
 
 fn proxy_spool(scratch: &Path, instance: u32) -> PathBuf {

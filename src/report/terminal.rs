@@ -10,12 +10,9 @@ use crate::units::World;
 /// Everything a run found out, as text.
 #[must_use]
 pub fn render(results: &Results, paint: Paint) -> String {
+    let columns = Columns::worlds(results);
     let mut text = heading(results, paint);
-    text.push_str(&overview(results, paint));
-    text.push_str(&latencies(results, paint));
-    text.push_str(&spread(results, paint));
-    text.push_str(&faults(results, paint));
-    text.push_str(&groups(results, paint));
+    text.push_str(&statistics(&columns, paint));
     if let Some(comparison) = &results.comparison {
         text.push_str(&truth(comparison, paint));
     }
@@ -23,6 +20,63 @@ pub fn render(results: &Results, paint: Paint) -> String {
     text.push_str(&warnings(results, paint));
     text.push_str(&validity(results, paint));
     text
+}
+
+/// Two runs of the same world side by side, `names` above their columns.
+#[must_use]
+pub fn render_two(
+    names: [&str; 2],
+    runs: [&WorldSummary; 2],
+    comparison: &Comparison,
+    paint: Paint,
+) -> String {
+    let columns = Columns {
+        labels: names.map(str::to_owned).into(),
+        summaries: runs.into(),
+        apart: format!("{} − {}", names[0], names[1]),
+    };
+    let title = format!("{} world: {} against {}", runs[0].world, names[0], names[1]);
+    let mut text = format!("{}\n\n", paint.bold(&title));
+    text.push_str(&statistics(&columns, paint));
+    text.push_str(&distances(comparison, names));
+    text + "\n"
+}
+
+/// What is shown side by side.
+struct Columns<'a> {
+    labels: Vec<String>,
+    summaries: Vec<&'a WorldSummary>,
+    /// Above the column of differences.
+    apart: String,
+}
+
+impl<'a> Columns<'a> {
+    fn worlds(results: &'a Results) -> Self {
+        Self {
+            labels: results.worlds.iter().map(|world| world.world.to_string()).collect(),
+            summaries: results.worlds.iter().collect(),
+            apart: "sim − live".to_owned(),
+        }
+    }
+
+    /// The first row of a table with a column each, and one for the difference if there are two.
+    fn heading(&self, title: &str) -> Vec<String> {
+        let mut row = vec![title.to_owned()];
+        row.extend(self.labels.iter().cloned());
+        if self.summaries.len() == 2 {
+            row.push(self.apart.clone());
+        }
+        row
+    }
+
+    fn labelled(&self) -> impl Iterator<Item = (&str, &WorldSummary)> {
+        self.labels.iter().map(String::as_str).zip(self.summaries.iter().copied())
+    }
+}
+
+fn statistics(columns: &Columns<'_>, paint: Paint) -> String {
+    let parts = [overview, latencies, spread, faults, groups];
+    parts.iter().map(|part| part(columns, paint)).collect()
 }
 
 fn heading(results: &Results, paint: Paint) -> String {
@@ -35,42 +89,31 @@ fn heading(results: &Results, paint: Paint) -> String {
     format!("{}{partial}\n\n", paint.bold(&title))
 }
 
-/// A table with a column per world, and one for the difference if there are two.
-fn per_world(
-    results: &Results,
+type Cell<'a> = &'a dyn Fn(&WorldSummary) -> String;
+type Apart<'a> = &'a dyn Fn(&WorldSummary, &WorldSummary) -> String;
+
+fn side_by_side(
+    columns: &Columns<'_>,
     title: &str,
     paint: Paint,
-    rows: &[(
-        &str,
-        &dyn Fn(&WorldSummary) -> String,
-        &dyn Fn(&WorldSummary, &WorldSummary) -> String,
-    )],
+    rows: &[(&str, Cell<'_>, Apart<'_>)],
 ) -> String {
-    let mut table = vec![world_heading(results, title)];
+    let mut table = vec![columns.heading(title)];
     for (name, value, apart) in rows {
         let mut row = vec![(*name).to_owned()];
-        row.extend(results.worlds.iter().map(value));
-        if let [sim, live] = &results.worlds[..] {
-            row.push(apart(sim, live));
+        row.extend(columns.summaries.iter().map(|summary| value(summary)));
+        if let [one, other] = columns.summaries[..] {
+            row.push(apart(one, other));
         }
         table.push(row);
     }
     lay_out(&table, paint) + "\n"
 }
 
-fn world_heading(results: &Results, title: &str) -> Vec<String> {
-    let mut row = vec![title.to_owned()];
-    row.extend(results.worlds.iter().map(|world| world.world.to_string()));
-    if results.worlds.len() == 2 {
-        row.push("sim − live".to_owned());
-    }
-    row
-}
-
-fn overview(results: &Results, paint: Paint) -> String {
+fn overview(columns: &Columns<'_>, paint: Paint) -> String {
     let minus = |a: u64, b: u64| signed(a as f64 - b as f64, 0, "");
-    per_world(
-        results,
+    side_by_side(
+        columns,
         "",
         paint,
         &[
@@ -109,24 +152,24 @@ const LATENCIES: [(&str, PickLatency); 6] = [
     ("max", |l| l.max),
 ];
 
-fn latencies(results: &Results, paint: Paint) -> String {
-    let due = latency_table(results, "latency from the scheduled instant", paint, |w| &w.latency);
-    let sent = latency_table(results, "latency from the sent instant", paint, |w| &w.latency_sent);
+fn latencies(columns: &Columns<'_>, paint: Paint) -> String {
+    let due = latency_table(columns, "latency from the scheduled instant", paint, |w| &w.latency);
+    let sent = latency_table(columns, "latency from the sent instant", paint, |w| &w.latency_sent);
     due + &sent
 }
 
 fn latency_table(
-    results: &Results,
+    columns: &Columns<'_>,
     title: &str,
     paint: Paint,
     pick: fn(&WorldSummary) -> &Latency,
 ) -> String {
-    let mut table = vec![world_heading(results, title)];
+    let mut table = vec![columns.heading(title)];
     for (name, statistic) in LATENCIES {
         let mut row = vec![name.to_owned()];
-        row.extend(results.worlds.iter().map(|world| estimate(statistic(pick(world)))));
-        if let [sim, live] = &results.worlds[..] {
-            row.push(difference(statistic(pick(sim)).value / statistic(pick(live)).value - 1.0));
+        row.extend(columns.summaries.iter().map(|world| estimate(statistic(pick(world)))));
+        if let [one, other] = columns.summaries[..] {
+            row.push(difference(statistic(pick(one)).value / statistic(pick(other)).value - 1.0));
         }
         table.push(row);
     }
@@ -142,23 +185,20 @@ fn estimate(estimate: Estimate) -> String {
     }
 }
 
-fn spread(results: &Results, paint: Paint) -> String {
-    let Some(first) = results.worlds.first() else { return String::new() };
+fn spread(columns: &Columns<'_>, paint: Paint) -> String {
+    let Some(first) = columns.summaries.first() else { return String::new() };
     let mut heading: Vec<String> = ["server", "weight", "expected"].map(str::to_owned).into();
-    heading.extend(results.worlds.iter().map(|world| world.world.to_string()));
-    if results.worlds.len() == 2 {
-        heading.push("sim − live".to_owned());
-    }
-    heading.extend(results.worlds.iter().map(|world| format!("{} busy", world.world)));
+    heading.extend(columns.heading("").into_iter().skip(1));
+    heading.extend(columns.labels.iter().map(|label| format!("{label} busy")));
     let mut table = vec![heading];
     for (place, peer) in first.shares.iter().enumerate().take(SHOWN_SERVERS) {
-        let shares = || results.worlds.iter().filter_map(|world| world.shares.get(place));
+        let shares = || columns.summaries.iter().filter_map(|world| world.shares.get(place));
         let weight =
             if peer.backup { format!("{} backup", peer.weight) } else { peer.weight.to_string() };
         let mut row = vec![peer.name.clone(), weight, percent(peer.expected)];
         row.extend(shares().map(|share| percent(share.share)));
-        if let [sim, live] = &shares().collect::<Vec<_>>()[..] {
-            row.push(signed((sim.share - live.share) * 100.0, 1, " pt"));
+        if let [one, other] = &shares().collect::<Vec<_>>()[..] {
+            row.push(signed((one.share - other.share) * 100.0, 1, " pt"));
         }
         row.extend(shares().map(|share| percent(share.utilisation)));
         table.push(row);
@@ -167,13 +207,10 @@ fn spread(results: &Results, paint: Paint) -> String {
     if first.shares.len() > SHOWN_SERVERS {
         text.push_str(&format!("  … and {} more servers\n", first.shares.len() - SHOWN_SERVERS));
     }
-    for world in &results.worlds {
+    for (label, world) in columns.labelled() {
         text.push_str(&format!(
-            "  {}: Jain's index {:.4}, utilisation max/mean {:.2}, p95/mean {:.2}\n",
-            world.world,
-            world.jain,
-            world.utilisation_max_over_mean,
-            world.utilisation_p95_over_mean
+            "  {label}: Jain's index {:.4}, utilisation max/mean {:.2}, p95/mean {:.2}\n",
+            world.jain, world.utilisation_max_over_mean, world.utilisation_p95_over_mean
         ));
     }
     text + "\n"
@@ -182,20 +219,20 @@ fn spread(results: &Results, paint: Paint) -> String {
 /// A fleet of hundreds would bury the rest; all of it is in `summary.json`.
 const SHOWN_SERVERS: usize = 12;
 
-fn faults(results: &Results, paint: Paint) -> String {
-    let Some(first) = results.worlds.first().filter(|world| !world.faults.is_empty()) else {
+fn faults(columns: &Columns<'_>, paint: Paint) -> String {
+    let Some(first) = columns.summaries.first().filter(|world| !world.faults.is_empty()) else {
         return String::new();
     };
     let mut heading = vec!["fault".to_owned(), "from".to_owned(), "to".to_owned()];
-    for world in &results.worlds {
-        heading.push(format!("{} failed", world.world));
-        heading.push(format!("{} failover", world.world));
+    for label in &columns.labels {
+        heading.push(format!("{label} failed"));
+        heading.push(format!("{label} failover"));
     }
     let mut table = vec![heading];
     for (place, fault) in first.faults.iter().enumerate() {
         let mut row =
             vec![fault.fault.clone(), latency(fault.at_ns as f64), latency(fault.until_ns as f64)];
-        for world in &results.worlds {
+        for world in &columns.summaries {
             let Some(effect) = world.faults.get(place) else { continue };
             row.push(count(effect.failed));
             row.push(effect.failover_ns.map_or_else(|| "–".to_owned(), |ns| latency(ns as f64)));
@@ -205,14 +242,12 @@ fn faults(results: &Results, paint: Paint) -> String {
     lay_out(&table, paint) + "\n"
 }
 
-fn groups(results: &Results, paint: Paint) -> String {
-    let Some(first) = results.worlds.first() else { return String::new() };
+fn groups(columns: &Columns<'_>, paint: Paint) -> String {
+    let Some(first) = columns.summaries.first() else { return String::new() };
     let several = |kind| first.groups.iter().filter(|group| group.kind == kind).count() > 1;
     let mut heading = vec!["part".to_owned()];
-    for world in &results.worlds {
-        heading.extend(
-            ["requests", "failed", "p50", "p99"].map(|name| format!("{} {name}", world.world)),
-        );
+    for label in &columns.labels {
+        heading.extend(["requests", "failed", "p50", "p99"].map(|name| format!("{label} {name}")));
     }
     let mut table = vec![heading];
     for (place, group) in first.groups.iter().enumerate() {
@@ -226,7 +261,7 @@ fn groups(results: &Results, paint: Paint) -> String {
             GroupKind::After => format!("after {}", group.name),
         };
         let mut row = vec![label];
-        for world in &results.worlds {
+        for world in &columns.summaries {
             let Some(group) = world.groups.get(place) else { continue };
             row.extend([
                 count(group.requests),
@@ -256,22 +291,29 @@ fn truth(comparison: &Comparison, paint: Paint) -> String {
         table.push(row);
     }
     let mut text = lay_out(&table, paint);
-    text.push_str(&format!(
-        "  distance of the distributions: Kolmogorov-Smirnov {:.4}, Wasserstein {}; shares at most {:.1} points apart\n",
+    text.push_str(&distances(comparison, ["sim", "live"]));
+    text + "\n"
+}
+
+fn distances(comparison: &Comparison, [one, other]: [&str; 2]) -> String {
+    let mut text = format!(
+        "  distance of the distributions: Kolmogorov-Smirnov {:.4}, Wasserstein {}; \
+         shares at most {:.1} points apart\n",
         comparison.kolmogorov_smirnov,
         latency(comparison.wasserstein_ns),
         comparison.share_points
-    ));
+    );
     if let Some(paired) = &comparison.paired {
         text.push_str(&format!(
-            "  {} pairs of the same request: live − sim {} in the mean, {} in the median; {} at the same server\n",
+            "  {} pairs of the same request: {other} − {one} {} in the mean, {} in the median; \
+             {} at the same server\n",
             count(paired.pairs),
             estimate(paired.mean_ns),
             latency(paired.p50_ns),
             percent(paired.same_peer)
         ));
     }
-    text + "\n"
+    text
 }
 
 fn checks(checks: &[CheckResult], paint: Paint) -> String {

@@ -146,12 +146,13 @@ impl Program {
         self.child.wait().await.ok()
     }
 
-    /// Asks it to stop, and kills it if it takes longer than `patience`.
-    pub async fn stop(&mut self, patience: Duration) {
+    /// Asks it to stop, kills it if it takes longer than `patience`, and gives its exit status.
+    pub async fn stop(&mut self, patience: Duration) -> Option<ExitStatus> {
         self.signal(Signal::TERM);
         if tokio::time::timeout(patience, self.child.wait()).await.is_err() {
             self.kill().await;
         }
+        self.wait().await
     }
 
     /// The last lines of its log, to be appended to a message.

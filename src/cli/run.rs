@@ -1,0 +1,149 @@
+//! `lab run`: a scenario in both worlds.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::exit::Exit;
+use super::overrides::Overrides;
+use super::progress::Bar;
+use super::terminal::{complain, paint, print};
+use crate::compare::{Results, Verdict};
+use crate::experiment::{self, Outcome, RunError, RunOptions};
+use crate::host::interrupt;
+use crate::record::Calibration;
+use crate::report;
+use crate::scenario::{self, Scenario};
+use crate::units::World;
+
+/// Arguments of `lab run`.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Scenario file
+    #[arg(value_name = "SCENARIO")]
+    scenario: PathBuf,
+    /// Run one world alone
+    #[arg(long, value_enum)]
+    only: Option<Only>,
+    /// Seed, in place of the scenario's
+    #[arg(long)]
+    seed: Option<u64>,
+    #[command(flatten)]
+    overrides: Overrides,
+    /// Rounds of the live world, to see how far it repeats itself
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Replications of the model, in place of the scenario's
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    replications: Option<u32>,
+    /// Threads for the model's replications; all cores by default
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Costs of this host for the model, from `lab calibrate`
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
+    /// Show the value of queueing theory beside the model's, where there is a formula
+    #[arg(long)]
+    theory: bool,
+    /// Folder for results
+    #[arg(long, default_value = "results", value_name = "FOLDER")]
+    out: PathBuf,
+    /// Print the results as JSON
+    #[arg(long)]
+    json: bool,
+    /// No progress, and no table
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Only {
+    /// The model
+    Sim,
+    /// The real stack
+    Live,
+}
+
+/// Runs, reports, and says how it ended.
+pub(super) fn run(args: &RunArgs) -> Exit {
+    match try_run(args) {
+        Ok(results) => verdict(&results),
+        Err(RunError::Interrupted) => Exit::Interrupted,
+        Err(error) => {
+            complain(&error);
+            if matches!(error, RunError::Scenario(_)) { Exit::Usage } else { Exit::Failed }
+        }
+    }
+}
+
+fn try_run(args: &RunArgs) -> Result<Results, RunError> {
+    let scenario = load(args)?;
+    let options = RunOptions {
+        only: args.only.map(|only| match only {
+            Only::Sim => World::Sim,
+            Only::Live => World::Live,
+        }),
+        out: args.out.clone(),
+        rounds: args.rounds,
+        threads: args.threads.map_or_else(all_cores, usize::from),
+        calibration: calibration(args, &scenario)?,
+        known_calibration: Calibration::load(&args.out.join("calibration.json")).ok(),
+    };
+    let stop = interrupt::flag().map_err(RunError::Signals)?;
+    let bar = Bar::new(scenario.duration, args.quiet || args.json);
+    let outcome = experiment::run(&scenario, &options, &bar, &stop);
+    bar.clear();
+    let Outcome { results, folder, charts } = outcome?;
+    if args.json {
+        print(&(serde_json::to_string_pretty(&results).unwrap_or_default() + "\n"));
+    } else if !args.quiet {
+        print(&report::terminal::render(&results, paint()));
+        if args.theory {
+            let model = results.worlds.iter().find(|world| world.world == World::Sim);
+            let predictions = experiment::theory::for_scenario(&scenario);
+            print(&super::theory::beside(predictions.as_deref(), model));
+        }
+        print(&files(&folder, charts));
+    }
+    Ok(results)
+}
+
+/// The scenario with what the command line replaces.
+fn load(args: &RunArgs) -> Result<Scenario, RunError> {
+    let mut scenario = scenario::load_with(&args.scenario, args.overrides.pairs())?;
+    scenario.seed = args.seed.unwrap_or(scenario.seed);
+    scenario.replications = args.replications.unwrap_or(scenario.replications);
+    Ok(scenario)
+}
+
+/// The calibration that was asked for, on the command line or in the scenario.
+fn calibration(args: &RunArgs, scenario: &Scenario) -> Result<Option<Calibration>, RunError> {
+    let path = args.calibration.as_ref().or(scenario.host.calibration.as_ref());
+    Ok(path.map(|path| Calibration::load(path)).transpose()?)
+}
+
+/// Cores that lab may use.
+pub(super) fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn files(folder: &std::path::Path, charts: usize) -> String {
+    format!(
+        "results in {}: requests, attempts, timeline and events as Parquet, summary.json, run.json, {charts} charts\n",
+        folder.display()
+    )
+}
+
+/// A partial run says so first; then whether it may be believed; then whether its checks held.
+fn verdict(results: &Results) -> Exit {
+    if results.partial {
+        return Exit::Interrupted;
+    }
+    if results.validity.as_ref().is_some_and(|validity| !validity.valid()) {
+        return Exit::Invalid;
+    }
+    if results.checks.iter().any(|check| check.verdict == Verdict::Failed) {
+        return Exit::CheckFailed;
+    }
+    Exit::Held
+}

@@ -1,0 +1,23 @@
+//! What the terminal can do: colour, and whether anyone is looking.
+
+use std::io::{IsTerminal, Write};
+
+use crate::report::Paint;
+
+/// Whether to colour stdout: only on a terminal, and never with `NO_COLOR` (<https://no-color.org>).
+pub(super) fn paint() -> Paint {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    if std::io::stdout().is_terminal() && !refused { Paint::Ansi } else { Paint::Plain }
+}
+
+/// Writes to stdout. A reader that has closed its end has what it wanted, so that is no error.
+pub(super) fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// An error, as every command shows it on stderr.
+pub(super) fn complain(error: &dyn std::fmt::Display) {
+    eprintln!("error: {error}");
+}

@@ -1,0 +1,249 @@
+//! One experiment: a scenario to an outcome. Both worlds, the record, the comparison, the checks.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{identity, judge, model, reality};
+use crate::compare::{self, Digest, Evidence, Layout, ModelMode, Results};
+use crate::host::date;
+use crate::live::{LiveError, LiveOptions, LiveRun, Watcher};
+use crate::record::manifest::{Engine, FaultProof, MANIFEST_SCHEMA_VERSION, ScenarioText};
+use crate::record::{Calibration, Manifest, Names, RecordError, Recorder, RunDirectory};
+use crate::report::chart::{self, ChartError};
+use crate::scenario::{Diagnostics, Scenario};
+use crate::sim::Options;
+use crate::units::World;
+
+/// How a scenario is to be run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// One world alone.
+    pub only: Option<World>,
+    /// Where results go; a folder per scenario and run is made below it.
+    pub out: PathBuf,
+    /// Rounds of the live world; at least 1.
+    pub rounds: u32,
+    /// Threads for the model's replications.
+    pub threads: usize,
+    /// What the host adds, for the model; `None` takes it as zero.
+    pub calibration: Option<Calibration>,
+    /// A calibration of this host that is not asked for, to show what it would explain.
+    pub known_calibration: Option<Calibration>,
+}
+
+/// Why there is no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The scenario is wrong.
+    #[error(transparent)]
+    Scenario(#[from] Diagnostics),
+    /// Files could not be written or read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The live world failed.
+    #[error(transparent)]
+    Live(#[from] LiveError),
+    /// A file for this run alone could not be made.
+    #[error("cannot write {}: {error}", path.display())]
+    Scratch {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A chart could not be drawn.
+    #[error(transparent)]
+    Chart(#[from] ChartError),
+    /// Ctrl-C cannot be watched.
+    #[error("cannot watch for signals: {0}")]
+    Signals(std::io::Error),
+    /// Too few requests were answered to measure anything.
+    #[error("too few requests were answered to measure the host: is it overloaded?")]
+    TooLittle,
+    /// Interrupted where nothing is worth keeping.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its numbers.
+    pub results: Results,
+    /// Its folder, complete.
+    pub folder: PathBuf,
+    /// How many charts are in it.
+    pub charts: usize,
+}
+
+/// Runs `scenario` as `options` say, until its end or until `stop` is set.
+///
+/// # Errors
+/// See [`RunError`]; nothing is left behind then.
+pub fn run(
+    scenario: &Scenario,
+    options: &RunOptions,
+    watcher: &dyn Watcher,
+    stop: &AtomicBool,
+) -> Result<Outcome, RunError> {
+    let started = identity::wall();
+    let id = identity::run_id(started);
+    let directory = RunDirectory::create(&options.out, &scenario.name, &id)?;
+    let layout = Layout::new(scenario);
+    let names = Names::new(
+        scenario.backends.iter().map(|backend| backend.name.clone()),
+        scenario.traffic.classes.iter().map(|class| class.name.clone()),
+    );
+    let mut recorder = Recorder::threaded(directory.path(), &scenario.name, &names)?;
+
+    let mut modelled = Vec::new();
+    if options.only != Some(World::Live) {
+        watcher.phase("model");
+        let sim = Options {
+            costs: options.calibration.clone().unwrap_or_default(),
+            ..Options::default()
+        };
+        (modelled, recorder) = model::run(scenario, &layout, &sim, recorder, options.threads)?;
+    }
+    let mut rounds = Vec::new();
+    if options.only != Some(World::Sim) {
+        rounds = live_rounds(scenario, &layout, options, &directory, &mut recorder, watcher, stop)?;
+    }
+    recorder.finish()?;
+
+    watcher.phase("comparing");
+    let partial = stop.load(Ordering::Relaxed);
+    let models = other_models(scenario, &layout, options, &modelled, &rounds);
+    let (sim, pairs, sim_warnings) = model::unpack(modelled);
+    let live: Vec<Digest> = rounds.iter().map(|round| round.digest.clone()).collect();
+    let mut results = compare::results(&Evidence {
+        scenario: &scenario.name,
+        run: &id,
+        seed: scenario.seed,
+        partial,
+        sim: &sim,
+        live: &live,
+        pairs: pairs.as_ref().zip(rounds.first().map(|round| &round.pairs)),
+        models: &models,
+        checks: &scenario.checks,
+        validity: judge::validity(&rounds, &live),
+    });
+    if let Some(world) = results.worlds.iter_mut().find(|world| world.world == World::Sim) {
+        add_new(&mut world.warnings, sim_warnings);
+    }
+    manifest(scenario, options, &results, &rounds, &date::rfc3339(started))
+        .save(&directory.path().join("run.json"))?;
+    save_results(&results, directory.path())?;
+    let charts = chart::draw_all(&results, directory.path())?;
+    let folder = directory.commit()?;
+    Ok(Outcome { results, folder, charts: charts.len() })
+}
+
+fn live_rounds(
+    scenario: &Scenario,
+    layout: &Layout,
+    options: &RunOptions,
+    directory: &RunDirectory,
+    recorder: &mut Recorder,
+    watcher: &dyn Watcher,
+    stop: &AtomicBool,
+) -> Result<Vec<reality::Round>, RunError> {
+    let file = directory.path().join("scenario.toml");
+    std::fs::write(&file, &scenario.text)
+        .map_err(|error| RunError::Scratch { path: file.clone(), error })?;
+    let mut rounds = Vec::new();
+    for round in 0..options.rounds.max(1) {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let scratch = directory.path().join(format!("spool-{round}"));
+        let live = LiveOptions {
+            scenario_file: file.clone(),
+            overrides: scenario.overrides.clone(),
+            scratch: scratch.clone(),
+            seed: scenario.seed,
+            round,
+        };
+        rounds.push(reality::round(scenario, layout, &live, recorder, watcher, stop)?);
+        // Everything in it is in the Parquet files now.
+        let _ = std::fs::remove_dir_all(&scratch);
+    }
+    Ok(rounds)
+}
+
+/// The model run in other ways beside the first live round, to see where a difference comes from.
+fn other_models(
+    scenario: &Scenario,
+    layout: &Layout,
+    options: &RunOptions,
+    modelled: &[model::Modelled],
+    rounds: &[reality::Round],
+) -> Vec<(ModelMode, Digest)> {
+    let Some(round) = rounds.first().filter(|_| !modelled.is_empty()) else { return Vec::new() };
+    let zero = Calibration::default();
+    let run = |mode, costs: &Calibration, driven| {
+        (mode, model::digest_of(scenario, layout, costs, driven))
+    };
+    let mut models = vec![run(ModelMode::Planned, &zero, None)];
+    if let Some(costs) = options.calibration.as_ref().or(options.known_calibration.as_ref()) {
+        models.push(run(ModelMode::Calibrated, costs, None));
+    }
+    models.push(run(ModelMode::Driven, &zero, Some(&round.service_times)));
+    models
+}
+
+fn add_new(warnings: &mut Vec<String>, more: Vec<String>) {
+    for warning in more {
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+}
+
+fn manifest(
+    scenario: &Scenario,
+    options: &RunOptions,
+    results: &Results,
+    rounds: &[reality::Round],
+    started: &str,
+) -> Manifest {
+    let sim_ran = options.only != Some(World::Live);
+    Manifest {
+        schema_version: MANIFEST_SCHEMA_VERSION,
+        run: results.run.clone(),
+        started: started.to_owned(),
+        partial: results.partial,
+        scenario: ScenarioText::new(&scenario.name, &scenario.text),
+        seed: scenario.seed,
+        replications: if sim_ran { scenario.replications } else { 0 },
+        rounds: rounds.len() as u32,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        host: identity::host_facts(),
+        engine: Engine {
+            name: "lab".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config_sha256: crate::record::manifest::sha256_hex(scenario.text.as_bytes()),
+        },
+        calibration: options.calibration.clone(),
+        validity: serde_json::to_value(&results.validity).unwrap_or_default(),
+        faults: rounds.iter().flat_map(|round| proofs(&round.run)).collect(),
+    }
+}
+
+fn proofs(run: &LiveRun) -> impl Iterator<Item = FaultProof> {
+    run.proofs.iter().map(|proof| FaultProof {
+        fault: format!("{} on {}", proof.fault, proof.target),
+        round: run.round,
+        before: proof.before.clone(),
+        during: proof.during.clone(),
+        after: proof.after.clone(),
+        bit: proof.bit,
+    })
+}
+
+fn save_results(results: &Results, folder: &Path) -> Result<(), RunError> {
+    let path = folder.join("summary.json");
+    let mut text = serde_json::to_string_pretty(results).unwrap_or_default();
+    text.push('\n');
+    std::fs::write(&path, text).map_err(|error| RunError::Scratch { path, error })
+}

@@ -1,0 +1,74 @@
+//! The live world's timeline: what the balancer's attempts and the samples of each second say.
+
+use std::collections::BTreeMap;
+
+use crate::live::sample::Sample;
+use crate::policy::PeerState;
+use crate::record::{AttemptOutcome, AttemptRow, NO_UPSTREAM, Sink, TimelineRow};
+use crate::units::World;
+
+/// Collects the attempts of one round by second and peer.
+#[derive(Debug, Default)]
+pub(super) struct Timeline {
+    ended: BTreeMap<(u32, u32), Ended>,
+}
+
+#[derive(Debug, Default)]
+struct Ended {
+    failed: u32,
+    durations: Vec<u64>,
+}
+
+impl Timeline {
+    /// Counts an attempt in the second of its end.
+    pub(super) fn attempt(&mut self, row: &AttemptRow) {
+        if row.upstream == NO_UPSTREAM {
+            return;
+        }
+        let second = (row.end_ns / 1_000_000_000) as u32;
+        let ended = self.ended.entry((second, row.upstream)).or_default();
+        let well = row.outcome == AttemptOutcome::Passed && row.status < 500;
+        ended.failed += u32::from(!well);
+        ended.durations.push(row.end_ns.saturating_sub(row.start_ns));
+    }
+
+    /// Joins attempts and samples and gives the rows to `sink`, by second, then by peer.
+    pub(super) fn write(mut self, round: u32, samples: &[Sample], sink: &mut impl Sink) {
+        let sampled: BTreeMap<(u32, u32), &Sample> =
+            samples.iter().map(|sample| ((sample.second, sample.backend as u32), sample)).collect();
+        let mut places: Vec<(u32, u32)> =
+            sampled.keys().chain(self.ended.keys()).copied().collect();
+        places.sort_unstable();
+        places.dedup();
+        for place in places {
+            let sample = sampled.get(&place).copied();
+            let mut ended = self.ended.remove(&place).unwrap_or_default();
+            ended.durations.sort_unstable();
+            sink.timeline(&TimelineRow {
+                world: World::Live,
+                replication: round,
+                second: place.0,
+                upstream: place.1,
+                finished: ended.durations.len() as u32,
+                failed: ended.failed,
+                in_flight: sample.map_or(0, |sample| sample.in_flight),
+                queue: sample.map_or(0, |sample| sample.queue),
+                p50_ns: nearest_rank(&ended.durations, 0.50),
+                p99_ns: nearest_rank(&ended.durations, 0.99),
+                cpu: sample.and_then(|sample| sample.cpu).map_or(f32::NAN, |share| share as f32),
+                instances: instances(samples, place.0),
+                state: sample.and_then(|sample| sample.state).unwrap_or(PeerState::Down),
+            });
+        }
+    }
+}
+
+/// Backends whose process was there in `second`.
+fn instances(samples: &[Sample], second: u32) -> u16 {
+    samples.iter().filter(|sample| sample.second == second && sample.running).count() as u16
+}
+
+fn nearest_rank(sorted: &[u64], quantile: f64) -> u64 {
+    let rank = (quantile * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
+}

@@ -1,0 +1,53 @@
+//! Dates of the proleptic Gregorian calendar in UTC, for file names and files.
+
+use crate::units::Nanos;
+
+/// `2026-11-24T13:45:01Z` for an instant of [`super::clock::wall`].
+#[must_use]
+pub fn rfc3339(wall: Nanos) -> String {
+    let (date, time) = parts(wall);
+    format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", date.0, date.1, date.2, time.0, time.1, time.2)
+}
+
+/// `20261124T134501Z`, which sorts by time and can name a folder.
+#[must_use]
+pub fn compact(wall: Nanos) -> String {
+    rfc3339(wall).replace(['-', ':'], "")
+}
+
+/// (year, month, day), (hour, minute, second). Days to a date as Howard Hinnant,
+/// "chrono-compatible low-level date algorithms", `civil_from_days`.
+fn parts(wall: Nanos) -> ((u64, u64, u64), (u64, u64, u64)) {
+    let seconds = wall.whole_seconds();
+    let days = seconds / 86_400 + 719_468;
+    let era = days / 146_097;
+    let day_of_era = days % 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let second = seconds % 86_400;
+    ((year, month, day), (second / 3600, second / 60 % 60, second % 60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Span;
+
+    #[test]
+    fn dates_match_those_of_date_1() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_827_696, "2000-02-29T12:34:56Z"),
+            (1_795_527_901, "2026-11-24T13:45:01Z"),
+            (4_107_542_399, "2100-02-28T23:59:59Z"),
+        ] {
+            assert_eq!(rfc3339(Nanos::ZERO + Span::from_secs(seconds)), expected);
+        }
+        assert_eq!(compact(Nanos::ZERO), "19700101T000000Z");
+    }
+}

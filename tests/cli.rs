@@ -1,0 +1,169 @@
+//! The command line as a person meets it: exit codes, help, errors, colour, JSON.
+#![cfg(feature = "cli")]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+
+use support::{Folder, SMALL, code, stderr, stdout};
+
+#[test]
+fn the_model_runs_and_leaves_a_whole_result() {
+    let folder = Folder::new();
+    folder.file("small.toml", SMALL);
+    let output = folder.run(&["run", "small.toml", "--only", "sim"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let runs = folder.runs("small");
+    assert_eq!(runs.len(), 1);
+    for file in [
+        "requests.parquet",
+        "attempts.parquet",
+        "timeline.parquet",
+        "events.parquet",
+        "summary.json",
+        "run.json",
+        "latency-percentiles.png",
+    ] {
+        assert!(runs[0].join(file).exists(), "{file} is missing");
+    }
+    assert!(stdout(&output).contains("p99.9"), "{}", stdout(&output));
+}
+
+#[test]
+fn json_is_the_summary_and_nothing_else() {
+    let folder = Folder::new();
+    folder.file("small.toml", SMALL);
+    let output = folder.run(&["run", "small.toml", "--only", "sim", "--json"]);
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let saved = std::fs::read(folder.runs("small")[0].join("summary.json")).unwrap();
+    assert_eq!(printed, serde_json::from_slice::<serde_json::Value>(&saved).unwrap());
+    assert_eq!(printed["worlds"][0]["world"], "sim");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_summary_and_another_one_does_not() {
+    let folder = Folder::new();
+    folder.file("small.toml", SMALL);
+    let summary = |arguments: &[&str]| {
+        let mut all = vec!["run", "small.toml", "--only", "sim", "--json", "--replications", "4"];
+        all.extend(arguments);
+        let mut value: serde_json::Value =
+            serde_json::from_slice(&folder.run(&all).stdout).unwrap();
+        value["run"] = serde_json::Value::Null;
+        value
+    };
+    let one_thread = summary(&["--threads", "1"]);
+    assert_eq!(one_thread, summary(&["--threads", "2"]));
+    assert_ne!(one_thread, summary(&["--seed", "8"]));
+}
+
+#[test]
+fn wrong_usage_and_wrong_scenarios_exit_with_2() {
+    let folder = Folder::new();
+    folder.file("negative.toml", &SMALL.replace("100/s", "-100/s"));
+    folder.file("unknown.toml", &SMALL.replace("algorithm", "algoritm"));
+    folder.file("weights.toml", &SMALL.replace("workers = 8", "workers = 8\nweight = 0"));
+    for (arguments, expected) in [
+        (vec!["run"], "SCENARIO"),
+        (vec!["frobnicate"], "unrecognized subcommand"),
+        (vec!["run", "missing.toml"], "missing.toml"),
+        (vec!["run", "negative.toml"], "negative"),
+        (vec!["check", "unknown.toml"], "algorithm"),
+        (vec!["run", "weights.toml"], "weight"),
+        (vec!["check", "."], "."),
+    ] {
+        let output = folder.run(&arguments);
+        assert_eq!(code(&output), 2, "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{arguments:?}: {}", stderr(&output));
+        assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
+    }
+    assert!(!folder.path().join("results").exists(), "nothing may be written for a wrong scenario");
+}
+
+#[test]
+fn a_failed_check_exits_with_3() {
+    let folder = Folder::new();
+    let text = format!("{SMALL}\n[[check]]\nthat = \"sim.p50 < 1us\"\n");
+    folder.file("small.toml", &text);
+    let output = folder.run(&["run", "small.toml", "--only", "sim"]);
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    assert!(stdout(&output).contains("FAILED"));
+}
+
+#[test]
+fn an_unwritable_folder_is_a_clear_error() {
+    let folder = Folder::new();
+    folder.file("small.toml", SMALL);
+    folder.file("occupied", "a file where a folder should be");
+    let output = folder.run(&["run", "small.toml", "--only", "sim", "--out", "occupied"]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("occupied"), "{}", stderr(&output));
+
+    let closed = folder.path().join("closed");
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o555)).unwrap();
+    let output = folder.run(&["run", "small.toml", "--only", "sim", "--out", "closed"]);
+    // Root may write anywhere.
+    let root = rustix::process::geteuid().is_root();
+    assert_eq!(code(&output), if root { 0 } else { 1 }, "{}", stderr(&output));
+}
+
+#[test]
+fn a_full_disk_is_a_clear_error_and_leaves_nothing() {
+    // A tmpfs of 64 KiB is a disk that is full soon; mounting needs root.
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not root: a full disk cannot be made");
+        return;
+    }
+    let folder = Folder::new();
+    folder.file("small.toml", &SMALL.replace("100/s", "20000/s"));
+    let disk = folder.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
+        .arg(&disk)
+        .status()
+        .unwrap();
+    assert!(mounted.success());
+    let output = folder.run(&["run", "small.toml", "--only", "sim", "--out", "disk"]);
+    let left = std::fs::read_dir(disk.join("small"))
+        .map_or(0, |entries| entries.flatten().filter(|entry| entry.path().is_dir()).count());
+    let unmounted = std::process::Command::new("umount").arg(&disk).status().unwrap();
+    assert!(unmounted.success());
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    assert!(stderr(&output).contains("No space left"), "{}", stderr(&output));
+    assert_eq!(left, 0, "a half result is left");
+}
+
+#[test]
+fn colour_is_for_terminals_that_want_it() {
+    let folder = Folder::new();
+    folder.file("small.toml", SMALL);
+    let output = folder.run(&["run", "small.toml", "--only", "sim"]);
+    assert!(!stdout(&output).contains('\u{1b}'), "a pipe gets no colour");
+}
+
+#[test]
+fn completions_and_schema_are_printed() {
+    let folder = Folder::new();
+    let bash = folder.run(&["completions", "bash"]);
+    assert_eq!(code(&bash), 0);
+    assert!(stdout(&bash).contains("_lab"));
+    let schema = folder.run(&["schema"]);
+    let value: serde_json::Value = serde_json::from_slice(&schema.stdout).unwrap();
+    assert!(value["properties"]["traffic"].is_object());
+}
+
+#[test]
+fn help_is_as_recorded() {
+    let folder = Folder::new();
+    let mut text = String::new();
+    for arguments in
+        [vec!["--help"], vec!["run", "--help"], vec!["trace", "--help"], vec!["check", "--help"]]
+    {
+        let output = folder.run(&arguments);
+        assert_eq!(code(&output), 0);
+        text.push_str(&format!("$ lab {}\n{}\n", arguments.join(" "), stdout(&output)));
+    }
+    insta::assert_snapshot!("help", text);
+}
