@@ -275,7 +275,7 @@ impl<T: DataType> Encoder<T> {
 
     fn finish(self) -> Result<Finished> {
         let closed = self.writer.close()?;
-        Ok((self.pages.take(), closed))
+        Ok((self.pages.take()?, closed))
     }
 }
 
@@ -363,7 +363,7 @@ impl NameChunk {
             column_index: None,
             offset_index: None,
         };
-        Ok((pages.take(), closed))
+        Ok((pages.take()?, closed))
     }
 }
 
@@ -411,8 +411,11 @@ impl Pages {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Bytes {
-        mem::take(self.bytes().inner_mut()).into()
+    /// What was written; the tracked writer buffers, so that is flushed first.
+    fn take(&self) -> Result<Bytes> {
+        let mut bytes = self.bytes();
+        bytes.flush()?;
+        Ok(mem::take(bytes.inner_mut()).into())
     }
 }
 
