@@ -7,6 +7,9 @@ use std::path::PathBuf;
 mod directory;
 #[path = "record/documents.rs"]
 mod documents;
+#[cfg(feature = "files")]
+#[path = "record/parquet.rs"]
+mod parquet;
 #[path = "record/spool.rs"]
 mod spool;
 
