@@ -1,37 +1,45 @@
 //! 95 % confidence intervals of means and quantiles.
 //!
-//! **Independent replications** (at least [`REPLICATIONS_AT_LEAST`]): Student's t over the values
-//! of the replications, around the value of all of them together (Asmussen and Glynn, *Stochastic
-//! Simulation*, III.5a, "sectioning").
+//! Requests one after another are correlated, so batches take the place of single requests (Law,
+//! *Simulation Modeling and Analysis*, 9.5.3): the independent replications, if there are at least
+//! [`REPLICATIONS_AT_LEAST`], and else pieces of time, as in a single run. (Rounds of the live
+//! world replay one plan; they are not independent, and count as one run.)
 //!
-//! **One run** (or few replications, or rounds of the live world, which share their plan and are
-//! therefore not independent): requests one after another are correlated, so batches of time take
-//! the place of single requests (Law, *Simulation Modeling and Analysis*, 9.5.3). A mean is a
-//! ratio: sum of latencies over number of requests. With batch sums y and batch counts n, the
-//! residuals y - r n of the ratio r give its standard error (Cochran, *Sampling Techniques*,
-//! 2.11). For a quantile q of order p the same is done to the number of requests at or below q,
-//! which gives the error of F(q), and the interval is that between the quantiles of order
-//! p ± t · error (Heidelberger and Lewis, "Quantile estimation in dependent sequences", Operations
-//! Research 32, 1984). Unlike quantiles of each batch, this has no bias of small batches.
+//! A mean is a ratio: sum of latencies over number of requests. With batch sums y and batch
+//! counts n, the residuals y - r n of the ratio r give its standard error (Cochran, *Sampling
+//! Techniques*, 2.11), and Student's t the interval. For a quantile q of order p the same is done
+//! to the number of requests at or below q, which gives the error of F(q); the interval is that
+//! between the quantiles of order p ± t · error (Heidelberger and Lewis, "Quantile estimation in
+//! dependent sequences", Operations Research 32, 1984), where the error is added on the logit
+//! scale, ln(p / (1 - p)), so that no order leaves 0 to 1 (Agresti, *Categorical Data Analysis*,
+//! 1.4). Unlike quantiles of each batch, this has no bias of small batches, and follows the skew
+//! of the tail. Long waits come in clusters, and a run may have seen few of them and so show
+//! little correlation in the tail; therefore the correlation beyond [`STEADY_ORDER`] is taken to be
+//! at least that found there.
+//!
 //! Where a stage or a fault changes the conditions, variances are taken within each interval of
 //! equal conditions and added (stratified sampling, with the degrees of freedom of Welch and
 //! Satterthwaite), so that the change itself does not count as noise.
 //!
 //! Valid if batches are long against the time in which a queue forgets; neighbouring batches
-//! that are visibly correlated are joined. No interval is given for a quantile with fewer than
-//! [`TAIL_AT_LEAST`] requests beyond it. With fewer than [`BATCH_AT_LEAST`] requests in a batch
+//! that are visibly correlated are joined. No interval is given for a quantile where the requests
+//! beyond it tell less than [`TAIL_AT_LEAST`] independent ones. With fewer than [`BATCH_AT_LEAST`] requests in a batch
 //! the interval is that of independent requests (order statistics by the normal approximation
 //! to the binomial law; Conover, *Practical Nonparametric Statistics*, 3.2).
 
 use super::student;
 use super::summary::Estimate;
 
-/// From this many replications on, they are what the interval is made from.
+/// From this many replications on, they are the batches.
 pub const REPLICATIONS_AT_LEAST: usize = 5;
-/// Fewest requests on the rarer side of a quantile that has an interval.
+/// Fewest independent requests, or as many correlated ones as tell as much, on the rarer side of a
+/// quantile that has an interval.
 pub const TAIL_AT_LEAST: f64 = 10.0;
 /// Fewest requests in a batch, on average.
 pub const BATCH_AT_LEAST: f64 = 10.0;
+
+/// The correlation of indicators is estimated well enough up to the quantile of this order.
+pub const STEADY_ORDER: f64 = 0.9;
 
 const CONFIDENCE: f64 = 0.975;
 
@@ -74,46 +82,67 @@ pub fn ratio_half_width(batches: &[Batch]) -> Option<f64> {
     Some(student::quantile(CONFIDENCE, degrees) * variance.sqrt() / count)
 }
 
-/// The orders between whose quantiles the quantile of order `p` lies: `None` for an end that
-/// cannot be given. `batches` count, as their sums, the requests at or below the quantile.
+/// How many times as wide the interval of a share is as it would be for independent requests;
+/// `None` if there are too few requests to tell. The sums of `batches` count the requests that
+/// belong to the share, such as those at or below a quantile.
 #[must_use]
-pub fn quantile_orders(p: f64, batches: &[Batch]) -> (Option<f64>, Option<f64>) {
+pub fn widening(batches: &[Batch]) -> Option<f64> {
     let count: f64 = batches.iter().map(|batch| batch.count).sum();
-    if count * p.min(1.0 - p) < TAIL_AT_LEAST {
-        return (None, None);
+    if count < BATCH_AT_LEAST * batches.len() as f64 {
+        return None;
     }
-    let independent = student::quantile(CONFIDENCE, 1e6) * (p * (1.0 - p) / count).sqrt();
-    let half_width = if count < BATCH_AT_LEAST * batches.len() as f64 {
-        independent
-    } else {
-        ratio_half_width(batches).unwrap_or(independent)
-    };
-    let within = |order: f64| (order > 0.0 && order < 1.0).then_some(order);
-    (within(p - half_width), within(p + half_width))
+    let share = batches.iter().map(|batch| batch.sum).sum::<f64>() / count;
+    let independent = independent_half_width(share, count);
+    let measured = ratio_half_width(batches)?;
+    // All or none of the requests belong to it, as where all latencies are equal.
+    Some(if independent > 0.0 { measured / independent } else { 0.0 })
 }
 
-/// `value` with the interval that independent replications of it give: Student's t.
+/// The orders between whose quantiles the quantile of order `p` of `count` requests lies, `None`
+/// for an end that cannot be given; `widening` is 1 for independent requests.
 #[must_use]
-pub fn of_replications(value: f64, replications: &[f64]) -> Estimate {
-    if replications.len() < 2 {
-        return Estimate { value, low: None, high: None };
+pub fn quantile_orders(p: f64, count: f64, widening: f64) -> (Option<f64>, Option<f64>) {
+    if count * p.min(1.0 - p) < TAIL_AT_LEAST * (widening * widening).max(1.0) {
+        return (None, None);
     }
-    let degrees = (replications.len() - 1) as f64;
-    let error = (sample_variance(replications) / replications.len() as f64).sqrt();
-    around(value, student::quantile(CONFIDENCE, degrees) * error)
+    let shift = widening * independent_half_width(p, count) / (p * (1.0 - p));
+    let order = |by: f64| 1.0 / (1.0 + (1.0 - p) / p * libm::exp(-by));
+    // Beyond the last request there is nothing that a quantile could be.
+    let end = |order: f64| (order * count >= 1.0 && (1.0 - order) * count >= 1.0).then_some(order);
+    (end(order(-shift)), end(order(shift)))
+}
+
+fn independent_half_width(share: f64, count: f64) -> f64 {
+    student::quantile(CONFIDENCE, 1e6) * (share * (1.0 - share) / count).max(0.0).sqrt()
+}
+
+/// The mean of independent values, such as a statistic of several replications, with its
+/// interval: Student's t.
+#[must_use]
+pub fn of_independent(values: &[f64]) -> Estimate {
+    if values.len() < 2 {
+        return around(mean(values), None);
+    }
+    let error = (sample_variance(values) / values.len() as f64).sqrt();
+    let degrees = (values.len() - 1) as f64;
+    around(mean(values), Some(student::quantile(CONFIDENCE, degrees) * error))
 }
 
 /// The mean of `a[i] - b[i]` over pairs that share their seed, with its interval.
 #[must_use]
 pub fn of_paired_differences(a: &[f64], b: &[f64]) -> Estimate {
     let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
-    of_replications(mean(&differences), &differences)
+    of_independent(&differences)
 }
 
-/// `value` plus and minus `half_width`.
+/// `value` plus and minus `half_width`, if there is one.
 #[must_use]
-pub fn around(value: f64, half_width: f64) -> Estimate {
-    Estimate { value, low: Some(value - half_width), high: Some(value + half_width) }
+pub fn around(value: f64, half_width: Option<f64>) -> Estimate {
+    Estimate {
+        value,
+        low: half_width.map(|half| value - half),
+        high: half_width.map(|half| value + half),
+    }
 }
 
 /// Mean; 0 without values.
@@ -163,7 +192,7 @@ mod tests {
     fn equal_batches_give_the_textbook_interval() {
         let means = [3.0, 5.0, 4.0, 6.0, 2.0];
         let batches: Vec<Batch> = means.iter().map(|m| batch(0, 10.0, m * 10.0)).collect();
-        let expected = of_replications(4.0, &means);
+        let expected = of_independent(&means);
         let half = ratio_half_width(&batches).unwrap();
         assert!((expected.high.unwrap() - 4.0 - half).abs() < 1e-9);
         // Variance 2.5, five values, t(4) = 2.776.
@@ -181,17 +210,31 @@ mod tests {
 
     #[test]
     fn a_tail_without_requests_has_no_interval() {
-        let batches: Vec<Batch> = (0..20).map(|_| batch(0, 50.0, 49.0)).collect();
-        assert_eq!(quantile_orders(0.999, &batches), (None, None));
-        assert!(quantile_orders(0.98, &batches).0.is_some());
+        assert_eq!(quantile_orders(0.999, 1000.0, 1.0), (None, None));
+        assert!(quantile_orders(0.98, 1000.0, 1.0).0.is_some());
+        // 100 requests in clusters that tell as much as four.
+        assert_eq!(quantile_orders(0.99, 10_000.0, 5.0), (None, None));
     }
 
     #[test]
-    fn few_requests_are_treated_as_independent() {
-        let batches: Vec<Batch> = (0..20).map(|_| batch(0, 5.0, 2.5)).collect();
-        let (low, high) = quantile_orders(0.5, &batches);
-        assert!((low.unwrap() - (0.5 - 1.96 * 0.05)).abs() < 1e-4, "{low:?}");
-        assert!((high.unwrap() - (0.5 + 1.96 * 0.05)).abs() < 1e-4, "{high:?}");
+    fn independent_requests_have_the_interval_of_their_ranks() {
+        let (low, high) = quantile_orders(0.5, 100.0, 1.0);
+        // ln(p / (1 - p)) is 0 at one half, and its slope 4.
+        let high_order = 1.0 / (1.0 + libm::exp(-4.0 * 1.96 * 0.05));
+        assert!((high.unwrap() - high_order).abs() < 1e-4, "{high:?}");
+        assert!((low.unwrap() - (1.0 - high_order)).abs() < 1e-4, "{low:?}");
+    }
+
+    #[test]
+    fn correlation_widens_and_regularity_narrows() {
+        let halves = |share: fn(usize) -> f64| {
+            (0..20).map(|i| batch(0, 100.0, 100.0 * share(i))).collect::<Vec<_>>()
+        };
+        let all_or_none = halves(|i| f64::from(u8::from(i * 7 % 20 < 10)));
+        assert!(widening(&all_or_none).unwrap() > 9.0);
+        assert_eq!(widening(&halves(|_| 0.5)), Some(0.0));
+        assert_eq!(widening(&halves(|_| 1.0)), Some(0.0));
+        assert_eq!(widening(&[batch(0, 9.0, 3.0), batch(0, 8.0, 4.0)]), None);
     }
 
     #[test]

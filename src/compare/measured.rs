@@ -1,7 +1,8 @@
 //! The value of a check's measure in a world.
 
+use super::estimate::Replicated;
 use super::layout::{Layout, Period};
-use super::sample::{Replicated, Sample, Selection, Since};
+use super::sample::{Sample, Selection, Since};
 use super::spread;
 use super::summarise::fault_effects;
 use super::summary::{Estimate, GroupKind};
@@ -53,7 +54,7 @@ fn estimate(
     Ok(match measure {
         Measure::Quantile(order) => sample.quantile(Since::Due, *order),
         Measure::Mean => sample.mean(Since::Due),
-        Measure::Errors => sample.estimate(Sample::error_share, Sample::errors),
+        Measure::Errors => sample.errors(),
         Measure::Failed => per_run(sample.all.failed),
         Measure::Retried => per_run(sample.all.retried),
         Measure::Goodput => plain(sample.all.goodput()),

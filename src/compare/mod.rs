@@ -6,6 +6,7 @@
 pub mod attribution;
 pub mod digest;
 pub mod distance;
+mod estimate;
 pub mod growth;
 pub mod interval;
 pub mod layout;
@@ -25,7 +26,7 @@ pub use attribution::ModelMode;
 pub use digest::{Digest, Little};
 pub use layout::Layout;
 pub use pairs::PairSample;
-pub use results::{Evidence, results};
+pub use results::{Evidence, comparison, results};
 pub use summarise::summary_of;
 pub use summary::*;
 pub use validity::{FaultProof, LiveFacts, ProcessExit};

@@ -126,10 +126,8 @@ fn mean_in_time_order(values: &[f64]) -> Estimate {
         .chunks(values.len().div_ceil(20))
         .map(|part| Batch { stratum: 0, count: part.len() as f64, sum: part.iter().sum() })
         .collect();
-    match interval::ratio_half_width(&batches) {
-        Some(half) if values.len() >= 200 => interval::around(value, half),
-        _ => Estimate { value, low: None, high: None },
-    }
+    let half_width = interval::ratio_half_width(&batches).filter(|_| values.len() >= 200);
+    interval::around(value, half_width)
 }
 
 /// Pearson's; 0 where either does not vary.

@@ -43,7 +43,7 @@ pub fn results(evidence: &Evidence<'_>) -> Results {
     let worlds: Vec<WorldSummary> =
         digests.iter().map(|world| summarise(&world.pooled, world.each)).collect();
     let comparison = match &digests[..] {
-        [_, live] => Some(compare(evidence, &live.pooled, &worlds[1])),
+        [sim, live] => Some(with_attribution(evidence, &sim.each[0], live, &worlds[1])),
         _ => None,
     };
     Results {
@@ -59,13 +59,46 @@ pub fn results(evidence: &Evidence<'_>) -> Results {
     }
 }
 
+/// Holds two runs of the same requests against one another, such as two policies, or a model and
+/// the rounds of a live world that replayed its plan: `a` stands in the results as `sim`, and `b`,
+/// its rounds together, as `live`. `None` if `b` is empty.
+#[must_use]
+pub fn comparison(
+    a: &Digest,
+    b: &[Digest],
+    pairs: Option<(&PairSample, &PairSample)>,
+) -> Option<Comparison> {
+    let rounds = WorldDigests::new(b)?;
+    Some(compare(a, &rounds, &summarise(&rounds.pooled, b), pairs))
+}
+
 /// Only the model's first replication has the requests that the live world had, so it alone is
-/// compared; every round of the live world replays them.
-fn compare(evidence: &Evidence<'_>, live: &Digest, live_summary: &WorldSummary) -> Comparison {
-    let first = &evidence.sim[0];
-    let sim_summary = first.summary();
-    let (of_sim, of_live) = (first.sample(Selection::default()), live.sample(Selection::default()));
-    let rounds: Vec<WorldSummary> = match evidence.live {
+/// compared.
+fn with_attribution(
+    evidence: &Evidence<'_>,
+    first: &Digest,
+    live: &WorldDigests<'_>,
+    live_summary: &WorldSummary,
+) -> Comparison {
+    let models = evidence.models.iter();
+    Comparison {
+        attribution: models
+            .map(|(mode, model)| attribution(*mode, &model.summary(), live_summary))
+            .collect(),
+        ..compare(first, live, live_summary, evidence.pairs)
+    }
+}
+
+fn compare(
+    sim: &Digest,
+    live: &WorldDigests<'_>,
+    live_summary: &WorldSummary,
+    pairs: Option<(&PairSample, &PairSample)>,
+) -> Comparison {
+    let sim_summary = sim.summary();
+    let whole = Selection::default();
+    let (of_sim, of_live) = (sim.sample(whole), live.pooled.sample(whole));
+    let rounds: Vec<WorldSummary> = match live.each {
         [_] => Vec::new(),
         rounds => rounds.iter().map(Digest::summary).collect(),
     };
@@ -75,20 +108,16 @@ fn compare(evidence: &Evidence<'_>, live: &Digest, live_summary: &WorldSummary) 
         .zip(&live_summary.shares)
         .map(|(sim, live)| (sim.share - live.share).abs() * 100.0)
         .fold(0.0, f64::max);
-    let per_round = |count: u64| (count as f64 / f64::from(live.replications())).round() as i64;
+    let per_round = |count: u64| (count as f64 / f64::from(live.pooled.replications())).round();
     Comparison {
         quantiles: distance::quantile_differences(&sim_summary.latency, &live_summary.latency),
         kolmogorov_smirnov: distance::kolmogorov_smirnov(&of_sim.due, &of_live.due),
         wasserstein_ns: distance::wasserstein(&of_sim.due, &of_live.due),
         share_points,
-        failed_difference: per_round(live_summary.failed) - sim_summary.failed as i64,
-        retried_difference: per_round(live_summary.retried) - sim_summary.retried as i64,
-        paired: evidence.pairs.and_then(|(sim, live)| PairSample::differences(sim, live)),
-        attribution: evidence
-            .models
-            .iter()
-            .map(|(mode, model)| attribution(*mode, &model.summary(), live_summary))
-            .collect(),
+        failed_difference: per_round(live_summary.failed) as i64 - sim_summary.failed as i64,
+        retried_difference: per_round(live_summary.retried) as i64 - sim_summary.retried as i64,
+        paired: pairs.and_then(|(sim, live)| PairSample::differences(sim, live)),
+        attribution: Vec::new(),
         repeatability: repeatability(&rounds),
     }
 }

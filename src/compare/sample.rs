@@ -1,10 +1,8 @@
 //! The requests of a group, gathered from the cells of a digest.
 
 use super::digest::{Cell, Digest, PeerTally};
-use super::interval::{self, Batch};
-use super::summary::{Estimate, Latency};
 use crate::record::histogram::Histogram;
-use crate::units::{Nanos, World};
+use crate::units::Nanos;
 
 /// Which requests are meant; the default is all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,129 +105,10 @@ impl Sample<'_> {
             Since::Sent => &self.sent,
         }
     }
-
-    /// Batches whose sums are `sum` of their cells.
-    fn batches(&self, since: Since, sum: impl Fn(&Histogram) -> f64) -> Vec<Batch> {
-        let batch = |piece: &PieceCells<'_>| {
-            let parts = piece.cells.iter().flat_map(|cell| cell.latencies(since));
-            parts.fold(Batch { stratum: piece.interval, count: 0.0, sum: 0.0 }, |batch, part| {
-                Batch {
-                    count: batch.count + part.count() as f64,
-                    sum: batch.sum + sum(part),
-                    ..batch
-                }
-            })
-        };
-        self.pieces.iter().map(batch).collect()
-    }
-
-    /// The quantile of order `p` with the interval that batches of time give.
-    pub(super) fn quantile(&self, since: Since, p: f64) -> Estimate {
-        let distribution = self.distribution(since);
-        let value = distribution.quantile(p);
-        if distribution.count() == 0 || p >= 1.0 {
-            return Estimate { value: value as f64, low: None, high: None };
-        }
-        let batches = self.batches(since, |part| part.count_at_or_below(value) as f64);
-        let (low, high) = interval::quantile_orders(p, &batches);
-        let end = |order: Option<f64>| order.map(|order| distribution.quantile(order) as f64);
-        Estimate { value: value as f64, low: end(low), high: end(high) }
-    }
-
-    /// The mean with the interval that batches of time give.
-    pub(super) fn mean(&self, since: Since) -> Estimate {
-        let value = self.distribution(since).mean();
-        let batches = self.batches(since, |part| part.sum() as f64);
-        match interval::ratio_half_width(&batches) {
-            Some(half_width) => interval::around(value, half_width),
-            None => Estimate { value, low: None, high: None },
-        }
-    }
-
-    /// The share of failed requests.
-    pub(super) fn error_share(&self) -> f64 {
-        self.failed as f64 / self.requests.max(1) as f64
-    }
-
-    /// The share of failed requests with the interval that batches of time give.
-    pub(super) fn errors(&self) -> Estimate {
-        let batch = |piece: &PieceCells<'_>| Batch {
-            stratum: piece.interval,
-            count: piece.cells.iter().map(|cell| cell.requests).sum::<u64>() as f64,
-            sum: piece.cells.iter().map(|cell| cell.failed).sum::<u64>() as f64,
-        };
-        let batches: Vec<Batch> = self.pieces.iter().map(batch).collect();
-        let value = self.error_share();
-        match interval::ratio_half_width(&batches) {
-            Some(half) if self.failed > 0 => {
-                Estimate { low: Some((value - half).max(0.0)), ..interval::around(value, half) }
-            }
-            _ => Estimate { value, low: None, high: None },
-        }
-    }
 }
 
 impl Cell {
     pub(super) fn latencies(&self, since: Since) -> [&Histogram; 2] {
         [&self.punctual, if since == Since::Due { &self.late } else { &self.late_sent }]
-    }
-}
-
-/// A group of requests in all replications of a world together, and in each if they are many
-/// enough, and independent, to make intervals from.
-pub(super) struct Replicated<'a> {
-    pub(super) all: Sample<'a>,
-    each: Vec<Sample<'a>>,
-}
-
-impl<'a> Replicated<'a> {
-    /// `pooled` is `each` merged. Rounds of the live world replay one plan: they are not independent.
-    pub(super) fn new(pooled: &'a Digest, each: &'a [Digest], selection: Selection) -> Self {
-        let independent =
-            pooled.world() == World::Sim && each.len() >= interval::REPLICATIONS_AT_LEAST;
-        let each = if independent { each } else { &[] };
-        Self {
-            all: pooled.sample(selection),
-            each: each.iter().map(|digest| digest.sample(selection)).collect(),
-        }
-    }
-
-    /// A statistic with its interval: `value` of a sample, and `estimate` with the interval that
-    /// batches of time give.
-    pub(super) fn estimate(
-        &self,
-        value: impl Fn(&Sample<'a>) -> f64,
-        estimate: impl Fn(&Sample<'a>) -> Estimate,
-    ) -> Estimate {
-        // A replication without requests in the group has no value.
-        let each: Vec<f64> =
-            self.each.iter().filter(|sample| sample.requests > 0).map(&value).collect();
-        if each.len() < interval::REPLICATIONS_AT_LEAST {
-            return estimate(&self.all);
-        }
-        interval::of_replications(value(&self.all), &each)
-    }
-
-    pub(super) fn quantile(&self, since: Since, p: f64) -> Estimate {
-        self.estimate(
-            |sample| sample.distribution(since).quantile(p) as f64,
-            |sample| sample.quantile(since, p),
-        )
-    }
-
-    pub(super) fn mean(&self, since: Since) -> Estimate {
-        self.estimate(|sample| sample.distribution(since).mean(), |sample| sample.mean(since))
-    }
-
-    pub(super) fn latency(&self, since: Since) -> Latency {
-        Latency {
-            mean: self.mean(since),
-            p50: self.quantile(since, 0.5),
-            p90: self.quantile(since, 0.9),
-            p99: self.quantile(since, 0.99),
-            p999: self.quantile(since, 0.999),
-            // The largest of several replications is no mean of theirs: it has no interval.
-            max: self.all.quantile(since, 1.0),
-        }
     }
 }

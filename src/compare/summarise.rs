@@ -1,8 +1,9 @@
 //! Since digests to the summary of a world.
 
 use super::digest::{Cause, Digest, FaultTally};
+use super::estimate::Replicated;
 use super::layout::Period;
-use super::sample::{Replicated, Selection, Since};
+use super::sample::{Selection, Since};
 use super::summary::{FaultEffect, Group, GroupKind, WorldSummary};
 use super::{growth, spread};
 use crate::record::RequestError;

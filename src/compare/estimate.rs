@@ -1,0 +1,113 @@
+//! Statistics of a group of requests, with their intervals.
+
+use super::digest::{Cell, Digest};
+use super::interval::{self, Batch};
+use super::sample::{PieceCells, Sample, Selection, Since};
+use super::summary::{Estimate, Latency};
+use crate::record::Histogram;
+use crate::units::World;
+
+/// A group of requests in all replications of a world together, and in each if they are many
+/// enough, and independent, to be the batches of intervals.
+pub(super) struct Replicated<'a> {
+    pub(super) all: Sample<'a>,
+    each: Vec<Sample<'a>>,
+}
+
+impl<'a> Replicated<'a> {
+    /// `pooled` is `each` merged. Rounds of the live world replay one plan: they are not independent.
+    pub(super) fn new(pooled: &'a Digest, each: &'a [Digest], selection: Selection) -> Self {
+        let independent =
+            pooled.world() == World::Sim && each.len() >= interval::REPLICATIONS_AT_LEAST;
+        let each = if independent { each } else { &[] };
+        Self {
+            all: pooled.sample(selection),
+            each: each.iter().map(|digest| digest.sample(selection)).collect(),
+        }
+    }
+
+    /// The quantile of order `p` with its interval.
+    pub(super) fn quantile(&self, since: Since, p: f64) -> Estimate {
+        let distribution = self.all.distribution(since);
+        let value = distribution.quantile(p);
+        let plain = Estimate { value: value as f64, low: None, high: None };
+        if distribution.is_empty() || p >= 1.0 {
+            return plain;
+        }
+        let widening = |order: f64| {
+            let bound = distribution.quantile(order);
+            interval::widening(
+                &self.latency_batches(since, |part| part.count_at_or_below(bound) as f64),
+            )
+        };
+        let widening = [p, p.min(interval::STEADY_ORDER)].map(widening);
+        let widening = widening.into_iter().flatten().reduce(f64::max).unwrap_or(1.0);
+        let (low, high) = interval::quantile_orders(p, distribution.count() as f64, widening);
+        let end = |order: Option<f64>| order.map(|order| distribution.quantile(order) as f64);
+        Estimate { low: end(low), high: end(high), ..plain }
+    }
+
+    /// The mean with its interval.
+    pub(super) fn mean(&self, since: Since) -> Estimate {
+        let batches = self.latency_batches(since, |part| part.sum() as f64);
+        interval::around(self.all.distribution(since).mean(), interval::ratio_half_width(&batches))
+    }
+
+    /// The share of failed requests with its interval; none if no request failed.
+    pub(super) fn errors(&self) -> Estimate {
+        let value = self.all.failed as f64 / self.all.requests.max(1) as f64;
+        let batches = self.batches(
+            |cell| (cell.requests as f64, cell.failed as f64),
+            |sample| (sample.requests as f64, sample.failed as f64),
+        );
+        let half_width = interval::ratio_half_width(&batches).filter(|_| self.all.failed > 0);
+        let estimate = interval::around(value, half_width);
+        Estimate { low: estimate.low.map(|low| low.max(0.0)), ..estimate }
+    }
+
+    pub(super) fn latency(&self, since: Since) -> Latency {
+        Latency {
+            mean: self.mean(since),
+            p50: self.quantile(since, 0.5),
+            p90: self.quantile(since, 0.9),
+            p99: self.quantile(since, 0.99),
+            p999: self.quantile(since, 0.999),
+            max: self.quantile(since, 1.0),
+        }
+    }
+
+    /// Batches whose sums are sums of `of` the latencies in them.
+    fn latency_batches(&self, since: Since, of: impl Fn(&Histogram) -> f64) -> Vec<Batch> {
+        let tally = |part: &Histogram| (part.count() as f64, of(part));
+        self.batches(
+            |cell| {
+                let [punctual, late] = cell.latencies(since).map(tally);
+                (punctual.0 + late.0, punctual.1 + late.1)
+            },
+            |sample| tally(sample.distribution(since)),
+        )
+    }
+
+    /// The replications if they are independent and many enough, else pieces of time; counts and
+    /// sums from a cell, or from a whole sample.
+    fn batches(
+        &self,
+        of_cell: impl Fn(&Cell) -> (f64, f64),
+        of_sample: impl Fn(&Sample<'a>) -> (f64, f64),
+    ) -> Vec<Batch> {
+        let replication = |sample| {
+            let (count, sum) = of_sample(sample);
+            Batch { stratum: 0, count, sum }
+        };
+        let piece = |piece: &PieceCells<'a>| {
+            let tallies = piece.cells.iter().map(|cell| of_cell(cell));
+            let (count, sum) = tallies.fold((0.0, 0.0), |all, one| (all.0 + one.0, all.1 + one.1));
+            Batch { stratum: piece.interval, count, sum }
+        };
+        if self.each.is_empty() {
+            self.all.pieces.iter().map(piece).collect()
+        } else {
+            self.each.iter().map(replication).collect()
+        }
+    }
+}
