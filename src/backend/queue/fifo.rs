@@ -144,3 +144,70 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::backend::fault::{FaultState, Faults};
+    use crate::scenario::Discipline;
+    use crate::units::Span;
+
+    fn queue(workers: u32, limit: Option<u32>) -> (Fifo, Arc<Faults>) {
+        let faults = Arc::new(Faults::new(Arc::default()));
+        let observer = Observer { faults: Arc::clone(&faults), metrics: Arc::default() };
+        let discipline = Discipline::Fifo;
+        let config = QueueConfig { discipline, workers, limit, real_time: false };
+        (Fifo::start(config, observer).unwrap(), faults)
+    }
+
+    fn submit(queue: &Fifo, span: Span, enqueued: Nanos) -> oneshot::Receiver<Served> {
+        let (done, receiver) = oneshot::channel();
+        queue.submit(Job { work: Work::Hold(span), enqueued, done }).unwrap();
+        receiver
+    }
+
+    #[test]
+    fn lateness_of_a_wake_up_is_not_handed_on() {
+        let (queue, _) = queue(1, None);
+        let length = Span::from_millis(4);
+        // All in the future, so that no delay of this thread makes one come after its turn.
+        let came = clock::now() + Span::from_millis(50);
+        let jobs: Vec<_> = (0..25).map(|_| submit(&queue, length, came)).collect();
+        for (job, place) in jobs.into_iter().zip(0u64..) {
+            let served = job.blocking_recv().unwrap();
+            assert_eq!(served.queued, length * place, "exactly, whatever the host's timers did");
+            assert!(served.service >= length);
+        }
+    }
+
+    #[test]
+    fn a_worker_is_occupied_before_its_thread_wakes() {
+        let (queue, _) = queue(2, Some(1));
+        let (long, came) = (Span::from_millis(20), clock::now() + Span::from_secs(1));
+        let served: Vec<_> = (0..3).map(|_| submit(&queue, long, came)).collect();
+        assert_eq!(queue.depth(), Depth { waiting: 1, busy: 2 });
+        let (done, _) = oneshot::channel();
+        let refused = queue.submit(Job { work: Work::Hold(long), enqueued: came, done });
+        assert_eq!(refused, Err(QueueFull));
+        let queued = served.into_iter().map(|job| job.blocking_recv().unwrap().queued);
+        assert_eq!(queued.collect::<Vec<_>>(), [Span::ZERO, Span::ZERO, long]);
+    }
+
+    #[test]
+    fn the_slow_factor_is_that_of_the_start() {
+        let (queue, faults) = queue(1, None);
+        let length = Span::from_millis(300);
+        let first = submit(&queue, length, clock::now());
+        std::thread::sleep(Span::from_millis(150).to_std());
+        let second = submit(&queue, length, clock::now());
+        faults.replace(FaultState { slow: 3.0, ..FaultState::default() }).unwrap();
+        assert!(first.blocking_recv().is_ok());
+        assert!(second.blocking_recv().unwrap().service >= length * 3);
+        let report = faults.report();
+        assert_eq!((report.counts.served, report.counts.asked_ns), (1, length.0));
+    }
+}
