@@ -21,13 +21,17 @@ pub(super) fn read<'a>(path: &Path, classes: &'a [String]) -> Result<Reader<'a>,
     Ok(reader)
 }
 
-/// The cell as text, so that both formats share their checks; numbers keep all their digits.
+/// The cell as text, so that both formats share their checks; numbers keep all their digits. What
+/// is neither text nor number (a date, a list) is shown as polars does, and refused as a time.
 fn text(column: &Column, row: usize) -> Cow<'_, str> {
     match column.get(row) {
         Err(_) | Ok(AnyValue::Null) => Cow::Borrowed(""),
         Ok(AnyValue::String(text)) => Cow::Borrowed(text.trim()),
         Ok(AnyValue::Float64(number)) => Cow::Owned(number.to_string()),
         Ok(AnyValue::Float32(number)) => Cow::Owned(number.to_string()),
+        Ok(value) if value.is_integer() => {
+            Cow::Owned(value.extract::<i128>().map_or_else(String::new, |n| n.to_string()))
+        }
         Ok(other) => Cow::Owned(other.to_string()),
     }
 }
