@@ -8,6 +8,7 @@
 mod backend;
 mod calibrate;
 mod check;
+mod compare;
 mod completions;
 pub mod exit;
 mod load;
@@ -43,6 +44,8 @@ enum Command {
     Run(run::RunArgs),
     /// Check a scenario without running it
     Check(check::CheckArgs),
+    /// Compare the worlds of one run, or two runs
+    Compare(compare::CompareArgs),
     /// Show the balancer's decisions in words, as the model makes them
     Trace(trace::TraceArgs),
     /// Hold the model against queueing theory
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Theory(args) => theory::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),

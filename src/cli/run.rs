@@ -135,7 +135,7 @@ fn files(folder: &std::path::Path, charts: usize) -> String {
 }
 
 /// A partial run says so first; then whether it may be believed; then whether its checks held.
-fn verdict(results: &Results) -> Exit {
+pub(super) fn verdict(results: &Results) -> Exit {
     if results.partial {
         return Exit::Interrupted;
     }

@@ -11,6 +11,8 @@ mod model;
 #[cfg(feature = "cli")]
 mod reality;
 #[cfg(feature = "cli")]
+mod recorded;
+#[cfg(feature = "cli")]
 mod run;
 pub mod theory;
 #[cfg(feature = "cli")]
@@ -18,5 +20,7 @@ mod timeline;
 
 #[cfg(feature = "cli")]
 pub use calibrate::{CALIBRATION_SECONDS, calibrate};
+#[cfg(feature = "cli")]
+pub use recorded::{Recorded, Two};
 #[cfg(feature = "cli")]
 pub use run::{Outcome, RunError, RunOptions, run};

@@ -11,7 +11,7 @@ use crate::record::manifest::{Engine, FaultProof, MANIFEST_SCHEMA_VERSION, Scena
 use crate::record::{Calibration, Manifest, Names, RecordError, Recorder, RunDirectory};
 use crate::report::chart::{self, ChartError};
 use crate::scenario::{Diagnostics, Scenario};
-use crate::sim::Options;
+use crate::sim::{Options, ServiceTimes};
 use crate::units::World;
 
 /// How a scenario is to be run.
@@ -113,7 +113,13 @@ pub fn run(
 
     watcher.phase("comparing");
     let partial = stop.load(Ordering::Relaxed);
-    let models = other_models(scenario, &layout, options, &modelled, &rounds);
+    let costs = options.calibration.as_ref().or(options.known_calibration.as_ref());
+    let models = match rounds.first() {
+        Some(round) if !modelled.is_empty() => {
+            other_models(scenario, &layout, costs, &round.service_times)
+        }
+        _ => Vec::new(),
+    };
     let (sim, pairs, sim_warnings) = model::unpack(modelled);
     let live: Vec<Digest> = rounds.iter().map(|round| round.digest.clone()).collect();
     let mut results = compare::results(&Evidence {
@@ -171,24 +177,23 @@ fn live_rounds(
     Ok(rounds)
 }
 
-/// The model run in other ways beside the first live round, to see where a difference comes from.
-fn other_models(
+/// The model run in other ways beside a live round whose service times are `measured`, to see
+/// where a difference comes from.
+pub(super) fn other_models(
     scenario: &Scenario,
     layout: &Layout,
-    options: &RunOptions,
-    modelled: &[model::Modelled],
-    rounds: &[reality::Round],
+    calibration: Option<&Calibration>,
+    measured: &ServiceTimes,
 ) -> Vec<(ModelMode, Digest)> {
-    let Some(round) = rounds.first().filter(|_| !modelled.is_empty()) else { return Vec::new() };
     let zero = Calibration::default();
     let run = |mode, costs: &Calibration, driven| {
         (mode, model::digest_of(scenario, layout, costs, driven))
     };
     let mut models = vec![run(ModelMode::Planned, &zero, None)];
-    if let Some(costs) = options.calibration.as_ref().or(options.known_calibration.as_ref()) {
+    if let Some(costs) = calibration {
         models.push(run(ModelMode::Calibrated, costs, None));
     }
-    models.push(run(ModelMode::Driven, &zero, Some(&round.service_times)));
+    models.push(run(ModelMode::Driven, &zero, Some(measured)));
     models
 }
 

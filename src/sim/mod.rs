@@ -34,6 +34,8 @@ pub use replicate::replicate;
 pub use trace::{Step, trace};
 pub use warning::{Warning, foreseeable};
 
+use std::sync::atomic::AtomicBool;
+
 use observe::{Nobody, Observe};
 use world::World;
 
@@ -50,6 +52,8 @@ pub struct Options<'a> {
     /// Measured service times that replace planned demand, speed, slowdown and occupation of the
     /// attempts that have one. They test the queueing and the policy, not the prediction.
     pub driven: Option<&'a ServiceTimes>,
+    /// Ends the run where it is once this is set: what is then in flight is interrupted.
+    pub stop: Option<&'a AtomicBool>,
 }
 
 /// How many of what there were, the warm-up included.
@@ -100,7 +104,7 @@ pub fn run<S: Sink>(
     options: &Options<'_>,
     sink: &mut S,
 ) -> Ran {
-    run_observed(scenario, replication, options, sink, &mut Nobody)
+    run_observed(scenario, replication, options, sink, &mut Nobody(options.stop))
 }
 
 fn run_observed<S: Sink, O: Observe>(

@@ -1,5 +1,7 @@
 //! Who watches the decisions of a run: nobody, or [`trace`](super::trace).
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::policy::{Attempt, PeerId, PeerState, Refusal, Upstream};
 use crate::record::{AttemptOutcome, PickedBecause, RequestRow};
 use crate::units::{Nanos, Span};
@@ -66,11 +68,16 @@ pub(super) trait Observe {
     }
 }
 
-/// Watches nothing.
-pub(super) struct Nobody;
+/// Watches nothing, and has seen enough once the flag is set.
+pub(super) struct Nobody<'a>(pub(super) Option<&'a AtomicBool>);
 
-impl Observe for Nobody {
+impl Observe for Nobody<'_> {
     const WATCHES: bool = false;
     #[inline]
     fn see(&mut self, _: Nanos, _: u32, _: &Upstream, _: Seen<'_>) {}
+
+    #[inline]
+    fn is_satisfied(&self) -> bool {
+        self.0.is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
 }

@@ -1,0 +1,165 @@
+//! A run read back from its files, to be compared anew or with another run.
+
+use std::path::{Path, PathBuf};
+
+use super::run::{RunError, other_models};
+use crate::compare::{self, Digest, Evidence, Layout, PairSample, Results, WorldSummary};
+use crate::record::{Calibration, Manifest, RequestRow, Sink, TimelineRow, read};
+use crate::scenario::{self, Scenario};
+use crate::sim::ServiceTimes;
+use crate::units::{Span, World};
+
+/// A run as its files have it.
+pub struct Recorded {
+    folder: PathBuf,
+    manifest: Manifest,
+    scenario: Scenario,
+    layout: Layout,
+    sim: Vec<Part>,
+    live: Vec<Part>,
+}
+
+/// One replication of the model or one round of the live world.
+struct Part {
+    digest: Digest,
+    pairs: PairSample,
+    service_times: Vec<(u64, u16, Span)>,
+}
+
+/// Two runs of the same world.
+#[derive(Debug, serde::Serialize)]
+pub struct Two {
+    /// The first run.
+    pub one: WorldSummary,
+    /// The second run.
+    pub other: WorldSummary,
+    /// How they differ: the first stands where the model would, the second where the live world
+    /// would.
+    pub comparison: compare::Comparison,
+}
+
+impl Recorded {
+    /// Reads the run in `folder`.
+    ///
+    /// # Errors
+    /// When a file is missing, truncated or not lab's.
+    pub fn open(folder: &Path) -> Result<Self, RunError> {
+        let manifest = Manifest::load(&folder.join("run.json"))?;
+        let mut scenario = scenario::parse(&manifest.scenario.text, folder.join("scenario.toml"))?;
+        scenario.seed = manifest.seed;
+        scenario.name.clone_from(&manifest.scenario.name);
+        let layout = Layout::new(&scenario);
+        let mut recorded = Self {
+            folder: folder.to_owned(),
+            manifest,
+            scenario,
+            layout,
+            sim: Vec::new(),
+            live: Vec::new(),
+        };
+        read::requests(&folder.join("requests.parquet"), |row| recorded.request(row))?;
+        read::timeline(&folder.join("timeline.parquet"), |row| recorded.timeline(row))?;
+        Ok(recorded)
+    }
+
+    /// The last part of its path, as a name for people.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.manifest.run.clone()
+    }
+
+    /// Its results, computed from its rows.
+    #[must_use]
+    pub fn results(&self) -> Results {
+        let (sim, live) = (digests(&self.sim), digests(&self.live));
+        let service_times: Option<ServiceTimes> =
+            self.live.first().map(|round| round.service_times.iter().copied().collect());
+        let calibration: Option<&Calibration> = self.manifest.calibration.as_ref();
+        let models = match &service_times {
+            Some(times) if !sim.is_empty() => {
+                other_models(&self.scenario, &self.layout, calibration, times)
+            }
+            _ => Vec::new(),
+        };
+        compare::results(&Evidence {
+            scenario: &self.scenario.name,
+            run: &self.manifest.run,
+            seed: self.manifest.seed,
+            partial: self.manifest.partial,
+            sim: &sim,
+            live: &live,
+            pairs: pairs(&self.sim, &self.live),
+            models: &models,
+            checks: &self.scenario.checks,
+            validity: serde_json::from_value(self.manifest.validity.clone()).ok().flatten(),
+        })
+    }
+
+    /// This run beside `other`, in each world that both have.
+    #[must_use]
+    pub fn against(&self, other: &Self) -> Vec<Two> {
+        [(&self.sim, &other.sim), (&self.live, &other.live)]
+            .into_iter()
+            .filter_map(|(one, other)| self.side_by_side(one, other))
+            .collect()
+    }
+
+    fn side_by_side(&self, one: &[Part], other: &[Part]) -> Option<Two> {
+        let (first, second) = (digests(one), digests(other));
+        let mut results = compare::results(&Evidence {
+            scenario: &self.scenario.name,
+            run: &self.manifest.run,
+            seed: self.manifest.seed,
+            sim: &first,
+            live: &second,
+            pairs: pairs(one, other),
+            ..Evidence::default()
+        });
+        let comparison = results.comparison.take()?;
+        let other = results.worlds.pop()?;
+        Some(Two { one: results.worlds.pop()?, other, comparison })
+    }
+
+    /// Where it was read from.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn part(&mut self, world: World, number: u32) -> &mut Part {
+        let layout = &self.layout;
+        let parts = match world {
+            World::Sim => &mut self.sim,
+            World::Live => &mut self.live,
+        };
+        while parts.len() <= number as usize {
+            parts.push(Part {
+                digest: Digest::new(layout, world),
+                pairs: PairSample::new(layout, PairSample::CAP),
+                service_times: Vec::new(),
+            });
+        }
+        &mut parts[number as usize]
+    }
+
+    fn request(&mut self, row: &RequestRow) {
+        let part = self.part(row.world, row.replication);
+        part.digest.request(row);
+        part.pairs.request(row);
+        if row.world == World::Live && row.service_ns > 0 {
+            part.service_times.push((row.id, row.attempts, Span(row.service_ns)));
+        }
+    }
+
+    fn timeline(&mut self, row: &TimelineRow) {
+        self.part(row.world, row.replication).digest.timeline(row);
+    }
+}
+
+fn digests(parts: &[Part]) -> Vec<Digest> {
+    parts.iter().map(|part| part.digest.clone()).collect()
+}
+
+fn pairs<'a>(one: &'a [Part], other: &'a [Part]) -> Option<(&'a PairSample, &'a PairSample)> {
+    Some((&one.first()?.pairs, &other.first()?.pairs))
+}
