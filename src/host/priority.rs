@@ -47,3 +47,26 @@ pub fn is_real_time() -> bool {
     let policy = unsafe { libc::sched_getscheduler(0) } & !libc::SCHED_RESET_ON_FORK;
     policy == libc::SCHED_RR || policy == libc::SCHED_FIFO
 }
+
+/// Whether [`real_time`] would be permitted: tried on a thread of its own, which ends.
+#[must_use]
+pub fn real_time_permitted() -> bool {
+    std::thread::spawn(|| real_time().is_ok()).join().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_in_the_class_that_it_asked_for() {
+        assert_eq!(std::thread::spawn(is_real_time).join().ok(), Some(false));
+        let tried = std::thread::spawn(|| {
+            let permitted = real_time().is_ok();
+            let during = is_real_time();
+            (permitted == during, normal().is_ok() && !is_real_time())
+        });
+        assert_eq!(tried.join().ok(), Some((true, true)));
+        assert!(!is_real_time(), "asking leaves this thread alone");
+    }
+}
