@@ -14,16 +14,12 @@ mod parquet;
 #[cfg(feature = "files")]
 pub mod read;
 #[cfg(feature = "files")]
-mod read_rows;
-#[cfg(feature = "files")]
 pub mod recorder;
 pub mod request;
-#[cfg(feature = "files")]
-mod run_length;
 pub mod sink;
 pub mod spool;
 #[cfg(feature = "files")]
-pub mod tables;
+mod tables;
 pub mod timeline;
 
 pub use attempt::{AttemptOutcome, AttemptRow, PickedBecause};

@@ -13,8 +13,10 @@ use super::parquet::TableFile;
 use super::tables::{SCHEMA_VERSION, TableRow};
 use super::{AttemptRow, EventRow, Names, RecordError, RequestRow, Sink, TimelineRow};
 
-/// Rows of a block: it stays in the second-level cache while its columns are taken out.
+/// Rows of a block, which is encoded at once.
 const BLOCK_ROWS: usize = 2048;
+/// Rows whose columns are taken out together: they stay in the first-level cache meanwhile.
+const CACHED_ROWS: usize = 128;
 /// Blocks on their way to the writer's thread; when all are under way, the giver waits.
 const BLOCKS_UNDER_WAY: usize = 64;
 
@@ -168,7 +170,7 @@ impl Files {
         Self: Holds<R>,
     {
         let file = self.file();
-        R::fill(rows, &mut file.block());
+        rows.chunks(CACHED_ROWS).for_each(|rows| R::fill(rows, &mut file.block()));
         file.end_block(rows.len())
     }
 

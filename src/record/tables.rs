@@ -13,7 +13,7 @@ use crate::policy::PeerState;
 use crate::units::World;
 
 /// Version of the four files; a reader refuses another one.
-pub const SCHEMA_VERSION: u32 = 1;
+pub(super) const SCHEMA_VERSION: u32 = 1;
 
 /// A row that has a file of its own.
 pub(super) trait TableRow: Sized {
@@ -30,7 +30,7 @@ pub(super) trait TableRow: Sized {
 impl TableRow for RequestRow {
     const FILE: &'static str = "requests.parquet";
     const NULLS: &'static str = "sent_ns: as scheduled_ns; connected_ns: as sent_ns; \
-        first_byte_ns: as finished_ns; service_ns: as demand_ns; upstream: none";
+        first_byte_ns: as finished_ns; queued_ns: 0; service_ns: as demand_ns; upstream: none";
 
     fn columns(names: &Names) -> Vec<Column> {
         use Kind::{Name, NameOrNull, Signed, SignedOrNull, Unsigned};
@@ -45,13 +45,13 @@ impl TableRow for RequestRow {
             ("first_byte_ns", SignedOrNull),
             ("finished_ns", Signed),
             ("demand_ns", Signed),
-            ("queued_ns", Signed),
+            ("queued_ns", SignedOrNull),
             ("service_ns", SignedOrNull),
             ("upstream", NameOrNull(names.upstreams.clone().into())),
             ("attempts", Unsigned(32)),
             ("status", Unsigned(32)),
             ("error", Name(words(&RequestError::ALL))),
-            ("bytes", Signed),
+            ("bytes", Unsigned(64)),
         ])
     }
 
@@ -66,13 +66,13 @@ impl TableRow for RequestRow {
         block.signed_unless(rows.iter().map(|row| (row.first_byte_ns, row.finished_ns)));
         block.signed(rows.iter().map(|row| row.finished_ns));
         block.signed(rows.iter().map(|row| row.demand_ns));
-        block.signed(rows.iter().map(|row| row.queued_ns));
+        block.signed_unless(rows.iter().map(|row| (row.queued_ns, 0)));
         block.signed_unless(rows.iter().map(|row| (row.service_ns, row.demand_ns)));
         block.name(rows.iter().map(|row| row.upstream));
         block.small(rows.iter().map(|row| u32::from(row.attempts)));
         block.small(rows.iter().map(|row| u32::from(row.status)));
         block.name(rows.iter().map(|row| row.error as u32));
-        block.signed(rows.iter().map(|row| row.bytes));
+        block.unsigned(rows.iter().map(|row| row.bytes));
     }
 }
 

@@ -40,7 +40,7 @@ fn request(id: u64) -> RequestRow {
         attempts: if id == 6 { u16::MAX } else { (id % 3) as u16 },
         status: [200, 0, 503, 499][id as usize % 4],
         error: RequestError::ALL[id as usize % RequestError::ALL.len()],
-        bytes: if id == 7 { i64::MAX as u64 } else { id },
+        bytes: if id == 7 { u64::MAX } else { id },
     }
 }
 
@@ -196,7 +196,7 @@ fn other_tools_see_words_and_plain_numbers() {
         ("attempts", DataType::UInt32),
         ("status", DataType::UInt32),
         ("error", DataType::String),
-        ("bytes", DataType::Int64),
+        ("bytes", DataType::UInt64),
     ];
     let found: Vec<(&str, DataType)> =
         frame.columns().iter().map(|c| (c.name().as_str(), c.dtype().clone())).collect();

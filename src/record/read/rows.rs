@@ -1,12 +1,12 @@
-//! How the columns of the four files fill rows again: the inverse of `tables`.
+//! How the columns of the four files fill rows again: the inverse of `record::tables`.
 
-use super::read::{Columns, Filled, ReadRow};
-use super::tables::{PEER_STATES, WORLDS};
-use super::{
+use super::{Columns, Filled, ReadRow};
+use crate::policy::PeerState;
+use crate::record::tables::{PEER_STATES, WORLDS};
+use crate::record::{
     AttemptOutcome, AttemptRow, EventKind, EventRow, NO_UPSTREAM, PickedBecause, RequestError,
     RequestRow, TimelineRow,
 };
-use crate::policy::PeerState;
 use crate::units::World;
 
 impl ReadRow for RequestRow {
@@ -57,7 +57,7 @@ impl ReadRow for RequestRow {
             |row| row.finished_ns,
             |row, value| row.first_byte_ns = value,
         )?;
-        columns.signed(rows, "queued_ns", |row, value| row.queued_ns = value)?;
+        columns.signed_or(rows, "queued_ns", |_| 0, |row, value| row.queued_ns = value)?;
         columns.signed_or(
             rows,
             "service_ns",
@@ -68,7 +68,7 @@ impl ReadRow for RequestRow {
         columns.small(rows, "attempts", |row, value| row.attempts = value as u16)?;
         columns.small(rows, "status", |row, value| row.status = value as u16)?;
         columns.word(rows, "error", &RequestError::ALL, |row, value| row.error = value)?;
-        columns.signed(rows, "bytes", |row, value| row.bytes = value)
+        columns.unsigned(rows, "bytes", |row, value| row.bytes = value)
     }
 }
 

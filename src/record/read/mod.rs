@@ -5,6 +5,8 @@
 //! metadata, in the order of their index. A file that lab did not write, or of which a part is
 //! missing, is an error and never a panic.
 
+mod rows;
+
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -172,7 +174,7 @@ fn list(path: &Path, text: &str) -> Result<Vec<String>, RecordError> {
 }
 
 /// A row that can be filled column by column.
-pub(super) trait ReadRow: Clone {
+trait ReadRow: Clone {
     /// What the columns fill.
     const EMPTY: Self;
     /// Fills `rows` from `columns`, or says what is wrong.
@@ -180,45 +182,35 @@ pub(super) trait ReadRow: Clone {
 }
 
 /// The columns of a row group.
-pub(super) struct Columns<'a> {
+struct Columns<'a> {
     frame: &'a DataFrame,
-    pub(super) names: &'a Names,
+    names: &'a Names,
 }
 
-pub(super) type Filled = Result<(), String>;
+type Filled = Result<(), String>;
 
 impl Columns<'_> {
     fn column(&self, name: &str) -> Result<&Column, String> {
         self.frame.column(name).map_err(|_| format!("it has no column `{name}`"))
     }
 
-    pub(super) fn small<R>(&self, rows: &mut [R], name: &str, set: impl Fn(&mut R, u32)) -> Filled {
+    fn small<R>(&self, rows: &mut [R], name: &str, set: impl Fn(&mut R, u32)) -> Filled {
         let values = self.column(name)?.u32().map_err(|_| wrong(name, "whole numbers"))?;
         fill(rows, name, values.iter(), set)
     }
 
-    pub(super) fn unsigned<R>(
-        &self,
-        rows: &mut [R],
-        name: &str,
-        set: impl Fn(&mut R, u64),
-    ) -> Filled {
+    fn unsigned<R>(&self, rows: &mut [R], name: &str, set: impl Fn(&mut R, u64)) -> Filled {
         let values = self.column(name)?.u64().map_err(|_| wrong(name, "whole numbers"))?;
         fill(rows, name, values.iter(), set)
     }
 
-    pub(super) fn signed<R>(
-        &self,
-        rows: &mut [R],
-        name: &str,
-        set: impl Fn(&mut R, u64),
-    ) -> Filled {
+    fn signed<R>(&self, rows: &mut [R], name: &str, set: impl Fn(&mut R, u64)) -> Filled {
         let values = self.column(name)?.i64().map_err(|_| wrong(name, "whole numbers"))?;
         fill(rows, name, values.iter(), |row, value: i64| set(row, value.max(0) as u64))
     }
 
     /// As `signed`; a null is the value that `other` finds in the row.
-    pub(super) fn signed_or<R>(
+    fn signed_or<R>(
         &self,
         rows: &mut [R],
         name: &str,
@@ -233,18 +225,18 @@ impl Columns<'_> {
         Ok(())
     }
 
-    pub(super) fn float<R>(&self, rows: &mut [R], name: &str, set: impl Fn(&mut R, f32)) -> Filled {
+    fn float<R>(&self, rows: &mut [R], name: &str, set: impl Fn(&mut R, f32)) -> Filled {
         let values = self.column(name)?.f32().map_err(|_| wrong(name, "numbers"))?;
         fill(rows, name, values.iter(), set)
     }
 
-    pub(super) fn text<R>(&self, rows: &mut [R], name: &str, set: impl Fn(&mut R, &str)) -> Filled {
+    fn text<R>(&self, rows: &mut [R], name: &str, set: impl Fn(&mut R, &str)) -> Filled {
         let values = self.column(name)?.str().map_err(|_| wrong(name, "text"))?;
         fill(rows, name, values.iter(), set)
     }
 
     /// One of `known` by its index; null is [`NO_UPSTREAM`].
-    pub(super) fn name<R>(
+    fn name<R>(
         &self,
         rows: &mut [R],
         name: &str,
@@ -271,7 +263,7 @@ impl Columns<'_> {
     }
 
     /// One of `all`, by the word that stands for it.
-    pub(super) fn word<R, T: Copy + Serialize>(
+    fn word<R, T: Copy + Serialize>(
         &self,
         rows: &mut [R],
         name: &str,

@@ -1,0 +1,257 @@
+//! Parquet files, a column at a time: the only folder that names the Parquet writer.
+//!
+//! All columns of a row group are encoded side by side in memory as blocks of rows come in, and
+//! the finished row group is appended to the file. So no row is held uncompressed for longer
+//! than a block, and memory is the compressed size of one row group. Numbers are
+//! delta-bit-packed (times and ids rise slowly), names are indices into a dictionary that is
+//! known in advance: the crate's own dictionary would hash a string per row.
+
+mod chunk;
+mod name;
+mod run_length;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parquet::basic::{Compression, Encoding, LogicalType, Repetition, Type as Physical, ZstdLevel};
+use parquet::data_type::ByteArray;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{ColumnPath, Type, TypePtr};
+
+use self::chunk::{Chunk, Result};
+use super::RecordError;
+
+/// Rows of a row group: some 2 MiB in the file, and 20 MiB when a reader decodes it.
+const ROW_GROUP_ROWS: usize = 1 << 17;
+
+/// A column of a file.
+#[derive(Clone, Debug)]
+pub(super) struct Column {
+    /// Its name, with the unit.
+    pub(super) name: &'static str,
+    /// What it holds.
+    pub(super) kind: Kind,
+}
+
+/// What a column holds.
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    /// Unsigned integers of this many bits: 32 or 64.
+    Unsigned(i8),
+    /// Signed integers of 64 bits, since a difference of unsigned ones wraps in many tools.
+    Signed,
+    /// The same, or null.
+    SignedOrNull,
+    /// 32-bit floats.
+    Float,
+    /// Free text.
+    Text,
+    /// One of these names.
+    Name(Arc<[String]>),
+    /// One of these names, or null.
+    NameOrNull(Arc<[String]>),
+}
+
+/// A Parquet file that is being written.
+pub(super) struct TableFile {
+    path: PathBuf,
+    file: SerializedFileWriter<File>,
+    columns: Vec<Column>,
+    chunks: Vec<Chunk>,
+    rows: usize,
+}
+
+impl TableFile {
+    /// Begins the file at `path`, with `metadata` as its key-value pairs.
+    pub(super) fn create(
+        path: &Path,
+        columns: Vec<Column>,
+        metadata: &[(&str, String)],
+    ) -> std::result::Result<Self, RecordError> {
+        let file = File::create(path).map_err(RecordError::io("create", path))?;
+        let pairs =
+            metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone()));
+        let properties = properties(&columns, pairs.collect());
+        let file = schema(&columns)
+            .and_then(|schema| SerializedFileWriter::new(file, schema, Arc::new(properties)))
+            .map_err(|error| write_error(path, error))?;
+        Ok(Self { path: path.to_owned(), file, columns, chunks: Vec::new(), rows: 0 })
+    }
+
+    /// A block of `rows` rows to be filled column by column.
+    pub(super) fn block(&mut self) -> Block<'_> {
+        if self.chunks.is_empty() {
+            let described = self.file.schema_descr().columns().iter().cloned();
+            let open = |(column, described): (&Column, _)| {
+                Chunk::open(&column.kind, described, self.file.properties())
+            };
+            self.chunks = self.columns.iter().zip(described).map(open).collect();
+        }
+        Block { chunks: self.chunks.iter_mut() }
+    }
+
+    /// Encodes what the last block was filled with: `rows` values in each column.
+    pub(super) fn end_block(&mut self, rows: usize) -> std::result::Result<(), RecordError> {
+        self.rows += rows;
+        let encoded = self.chunks.iter_mut().try_for_each(|chunk| chunk.encode(rows));
+        let ended = encoded
+            .and_then(|()| if self.rows >= ROW_GROUP_ROWS { self.end_row_group() } else { Ok(()) });
+        ended.map_err(|error| write_error(&self.path, error))
+    }
+
+    /// Writes the last row group and the footer.
+    pub(super) fn finish(mut self) -> std::result::Result<(), RecordError> {
+        let ended = if self.rows > 0 { self.end_row_group() } else { Ok(()) };
+        ended
+            .and_then(|()| self.file.finish().map(drop))
+            .map_err(|error| write_error(&self.path, error))
+    }
+
+    fn end_row_group(&mut self) -> Result<()> {
+        let mut group = self.file.next_row_group()?;
+        for chunk in self.chunks.drain(..) {
+            let (bytes, closed) = chunk.finish()?;
+            group.append_column(&bytes, closed)?;
+        }
+        group.close()?;
+        self.rows = 0;
+        Ok(())
+    }
+}
+
+/// The columns of a block, filled in their order.
+pub(super) struct Block<'a> {
+    chunks: std::slice::IterMut<'a, Chunk>,
+}
+
+impl Block<'_> {
+    /// Fills the next column, of 32 bits without a sign.
+    pub(super) fn small(&mut self, values: impl Iterator<Item = u32>) {
+        match self.chunks.next() {
+            Some(Chunk::Int32(column, _)) => column.extend(values.map(u32::cast_signed)),
+            _ => unreachable!("the table's columns say otherwise"),
+        }
+    }
+
+    /// Fills the next column, of 64 bits without a sign.
+    pub(super) fn unsigned(&mut self, values: impl Iterator<Item = u64>) {
+        match self.chunks.next() {
+            Some(Chunk::Int64(column, _)) => column.extend(values.map(u64::cast_signed)),
+            _ => unreachable!("the table's columns say otherwise"),
+        }
+    }
+
+    /// Fills the next column, of 64 bits with a sign; what does not fit becomes the largest.
+    pub(super) fn signed(&mut self, values: impl Iterator<Item = u64>) {
+        self.unsigned(values.map(|value| value.min(i64::MAX as u64)));
+    }
+
+    /// Fills the next column: values, or null where they equal the other value.
+    pub(super) fn signed_unless(&mut self, values: impl Iterator<Item = (u64, u64)>) {
+        let Some(Chunk::Nullable(column, defined, _)) = self.chunks.next() else {
+            unreachable!("the table's columns say otherwise")
+        };
+        // Without a branch, which would be a coin's toss: each is written, few are kept.
+        let mut kept = column.len();
+        for (value, other) in values {
+            column.truncate(kept);
+            column.push(value.min(i64::MAX as u64).cast_signed());
+            kept += usize::from(value != other);
+            defined.push(i16::from(value != other));
+        }
+        column.truncate(kept);
+    }
+
+    /// Fills the next column, of floats.
+    pub(super) fn float(&mut self, values: impl Iterator<Item = f32>) {
+        match self.chunks.next() {
+            Some(Chunk::Float(column, _)) => column.extend(values),
+            _ => unreachable!("the table's columns say otherwise"),
+        }
+    }
+
+    /// Fills the next column, of texts.
+    pub(super) fn text<'t>(&mut self, values: impl Iterator<Item = &'t str>) {
+        match self.chunks.next() {
+            Some(Chunk::Text(column, _)) => column.extend(values.map(ByteArray::from)),
+            _ => unreachable!("the table's columns say otherwise"),
+        }
+    }
+
+    /// Fills the next column, of names by their index; one beyond the names is null.
+    pub(super) fn name(&mut self, indices: impl Iterator<Item = u32>) {
+        match self.chunks.next() {
+            Some(Chunk::Names(column)) => column.indices.extend(indices),
+            _ => unreachable!("the table's columns say otherwise"),
+        }
+    }
+}
+
+fn schema(columns: &[Column]) -> Result<TypePtr> {
+    let fields: Result<Vec<TypePtr>> = columns.iter().map(|c| field(c).map(Arc::new)).collect();
+    Type::group_type_builder("lab").with_fields(fields?).build().map(Arc::new)
+}
+
+fn field(column: &Column) -> Result<Type> {
+    let (physical, logical) = match &column.kind {
+        Kind::Unsigned(bits) => {
+            let physical = if *bits == 64 { Physical::INT64 } else { Physical::INT32 };
+            (physical, Some(LogicalType::integer(*bits, false)))
+        }
+        Kind::Signed | Kind::SignedOrNull => (Physical::INT64, None),
+        Kind::Float => (Physical::FLOAT, None),
+        Kind::Text | Kind::Name(_) | Kind::NameOrNull(_) => {
+            (Physical::BYTE_ARRAY, Some(LogicalType::String))
+        }
+    };
+    let repetition = match column.kind {
+        Kind::SignedOrNull | Kind::NameOrNull(_) => Repetition::OPTIONAL,
+        _ => Repetition::REQUIRED,
+    };
+    Type::primitive_type_builder(column.name, physical)
+        .with_logical_type(logical)
+        .with_repetition(repetition)
+        .build()
+}
+
+fn properties(columns: &[Column], pairs: Vec<KeyValue>) -> WriterProperties {
+    let start = WriterProperties::builder()
+        .set_created_by(concat!("lab version ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_key_value_metadata(Some(pairs))
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
+        .set_data_page_row_count_limit(ROW_GROUP_ROWS);
+    let encoded = columns.iter().fold(start, |properties, column| {
+        let name = ColumnPath::from(column.name);
+        match column.kind {
+            Kind::Unsigned(_) => {
+                properties.set_column_encoding(name, Encoding::DELTA_BINARY_PACKED)
+            }
+            // Packed times are noise to zstd: it costs a tenth of the time and gains nothing.
+            Kind::Signed | Kind::SignedOrNull => properties
+                .set_column_encoding(name.clone(), Encoding::DELTA_BINARY_PACKED)
+                .set_column_compression(name, Compression::UNCOMPRESSED),
+            _ => properties,
+        }
+    });
+    encoded.build()
+}
+
+/// The system's own answer where there was one, such as a full disk.
+fn write_error(path: &Path, error: ParquetError) -> RecordError {
+    let source = match error {
+        ParquetError::External(source) => match source.downcast::<io::Error>() {
+            Ok(source) => *source,
+            Err(other) => io::Error::other(other.to_string()),
+        },
+        other => io::Error::other(other.to_string()),
+    };
+    RecordError::io("write", path)(source)
+}
