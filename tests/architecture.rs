@@ -19,7 +19,7 @@ const STOREYS: &[(&str, &[&str])] = &[
     ("proxy", &["units", "host", "policy", "scenario", "record"]),
     ("backend", &["units", "host", "traffic", "scenario"]),
     ("load", &["units", "host", "traffic", "scenario", "record"]),
-    ("live", &["units", "host", "policy", "traffic", "scenario", "record", "backend"]),
+    ("live", &["units", "host", "policy", "traffic", "scenario", "record", "backend", "load"]),
     ("compare", &["units", "traffic", "scenario", "record"]),
     ("report", &["units", "record", "compare", "scenario"]),
     (

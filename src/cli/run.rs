@@ -9,7 +9,7 @@ use super::overrides::Overrides;
 use super::progress::Bar;
 use super::terminal::{complain, paint, print};
 use crate::compare::{Results, Verdict};
-use crate::experiment::{self, Outcome, RunError, RunOptions};
+use crate::experiment::{self, RunError, RunOptions};
 use crate::host::interrupt;
 use crate::record::Calibration;
 use crate::report;
@@ -68,15 +68,25 @@ enum Only {
 pub(super) fn run(args: &RunArgs) -> Exit {
     match try_run(args) {
         Ok(results) => verdict(&results),
-        Err(RunError::Interrupted) => Exit::Interrupted,
-        Err(error) => {
-            complain(&error);
-            if matches!(error, RunError::Scenario(_)) { Exit::Usage } else { Exit::Failed }
+        Err(Failure::Run(RunError::Interrupted)) => Exit::Interrupted,
+        Err(failure) => {
+            complain(&failure);
+            let usage = matches!(failure, Failure::Run(RunError::Scenario(_)));
+            if usage { Exit::Usage } else { Exit::Failed }
         }
     }
 }
 
-fn try_run(args: &RunArgs) -> Result<Results, RunError> {
+/// Why there are no results.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Chart(#[from] report::chart::ChartError),
+}
+
+fn try_run(args: &RunArgs) -> Result<Results, Failure> {
     let scenario = load(args)?;
     let options = RunOptions {
         only: args.only.map(|only| match only {
@@ -93,7 +103,9 @@ fn try_run(args: &RunArgs) -> Result<Results, RunError> {
     let bar = Bar::new(scenario.duration, args.quiet || args.json);
     let outcome = experiment::run(&scenario, &options, &bar, &stop);
     bar.clear();
-    let Outcome { results, folder, charts } = outcome?;
+    let outcome = outcome?;
+    let charts = report::chart::draw_all(&outcome.results, outcome.folder())?;
+    let (results, folder) = outcome.commit().map_err(RunError::from)?;
     if args.json {
         print(&(serde_json::to_string_pretty(&results).unwrap_or_default() + "\n"));
     } else if !args.quiet {
@@ -103,7 +115,7 @@ fn try_run(args: &RunArgs) -> Result<Results, RunError> {
             let predictions = experiment::theory::for_scenario(&scenario);
             print(&super::theory::beside(predictions.as_deref(), model));
         }
-        print(&files(&folder, charts));
+        print(&files(&folder, charts.len()));
     }
     Ok(results)
 }

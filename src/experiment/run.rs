@@ -9,7 +9,6 @@ use crate::host::date;
 use crate::live::{LiveError, LiveOptions, LiveRun, Watcher};
 use crate::record::manifest::{Engine, FaultProof, MANIFEST_SCHEMA_VERSION, ScenarioText};
 use crate::record::{Calibration, Manifest, Names, RecordError, Recorder, RunDirectory};
-use crate::report::chart::{self, ChartError};
 use crate::scenario::{Diagnostics, Scenario};
 use crate::sim::{Options, ServiceTimes};
 use crate::units::World;
@@ -51,9 +50,6 @@ pub enum RunError {
         /// What the system said.
         error: std::io::Error,
     },
-    /// A chart could not be drawn.
-    #[error(transparent)]
-    Chart(#[from] ChartError),
     /// Ctrl-C cannot be watched.
     #[error("cannot watch for signals: {0}")]
     Signals(std::io::Error),
@@ -65,15 +61,29 @@ pub enum RunError {
     Interrupted,
 }
 
-/// What a run came to.
+/// What a run came to. Dropping it without [`Outcome::commit`] leaves nothing behind.
 #[derive(Debug)]
 pub struct Outcome {
     /// Its numbers.
     pub results: Results,
-    /// Its folder, complete.
-    pub folder: PathBuf,
-    /// How many charts are in it.
-    pub charts: usize,
+    directory: RunDirectory,
+}
+
+impl Outcome {
+    /// Where files, such as charts, can be added before the run is complete.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Completes the run: its folder gets its final name.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn commit(self) -> Result<(Results, PathBuf), RecordError> {
+        let folder = self.directory.commit()?;
+        Ok((self.results, folder))
+    }
 }
 
 /// Runs `scenario` as `options` say, until its end or until `stop` is set.
@@ -140,9 +150,7 @@ pub fn run(
     manifest(scenario, options, &results, &rounds, &date::rfc3339(started))
         .save(&directory.path().join("run.json"))?;
     save_results(&results, directory.path())?;
-    let charts = chart::draw_all(&results, directory.path())?;
-    let folder = directory.commit()?;
-    Ok(Outcome { results, folder, charts: charts.len() })
+    Ok(Outcome { results, directory })
 }
 
 fn live_rounds(

@@ -112,11 +112,6 @@ impl Tried {
     pub(super) fn insert(&mut self, peer: PeerId) {
         self.0.push(peer);
     }
-
-    #[inline]
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
-    }
 }
 
 /// How far a request has come: what is carried from one attempt to the next.
