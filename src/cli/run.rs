@@ -10,7 +10,7 @@ use super::progress::Bar;
 use super::terminal::{complain, paint, print};
 use crate::compare::{Results, Verdict};
 use crate::experiment::{self, RunError, RunOptions};
-use crate::host::interrupt;
+use crate::host::{interrupt, priority};
 use crate::record::Calibration;
 use crate::report;
 use crate::scenario::{self, Scenario};
@@ -45,6 +45,10 @@ pub(super) struct RunArgs {
     /// Show the value of queueing theory beside the model's, where there is a formula
     #[arg(long)]
     theory: bool,
+    /// Keep the live world's generator and backends at normal priority, even where real-time
+    /// priority is permitted
+    #[arg(long)]
+    normal_priority: bool,
     /// Folder for results
     #[arg(long, default_value = "results", value_name = "FOLDER")]
     out: PathBuf,
@@ -95,6 +99,7 @@ fn try_run(args: &RunArgs) -> Result<Results, Failure> {
         }),
         out: args.out.clone(),
         rounds: args.rounds,
+        real_time: !args.normal_priority && priority::real_time_permitted(),
         threads: args.threads.map_or_else(all_cores, usize::from),
         calibration: calibration(args, &scenario)?,
         known_calibration: Calibration::load(&args.out.join("calibration.json")).ok(),

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::identity;
 use super::run::RunError;
-use crate::host::date;
+use crate::host::{date, priority};
 use crate::live::{self, LiveOptions, Watcher};
 use crate::record::calibration::CALIBRATION_SCHEMA_VERSION;
 use crate::record::{Calibration, Cost, RequestRow, spool};
@@ -38,6 +38,7 @@ pub fn calibrate(
     let options = LiveOptions {
         scenario_file: file,
         overrides: Vec::new(),
+        real_time: priority::real_time_permitted(),
         scratch: scratch.0.clone(),
         seed: scenario.seed,
         round: 0,

@@ -22,6 +22,8 @@ pub struct RunOptions {
     pub out: PathBuf,
     /// Rounds of the live world; at least 1.
     pub rounds: u32,
+    /// Real-time priority for what keeps time in the live world; see [`LiveOptions`].
+    pub real_time: bool,
     /// Threads for the model's replications.
     pub threads: usize,
     /// What the host adds, for the model; `None` takes it as zero.
@@ -174,6 +176,7 @@ fn live_rounds(
         let live = LiveOptions {
             scenario_file: file.clone(),
             overrides: scenario.overrides.clone(),
+            real_time: options.real_time,
             scratch: scratch.clone(),
             seed: scenario.seed,
             round,
@@ -230,6 +233,7 @@ fn manifest(
         seed: scenario.seed,
         replications: if sim_ran { scenario.replications } else { 0 },
         rounds: rounds.len() as u32,
+        real_time: options.real_time && !rounds.is_empty(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host: identity::host_facts(),
         engine: Engine {

@@ -75,6 +75,8 @@ pub struct LiveOptions {
     pub seed: u64,
     /// Number of the round, from 0.
     pub round: u32,
+    /// Give the threads that keep time, in the generator and the backends, real-time priority.
+    pub real_time: bool,
 }
 
 /// A finished round.
@@ -364,6 +366,7 @@ pub(super) fn start_backend(
         format!("--seed={}", options.seed),
     ]);
     arguments.extend(overrides(options));
+    arguments.extend(options.real_time.then(|| "--real-time".to_owned()));
     let log = options.scratch.join(format!("backend-{name}.log"));
     Program::start(&format!("backend {name}"), &arguments, &log)
 }
@@ -420,6 +423,7 @@ fn load_arguments(
         format!("--spool={}", spool.display()),
     ];
     arguments.extend(overrides(options));
+    arguments.extend(options.real_time.then(|| "--real-time".to_owned()));
     arguments
 }
 

@@ -32,6 +32,8 @@ pub struct Manifest {
     pub replications: u32,
     /// Rounds of the live world; 0 if it did not run.
     pub rounds: u32,
+    /// Whether what keeps time in the live world had real-time priority.
+    pub real_time: bool,
     /// Version of lab.
     pub version: String,
     /// Where it ran.

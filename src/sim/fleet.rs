@@ -91,6 +91,13 @@ impl<'a> Instance<'a> {
 
     /// Fault number `number` ends.
     pub(super) fn calm(&mut self, now: Nanos, number: usize) {
+        let returns = |(active, kind, _): &(usize, FaultKind, Nanos)| {
+            *active == number && *kind == FaultKind::Crash
+        };
+        if self.active.iter().any(returns) {
+            // It is a process of its own, and counts from its start.
+            self.checks = 0;
+        }
         self.active.retain(|(active, ..)| *active != number);
         self.derive(now);
     }

@@ -88,7 +88,7 @@ fn opening_a_connection_costs_its_first_request_only() {
             occupation: always(1),
             ..Default::default()
         },
-        driven: None,
+        ..Options::default()
     };
     let scenario = steady("rate = \"50/s\"", "requests_per_connection = 10", "");
     let mut rows = Rows::default();

@@ -38,6 +38,7 @@ fn a_manifest_comes_back() {
         seed: u64::MAX,
         replications: 8,
         rounds: 2,
+        real_time: false,
         version: "0.1.0".into(),
         host: HostFacts { name: "bench-1".into(), cores: 2, ..HostFacts::default() },
         engine: Engine { name: "lab".into(), ..Engine::default() },

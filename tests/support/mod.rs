@@ -11,11 +11,11 @@ use std::time::Duration;
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// A folder that goes with the test.
-pub struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     /// A fresh one.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("lab-test-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
@@ -23,31 +23,31 @@ impl Folder {
     }
 
     /// Its path.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
     /// A file in it with `text`.
-    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.join(name);
         std::fs::write(&path, text).unwrap();
         path
     }
 
     /// `lab` with `arguments`, to be run in it.
-    pub fn lab(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn lab(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
         command.args(arguments).current_dir(&self.0).env_remove("NO_COLOR").env("COLUMNS", "100");
         command
     }
 
     /// Runs `lab` to its end.
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.lab(arguments).output().unwrap()
     }
 
     /// Folders of completed runs of `scenario`.
-    pub fn runs(&self, scenario: &str) -> Vec<PathBuf> {
+    pub(crate) fn runs(&self, scenario: &str) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(self.0.join("results").join(scenario)) else {
             return Vec::new();
         };
@@ -70,22 +70,22 @@ impl Drop for Folder {
 }
 
 /// Exit code, with what was printed in the panic's message if there is none.
-pub fn code(output: &Output) -> i32 {
+pub(crate) fn code(output: &Output) -> i32 {
     output.status.code().unwrap_or_else(|| panic!("killed: {output:?}"))
 }
 
 /// What went to stdout.
-pub fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// What went to stderr.
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// Waits until `holds`, at most `limit`.
-pub fn wait_until(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
+pub(crate) fn wait_until(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
     let step = Duration::from_millis(20);
     for _ in 0..limit.as_millis() / step.as_millis() {
         if holds() {
@@ -97,7 +97,7 @@ pub fn wait_until(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
 }
 
 /// Processes of lab whose arguments name `folder`: (pid, arguments).
-pub fn processes_of(folder: &Path) -> Vec<(u32, String)> {
+pub(crate) fn processes_of(folder: &Path) -> Vec<(u32, String)> {
     let needle = folder.display().to_string();
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -113,7 +113,7 @@ pub fn processes_of(folder: &Path) -> Vec<(u32, String)> {
 }
 
 /// A scenario that takes three seconds live: two backends, one crash and return.
-pub const SMALL: &str = r#"
+pub(crate) const SMALL: &str = r#"
 schema_version = 1
 
 [scenario]

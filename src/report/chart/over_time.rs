@@ -63,12 +63,7 @@ pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
             ))?
             .label(format!("{name} p99"))
             .legend(move |(x, y)| {
-                DashedPathElement::new(
-                    [(x, y), (x + 36, y)].into_iter(),
-                    8,
-                    5,
-                    colour.stroke_width(3),
-                )
+                DashedPathElement::new([(x, y), (x + 36, y)], 8, 5, colour.stroke_width(3))
             });
     }
     canvas::legend(&mut chart, SeriesLabelPosition::UpperRight)

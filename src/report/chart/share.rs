@@ -9,6 +9,9 @@ use crate::compare::{PeerShare, Results};
 /// More servers than this are thinned out evenly.
 const MOST: usize = 40;
 
+/// Name, colour, peers, and what of them is drawn.
+type Bars<'a> = (String, RGBColor, &'a [PeerShare], fn(&PeerShare) -> f64);
+
 /// Draws the chart.
 pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
     let sheet = canvas::title(sheet, "Share of the requests per server", results)?;
@@ -37,7 +40,7 @@ pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
         ("share of the requests", &|share: &f64| format!("{:.0}%", share * 100.0)),
     )?;
 
-    let mut series: Vec<(String, RGBColor, &[PeerShare], fn(&PeerShare) -> f64)> =
+    let mut series: Vec<Bars<'_>> =
         vec![("expected by weight".to_owned(), RGBColor(170, 170, 170), &first.shares, |peer| {
             peer.expected
         })];
