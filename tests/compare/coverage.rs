@@ -46,9 +46,11 @@ impl Coverage {
     }
 }
 
+type Measure = fn(&Latency) -> Estimate;
+
 /// Share of intervals that hold the truth: of the mean, p50, p90 and p99.
 fn coverage(latencies: &[Latency], mean_ns: f64) -> Vec<(f64, u32)> {
-    let measures: [(fn(&Latency) -> Estimate, f64); 4] = [
+    let measures: [(Measure, f64); 4] = [
         (|latency| latency.mean, mean_ns),
         (|latency| latency.p50, mean_ns * libm::log(2.0)),
         (|latency| latency.p90, mean_ns * libm::log(10.0)),
@@ -66,7 +68,6 @@ fn coverage(latencies: &[Latency], mean_ns: f64) -> Vec<(f64, u32)> {
 
 /// 0.95 within three standard deviations of what so many tries show.
 fn assert_covers(name: &str, (share, given): (f64, u32), tries: u32) {
-    println!("{name}: {share:.3} of {given}");
     assert!(given >= tries * 9 / 10, "{name} has an interval in {given} of {tries} runs");
     let deviation = (0.95 * 0.05 / f64::from(tries)).sqrt();
     assert!((share - 0.95).abs() < 3.0 * deviation, "{name}: {share}");
@@ -125,8 +126,7 @@ fn a_queue_that_is_stable_gives_no_warning_and_one_that_is_not_does() {
             .count()
     };
     let (easy, busy) = (warned(100.0, 143.0), warned(100.0, 112.0));
-    println!("false alarms of 100: load 0.7 {easy}, load 0.9 {busy}");
-    assert!(easy == 0 && busy <= 2, "{easy} {busy}");
+    assert!(easy == 0 && busy <= 2, "false alarms of 100: {easy} at load 0.7, {busy} at 0.9");
     let grown = (0..100)
         .filter(|seed| {
             let mut digest = Digest::new(&layout, World::Sim);

@@ -12,7 +12,7 @@ use super::world;
 fn row(world: World, replication: u32, id: u64) -> RequestRow {
     let latency = 50_000_000 + (id * 7_919 + u64::from(replication) * 31) % 100 * 1_000_000;
     let live = world == World::Live;
-    let retried = live && id % 100 == 0;
+    let retried = live && id.is_multiple_of(100);
     RequestRow {
         world,
         replication,
