@@ -18,9 +18,11 @@ use tokio::net::TcpStream;
 
 use super::body::{Outgoing, Progress};
 use super::endpoint::Endpoint;
+use super::patience::Patience;
+use super::worker::Limits;
 use crate::host::clock;
 use crate::policy::Outcome;
-use crate::units::Span;
+use crate::units::{Nanos, Span};
 
 /// A connection to a peer.
 pub(super) struct Connection {
@@ -28,6 +30,8 @@ pub(super) struct Connection {
     driver: Box<http1::Connection<TokioIo<TcpStream>, Outgoing>>,
     /// Set when the driver has ended: it must not be polled again.
     ended: bool,
+    /// The wait for the peer to say something.
+    patience: Patience,
 }
 
 /// Why there is no response head.
@@ -47,9 +51,10 @@ impl Connection {
     ///
     /// # Errors
     /// The outcome of the attempt.
-    pub(super) async fn open(endpoint: &Endpoint, limit: Span) -> Result<Self, Outcome> {
+    pub(super) async fn open(endpoint: &Endpoint, limits: Limits) -> Result<Self, Outcome> {
         let connecting = TcpStream::connect(endpoint.address);
-        let stream = match tokio::time::timeout(limit.to_std(), connecting).await {
+        let limit = limits.connect_timeout.to_std();
+        let stream = match tokio::time::timeout(limit, connecting).await {
             Err(_) => return Err(Outcome::ConnectTimedOut),
             Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
                 return Err(Outcome::ConnectTimedOut);
@@ -61,7 +66,8 @@ impl Connection {
         stream.set_nodelay(true).map_err(|_| Outcome::ConnectFailed)?;
         let handshake = http1::handshake(TokioIo::new(stream));
         let (sender, driver) = handshake.await.map_err(|_| Outcome::ConnectFailed)?;
-        Ok(Self { sender, driver: Box::new(driver), ended: false })
+        let patience = Patience::new(limits.read_timeout);
+        Ok(Self { sender, driver: Box::new(driver), ended: false, patience })
     }
 
     /// Lets the connection work; true when it has ended.
@@ -76,7 +82,18 @@ impl Connection {
         !self.drive(context) && self.sender.is_ready()
     }
 
-    /// Sends a request and waits for the head of its response, `limit` at most without progress.
+    /// The peer is waited for from now on.
+    pub(super) fn wait(&mut self) {
+        self.patience.start(clock::now());
+    }
+
+    /// Ready when it has been waited for too long.
+    pub(super) fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.patience.poll(context)
+    }
+
+    /// Sends a request and waits for the head of its response, which must not take longer than the
+    /// read time-out, without the time that its body takes.
     ///
     /// # Errors
     /// See [`Failure`].
@@ -84,11 +101,10 @@ impl Connection {
         &mut self,
         request: Request<Outgoing>,
         reused: bool,
-        limit: Span,
     ) -> Result<Response<Incoming>, Failure> {
         let progress = request.body().progress();
         let mut response = pin!(self.sender.try_send_request(request));
-        let mut sleep = pin!(tokio::time::sleep(limit.to_std()));
+        self.patience.start(clock::now());
         std::future::poll_fn(|context| {
             self.ended = self.ended || self.driver.poll_without_shutdown(context).is_ready();
             // The response comes out of the driver, which was just polled with the real waker: one
@@ -100,12 +116,10 @@ impl Connection {
                     None => Failure::Ended(outcome(error.error(), reused)),
                 }));
             }
-            while sleep.as_mut().poll(context).is_ready() {
-                match verdict(limit, progress.as_deref()) {
+            while self.patience.poll(context).is_ready() {
+                match verdict(self.patience.limit(), progress.as_deref()) {
                     Verdict::Over(failure) => return Poll::Ready(Err(failure)),
-                    Verdict::Wait(span) => {
-                        sleep.as_mut().reset(tokio::time::Instant::now() + span.to_std());
-                    }
+                    Verdict::Wait(since) => self.patience.start(since),
                 }
             }
             Poll::Pending
@@ -134,8 +148,8 @@ fn outcome(error: &hyper::Error, reused: bool) -> Outcome {
 
 /// What the end of a wait for a head means.
 enum Verdict {
-    /// Something moved meanwhile: wait this much longer.
-    Wait(Span),
+    /// Something moved then: the time counts from there.
+    Wait(Nanos),
     /// Nobody did anything for the whole time.
     Over(Failure),
 }
@@ -147,9 +161,8 @@ fn verdict(limit: Span, progress: Option<&Progress>) -> Verdict {
         return Verdict::Over(Failure::Ended(Outcome::ReadTimedOut));
     };
     let (last, waiting_for_client) = progress.last();
-    let quiet = clock::now().since(last);
-    if quiet < limit {
-        Verdict::Wait(Span(limit.0 - quiet.0))
+    if clock::now().since(last) < limit {
+        Verdict::Wait(last)
     } else if waiting_for_client {
         Verdict::Over(Failure::ClientSilent)
     } else {

@@ -128,18 +128,17 @@ impl Forward {
         in_flight: &InFlight,
     ) -> Result<(Response<Incoming>, Kept<Connection>), Failure> {
         let peer = in_flight.endpoint();
-        let limits = self.worker.limits;
         loop {
             let mut kept = match self.worker.take_idle(peer.id) {
                 Some(kept) => kept,
                 None => {
-                    let opened = Connection::open(peer, limits.connect_timeout).await;
+                    let opened = Connection::open(peer, self.worker.limits).await;
                     Kept::new(opened.map_err(Failure::Ended)?, peer.id, clock::now())
                 }
             };
             let request = self.outgoing(in_flight.number()).ok_or(Failure::Spent)?;
             let reused = kept.reused();
-            match kept.connection.exchange(request, reused, limits.read_timeout).await {
+            match kept.connection.exchange(request, reused).await {
                 Ok(response) if self.switches_unasked(&response) => {
                     return Err(Failure::Ended(Outcome::InvalidHead));
                 }

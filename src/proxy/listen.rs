@@ -2,33 +2,23 @@
 //! nothing but the view of the peers, where that is asked for. The kernel spreads new connections
 //! over the sockets (`SO_REUSEPORT`).
 
-use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::Request;
-use hyper::body::Incoming;
 use hyper::header::HeaderValue;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
-use super::forward;
 use super::header::ClientFields;
 use super::journal::log;
+use super::session;
 use super::worker::Worker;
 
-/// An idle client, or one that is slow with its head, is closed after this (NGINX: 65 s, 60 s).
-const CLIENT_PATIENCE: Duration = Duration::from_secs(65);
 /// After an error of `accept`, such as no descriptor left, the next try.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const BACKLOG: i32 = 4096;
@@ -72,8 +62,13 @@ impl Stop {
         self.notify.notify_waiters();
     }
 
-    fn is_told(&self) -> bool {
+    pub(super) fn is_told(&self) -> bool {
         self.told.load(Ordering::Acquire)
+    }
+
+    /// Ready once told; needs no borrow.
+    pub(super) fn notified(&self) -> OwnedNotified {
+        Arc::clone(&self.notify).notified_owned()
     }
 
     pub(super) async fn wait(&self) {
@@ -136,7 +131,12 @@ pub(super) async fn accept(
                     let fields = ClientFields::new(peer.ip(), host.clone());
                     open.count.fetch_add(1, Ordering::Relaxed);
                     let counted = Counted(Arc::clone(&open));
-                    serve(stream, fields, Arc::clone(&worker), Arc::clone(&stop), counted);
+                    let session =
+                        session::serve(stream, fields, Arc::clone(&worker), Arc::clone(&stop));
+                    tokio::spawn(async move {
+                        session.await;
+                        drop(counted);
+                    });
                 }
                 Err(error) => {
                     log(format_args!("cannot accept a connection: {error}"));
@@ -164,84 +164,5 @@ async fn next(
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             accepted => return accepted,
         }
-    }
-}
-
-fn serve(
-    stream: TcpStream,
-    fields: ClientFields,
-    worker: Arc<Worker>,
-    stop: Arc<Stop>,
-    counted: Counted,
-) {
-    let fields = Arc::new(fields);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let response = forward::serve(Arc::clone(&worker), Arc::clone(&fields), request);
-        async move { Ok::<_, std::convert::Infallible>(response.await) }
-    });
-    tokio::spawn(async move {
-        let _counted = counted;
-        if stream.set_nodelay(true).is_err() {
-            return;
-        }
-        let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(CLIENT_PATIENCE);
-        let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
-        // An error here is the client's, and it has been told or is gone.
-        drop(UntilStopped::new(connection, stop).await);
-    });
-}
-
-/// A client's connection that says goodbye after its current request once told to stop. The flag is
-/// read at each wake-up; the notification only makes sure that there is one.
-struct UntilStopped<C> {
-    connection: C,
-    stop: Arc<Stop>,
-    notified: Pin<Box<OwnedNotified>>,
-    registered: bool,
-    told: bool,
-}
-
-/// What [`UntilStopped`] needs of a connection.
-trait Graceful: Future + Unpin {
-    fn say_goodbye(&mut self);
-}
-
-impl<I, S> Graceful for http1::UpgradeableConnection<I, S>
-where
-    Self: Future + Unpin,
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-    S: hyper::service::HttpService<Incoming>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    S::ResBody: 'static,
-    <S::ResBody as hyper::body::Body>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    fn say_goodbye(&mut self) {
-        Pin::new(self).graceful_shutdown();
-    }
-}
-
-impl<C: Graceful> UntilStopped<C> {
-    fn new(connection: C, stop: Arc<Stop>) -> Self {
-        let notified = Box::pin(Arc::clone(&stop.notify).notified_owned());
-        Self { connection, stop, notified, registered: false, told: false }
-    }
-}
-
-impl<C: Graceful> Future for UntilStopped<C> {
-    type Output = C::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<C::Output> {
-        let this = &mut *self;
-        if !this.registered {
-            this.registered = true;
-            // A task's waker stays the same, so that one registration is enough.
-            let _ = this.notified.as_mut().poll(context);
-        }
-        if !this.told && this.stop.is_told() {
-            this.told = true;
-            this.connection.say_goodbye();
-        }
-        Pin::new(&mut this.connection).poll(context)
     }
 }

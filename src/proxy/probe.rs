@@ -6,6 +6,7 @@ use hyper::{Request, StatusCode, Uri};
 use super::body::Outgoing;
 use super::connection::Connection;
 use super::endpoint::Endpoint;
+use super::worker::Limits;
 use crate::policy::ActiveHealthConfig;
 
 /// Whether the peer answers with 2xx or 3xx within the time-out, which counts from the start of
@@ -25,7 +26,8 @@ async fn status(endpoint: &Endpoint, config: &ActiveHealthConfig) -> Option<Stat
     headers.insert(header::HOST, endpoint.host_value.clone());
     headers.insert(header::USER_AGENT, HeaderValue::from_static("lab health check"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    let mut connection = Connection::open(endpoint, config.timeout).await.ok()?;
-    let response = connection.exchange(request, false, config.timeout).await.ok()?;
+    let limits = Limits { connect_timeout: config.timeout, read_timeout: config.timeout };
+    let mut connection = Connection::open(endpoint, limits).await.ok()?;
+    let response = connection.exchange(request, false).await.ok()?;
     Some(response.status())
 }

@@ -7,7 +7,6 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep};
 
 use super::connection::Connection;
 use super::in_flight::InFlight;
@@ -28,8 +27,7 @@ pub(super) struct Relay {
     /// Present until the body has ended or broken.
     source: Option<Source>,
     worker: Arc<Worker>,
-    /// Runs while the peer is waited for; kept between waits.
-    patience: Option<Pin<Box<Sleep>>>,
+    /// Whether the peer is waited for.
     waiting: bool,
     /// How the body has broken off, until the server is told.
     failed: Option<BodyError>,
@@ -49,7 +47,7 @@ impl Relay {
         worker: Arc<Worker>,
     ) -> Self {
         let source = Some(Source { kept, _in_flight: in_flight });
-        Self { body, source, worker, patience: None, waiting: false, failed: None }
+        Self { body, source, worker, waiting: false, failed: None }
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -97,13 +95,11 @@ impl Relay {
 
     /// Ready when the peer has been silent for too long.
     fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let limit = self.worker.limits.read_timeout.to_std();
-        let sleep = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        if !self.waiting {
-            self.waiting = true;
-            sleep.as_mut().reset(Instant::now() + limit);
+        let Some(source) = &mut self.source else { return Poll::Pending };
+        if !std::mem::replace(&mut self.waiting, true) {
+            source.kept.connection.wait();
         }
-        sleep.as_mut().poll(context)
+        source.kept.connection.poll_patience(context)
     }
 
     /// The body was passed on whole: the connection may serve again.
