@@ -44,7 +44,7 @@ pub fn calibrate(
         round: 0,
     };
     let run = live::run(&scenario, &options, watcher, stop)?;
-    if run.partial {
+    if run.interrupted.is_some() {
         return Err(RunError::Interrupted);
     }
     let mut costs = Costs::default();

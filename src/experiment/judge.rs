@@ -50,8 +50,9 @@ fn proofs(round: &Round) -> Vec<validity::FaultProof> {
         observed: proof.during.clone(),
     };
     // A round that was cut short never came to its later faults.
-    let reached =
-        |proof: &&crate::live::fault::FaultProof| !round.run.partial || !proof.during.is_empty();
+    let reached = |proof: &&crate::live::fault::FaultProof| {
+        round.run.interrupted.is_none() || !proof.during.is_empty()
+    };
     round.run.proofs.iter().filter(reached).map(named).collect()
 }
 

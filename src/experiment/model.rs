@@ -1,5 +1,7 @@
 //! The model's part of an experiment: replications in parallel, the first of them recorded.
 
+use std::sync::atomic::Ordering;
+
 use crate::compare::{Digest, Layout, PairSample};
 use crate::record::{
     AttemptRow, Calibration, EventRow, RecordError, Recorder, RequestRow, Sink, TimelineRow,
@@ -39,8 +41,11 @@ pub(super) fn run(
     let mut recorder = None;
     let modelled = taken
         .into_iter()
-        .map(|(taker, ran)| {
+        .map(|(mut taker, ran)| {
             recorder = recorder.take().or(taker.recorder);
+            if options.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                taker.digest.end_at(ran.end);
+            }
             Modelled { digest: taker.digest, pairs: taker.pairs, ran }
         })
         .collect();

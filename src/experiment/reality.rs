@@ -57,7 +57,10 @@ pub(super) fn round(
     }
     let timeline = std::mem::take(&mut taker.timeline);
     timeline.write(round, &run.samples, &mut taker);
-    let Taker { digest, pairs, service_times, .. } = taker;
+    let Taker { mut digest, pairs, service_times, .. } = taker;
+    if let Some(at) = run.interrupted {
+        digest.end_at(at);
+    }
     Ok(Round { digest, pairs, service_times: service_times.into_iter().collect(), run })
 }
 

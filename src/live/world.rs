@@ -108,8 +108,8 @@ pub struct LiveRun {
     pub descriptors: u64,
     /// How each program ended.
     pub exits: Vec<ProgramExit>,
-    /// Interrupted before its end.
-    pub partial: bool,
+    /// When it was interrupted, since zero; `None` if it ran to its end.
+    pub interrupted: Option<Nanos>,
 }
 
 /// How a program of the round ended.
@@ -192,7 +192,7 @@ async fn round(
     let ended =
         drive(scenario, &mut stack, &mut faults, &mut load, &sampler, zero, (watcher, stop)).await;
     let (samples, descriptors) = sampler.finish();
-    let (report, partial) = match ended {
+    let (report, interrupted) = match ended {
         Ok(ended) => ended,
         Err(error) => {
             load.kill().await;
@@ -223,11 +223,11 @@ async fn round(
         clock_drift_ns: (wall_after - wall_before) as i64,
         descriptors,
         exits,
-        partial,
+        interrupted,
     })
 }
 
-/// Waits for the generator while faults happen; its report, and whether the round was cut short.
+/// Waits for the generator while faults happen; its report, and when the round was cut short.
 async fn drive(
     scenario: &Scenario,
     stack: &mut Stack,
@@ -236,8 +236,8 @@ async fn drive(
     sampler: &Sampler,
     zero: Nanos,
     (watcher, stop): (&dyn Watcher, &AtomicBool),
-) -> Result<(LoadReport, bool), LiveError> {
-    let mut partial = false;
+) -> Result<(LoadReport, Option<Nanos>), LiveError> {
+    let mut interrupted = None;
     let mut deadline = None;
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     loop {
@@ -247,19 +247,19 @@ async fn drive(
                 let report = line.and_then(|line| serde_json::from_str(&line).ok());
                 let _ = load.wait().await;
                 return match report {
-                    Some(report) => Ok((report, partial)),
+                    Some(report) => Ok((report, interrupted)),
                     None => Err(LiveError::NoReport(load.log_tail())),
                 };
             }
-            () = sleep_until(next_fault), if next_fault.is_some() && !partial => {
+            () = sleep_until(next_fault), if next_fault.is_some() && interrupted.is_none() => {
                 faults.act(scenario, stack, sampler, zero).await?;
             }
             _ = tick.tick() => {
                 let passed = clock::now().since(zero);
                 watcher.passed(Span(passed.0.min(scenario.duration.0)));
                 stack.check_alive(faults)?;
-                if !partial && stop.load(Ordering::Relaxed) {
-                    partial = true;
+                if interrupted.is_none() && stop.load(Ordering::Relaxed) {
+                    interrupted = Some(Nanos(clock::now().since(zero).0));
                     deadline = Some(clock::now() + Span(DRAIN.as_nanos() as u64));
                     watcher.phase("interrupted, draining");
                     load.signal(Signal::INT);

@@ -111,13 +111,14 @@ fn side_by_side(
 }
 
 fn overview(columns: &Columns<'_>, paint: Paint) -> String {
-    let minus = |a: u64, b: u64| signed(a as f64 - b as f64, 0, "");
     side_by_side(
         columns,
         "",
         paint,
         &[
-            ("requests", &|w| count(w.requests), &|s, l| minus(s.requests, l.requests)),
+            ("requests", &|w| count(w.requests), &|s, l| {
+                per_replication_difference(s, l, |w| w.requests)
+            }),
             ("offered", &|w| rate(w.offered), &|s, l| difference(s.offered / l.offered - 1.0)),
             ("goodput", &|w| rate(w.goodput), &|s, l| difference(s.goodput / l.goodput - 1.0)),
             ("failed", &|w| count(w.failed), &|s, l| {

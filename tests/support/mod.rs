@@ -96,17 +96,16 @@ pub(crate) fn wait_until(limit: Duration, mut holds: impl FnMut() -> bool) -> bo
     holds()
 }
 
-/// Processes of lab whose arguments name `folder`: (pid, arguments).
+/// Processes of lab that run in `folder`: (pid, arguments). What a run starts runs where it does.
 pub(crate) fn processes_of(folder: &Path) -> Vec<(u32, String)> {
-    let needle = folder.display().to_string();
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+        // A zombie has no folder: its parent has not looked yet, but nothing runs.
+        let here = std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == folder);
         let arguments = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let arguments = String::from_utf8_lossy(&arguments).replace('\0', " ");
-        // A zombie has no arguments: its parent has not looked yet, but nothing runs.
-        if arguments.contains(&needle) && arguments.contains("lab") {
-            found.push((pid, arguments));
+        if here {
+            found.push((pid, String::from_utf8_lossy(&arguments).replace('\0', " ")));
         }
     }
     found
