@@ -190,7 +190,10 @@ fn compare(requests: u64) {
 
 fn main() {
     let test = std::env::args().any(|argument| argument == "--test");
-    compare(if test { 20_000 } else { 3_000_000 });
+    let one_alone = std::env::args().skip(1).any(|argument| !argument.starts_with('-'));
+    if !one_alone {
+        compare(if test { 20_000 } else { 3_000_000 });
+    }
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);
     let requests = if test { 20_000 } else { 1_000_000 };
     let mut group = criterion.benchmark_group("four_servers");
