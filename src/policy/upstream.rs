@@ -92,10 +92,16 @@ impl Upstream {
 
     /// A response head with `status` arrived: pass it on, or try the next peer?
     #[inline]
-    pub fn head(&mut self, now: Nanos, mut attempt: Attempt, status: u16) -> Head {
-        if !self.retry.acts_on_status(&attempt, status, now) {
-            return Head::Pass(attempt);
+    pub fn head(&mut self, now: Nanos, attempt: Attempt, status: u16) -> Head {
+        if self.retry.acts_on_status(&attempt, status, now) {
+            self.bad_status(now, attempt, status)
+        } else {
+            Head::Pass(attempt)
         }
+    }
+
+    #[cold]
+    fn bad_status(&mut self, now: Nanos, mut attempt: Attempt, status: u16) -> Head {
         self.end(now, &mut attempt, status_is_failure(status));
         let next = self.go_on(now, attempt.facts, next_number(&attempt), attempt.progress);
         self.serve_line(now);
@@ -106,11 +112,12 @@ impl Upstream {
     /// [`Outcome::ClientGone`] make sense: nothing is retried once the client has a head.
     #[inline]
     pub fn finished(&mut self, now: Nanos, mut attempt: Attempt, outcome: Outcome) -> Next {
-        self.end(now, &mut attempt, outcome.is_failure());
-        let next =
-            if outcome.is_failure() { self.broke(now, attempt, outcome) } else { Next::Done };
+        if outcome.is_failure() {
+            return self.broke(now, attempt, outcome);
+        }
+        self.end(now, &mut attempt, false);
         self.serve_line(now);
-        next
+        Next::Done
     }
 
     /// A waiting request's client is gone. Unknown tickets are ignored. If the turn has come but
@@ -236,23 +243,27 @@ impl Upstream {
         }
     }
 
-    /// What follows an attempt that broke (`ngx_http_upstream_next`).
+    /// An attempt broke; what follows (`ngx_http_upstream_next`).
+    #[cold]
     fn broke(&mut self, now: Nanos, mut attempt: Attempt, outcome: Outcome) -> Next {
+        self.end(now, &mut attempt, true);
         if outcome == (Outcome::Closed { reused: true }) {
             // The peer may just have closed an idle connection: the try is given back.
             attempt.progress.tries += 1;
         }
-        if self.retry.acts_on_outcome(&attempt, outcome, now) {
+        let next = if self.retry.acts_on_outcome(&attempt, outcome, now) {
             self.go_on(now, attempt.facts, next_number(&attempt), attempt.progress).into()
         } else if outcome.is_timeout() {
             Next::Refused(Refusal::new(RefusalReason::AttemptTimedOut))
         } else {
             Next::Refused(Refusal::new(RefusalReason::AttemptFailed))
-        }
+        };
+        self.serve_line(now);
+        next
     }
 
     /// Begins attempt `number`, or waits for it, or refuses the request.
-    #[inline]
+    #[inline(always)]
     fn go_on(
         &mut self,
         now: Nanos,

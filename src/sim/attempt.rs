@@ -28,8 +28,8 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// Tries peers until one takes the request up or none is left.
-    #[inline]
-    pub(super) fn try_peer(&mut self, slot: u32, attempt: Attempt, because: PickedBecause) {
+    #[inline(never)]
+    fn try_peer(&mut self, slot: u32, attempt: Attempt, because: PickedBecause) {
         let (mut attempt, mut because) = (attempt, because);
         while let Some(refused) = self.begin(slot, attempt, because) {
             match self.end_attempt(slot, refused, Outcome::ConnectFailed) {
@@ -39,8 +39,17 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         }
     }
 
+    /// The same, for the usual course of a request.
+    #[inline(always)]
+    pub(super) fn try_peer_inline(&mut self, slot: u32, attempt: Attempt, because: PickedBecause) {
+        if let Some(refused) = self.begin(slot, attempt, because) {
+            let next = self.end_attempt(slot, refused, Outcome::ConnectFailed);
+            self.follow(slot, next, PickedBecause::Retry);
+        }
+    }
+
     /// Begins an attempt; gives it back if the connection is refused.
-    #[inline]
+    #[inline(always)]
     fn begin(&mut self, slot: u32, attempt: Attempt, because: PickedBecause) -> Option<Attempt> {
         let peer = attempt.peer;
         let flight = &mut self.flights[slot];
@@ -65,7 +74,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let place = if reused { Place::Sent } else { Place::Connecting };
         flight.phase = Phase::Trying(attempt, place);
         if leg == Span::ZERO {
-            self.reach(slot);
+            self.reach_inline(slot);
         } else {
             self.plan(slot, self.now + leg, Due::AtBackend);
         }
@@ -73,8 +82,14 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// A connection, or a request on a kept one, reaches the backend's host.
-    #[inline]
+    #[inline(never)]
     pub(super) fn reach(&mut self, slot: u32) {
+        self.reach_inline(slot);
+    }
+
+    /// The same, for the usual course of a request.
+    #[inline(always)]
+    fn reach_inline(&mut self, slot: u32) {
         let Phase::Trying(attempt, place) = &self.flights[slot].phase else { return };
         let (peer, started, place) = (attempt.peer, attempt.started, *place);
         let instance = &self.fleet[peer.index()];
@@ -92,7 +107,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         if self.fleet[peer.index()].deaf_until() > self.now {
             return self.hold(slot);
         }
-        self.enter(slot);
+        self.enter_inline(slot);
     }
 
     /// Nothing answers the attempt to connect: it stands when the partition ends, or times out.
@@ -115,7 +130,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// The work that the attempt in `slot` is for its backend.
-    #[inline]
+    #[inline(always)]
     fn work(&mut self, slot: u32) -> Work {
         let flight = &mut self.flights[slot];
         let (id, number) = (flight.request.id, flight.attempts);
@@ -137,8 +152,14 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// A backend takes a request up.
-    #[inline]
+    #[inline(never)]
     fn enter(&mut self, slot: u32) {
+        self.enter_inline(slot);
+    }
+
+    /// The same, for the usual course of a request.
+    #[inline(always)]
+    fn enter_inline(&mut self, slot: u32) {
         let work = self.work(slot);
         let backend = self.flights[slot].upstream;
         if self.answers_with_error(backend, work.owner) {
@@ -153,7 +174,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
                 flight.service = end.since(start);
                 let head = end + flight.far_leg;
                 self.place(slot, Place::Served);
-                self.plan(slot, head, Due::Head(SERVED));
+                self.plan_inline(slot, head, Due::Head(SERVED));
             }
             Entry::Shared => {
                 self.flights[slot].entered = self.now;
@@ -172,6 +193,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         self.plan(slot, head, Due::Head(status));
     }
 
+    #[inline(always)]
     fn answers_with_error(&self, backend: u32, owner: Owner) -> bool {
         let rate = self.fleet[backend as usize].error_rate;
         if rate <= 0.0 {
@@ -248,7 +270,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// A response head with `status` reaches the balancer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_head(&mut self, slot: u32, status: u16) {
         let flight = &mut self.flights[slot];
         let cut_until = self.fleet[flight.upstream as usize].cut_until;
@@ -267,7 +289,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
                     self.views[view].upstream.finished(self.now, attempt, Outcome::Responded);
                 debug_assert!(matches!(done, Next::Done), "a passed response ends the request");
                 self.attempt_ended(slot, started, AttemptOutcome::Passed, status);
-                self.respond(slot, status);
+                self.respond_inline(slot, status);
             }
             Head::Next(next) => {
                 self.attempt_ended(slot, started, AttemptOutcome::StatusRetried, status);
@@ -305,7 +327,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// Records the end of an attempt.
-    #[inline]
+    #[inline(always)]
     fn attempt_ended(&mut self, slot: u32, started: Nanos, outcome: AttemptOutcome, status: u16) {
         let flight = &self.flights[slot];
         let view = flight.view;

@@ -43,3 +43,78 @@ pub(super) enum Event {
     /// A second of the timeline is over.
     Second,
 }
+
+/// Bits of the packed form below the kind: one number of 28 bits and one of 32.
+const FIRST_BITS: u32 = 28;
+const KIND_SHIFT: u32 = FIRST_BITS + 32;
+
+/// An event in one word, as the queue holds it: moving events about is most of its work. Slots,
+/// views and backends have 28 bits, which is more than fits into memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Packed(u64);
+
+impl Packed {
+    #[inline]
+    const fn new(kind: u64, first: u32, second: u32) -> Self {
+        debug_assert!(first >> FIRST_BITS == 0, "an index of an event is out of range");
+        Self((kind << KIND_SHIFT) | ((first as u64) << 32) | second as u64)
+    }
+}
+
+impl From<Event> for Packed {
+    #[inline]
+    fn from(event: Event) -> Self {
+        match event {
+            Event::Flight { slot, plan } => Self::new(0, slot, plan),
+            Event::Departure { backend, plan } => Self::new(1, backend, plan),
+            Event::Fault(number, begins) => Self::new(2, begins as u32, number),
+            Event::Wake(view) => Self::new(3, view, 0),
+            Event::Probe { view, backend, answered: false } => Self::new(4, view, backend),
+            Event::Probe { view, backend, answered: true } => Self::new(5, view, backend),
+            Event::ConnectionFree { view, carried } => Self::new(6, view, carried),
+            Event::User(user) => Self::new(7, 0, user),
+            Event::Second => Self::new(8, 0, 0),
+        }
+    }
+}
+
+impl From<Packed> for Event {
+    #[inline]
+    fn from(packed: Packed) -> Self {
+        let first = (packed.0 >> 32) as u32 & ((1 << FIRST_BITS) - 1);
+        let second = packed.0 as u32;
+        match packed.0 >> KIND_SHIFT {
+            0 => Self::Flight { slot: first, plan: second },
+            1 => Self::Departure { backend: first, plan: second },
+            2 => Self::Fault(second, first == 1),
+            3 => Self::Wake(first),
+            4 => Self::Probe { view: first, backend: second, answered: false },
+            5 => Self::Probe { view: first, backend: second, answered: true },
+            6 => Self::ConnectionFree { view: first, carried: second },
+            7 => Self::User(second),
+            _ => Self::Second,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packing_loses_nothing() {
+        let events = [
+            Event::Flight { slot: (1 << 28) - 1, plan: u32::MAX },
+            Event::Departure { backend: 3, plan: 9 },
+            Event::Fault(7, true),
+            Event::Fault(7, false),
+            Event::Wake(12),
+            Event::Probe { view: 1, backend: 2, answered: false },
+            Event::Probe { view: 1, backend: 2, answered: true },
+            Event::ConnectionFree { view: 4, carried: u32::MAX },
+            Event::User(u32::MAX),
+            Event::Second,
+        ];
+        assert_eq!(events.map(|event| Event::from(Packed::from(event))), events);
+    }
+}

@@ -106,7 +106,7 @@ pub(super) struct Flight {
 
 impl Flight {
     /// A request that is due at `scheduled`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(request: Request, scheduled: Nanos, timeout: Span, view: u32) -> Self {
         Self {
             request,
@@ -144,7 +144,7 @@ pub(super) struct Flights {
 
 impl Flights {
     /// Puts a flight into a free slot.
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&mut self, flight: Flight) -> u32 {
         if let Some(slot) = self.free.pop() {
             let place = &mut self.slots[slot as usize];

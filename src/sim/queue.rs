@@ -3,137 +3,154 @@
 //! A model of a few servers keeps a handful of events, a model of thousands keeps thousands. Up
 //! to [`SORTED_MAX`] events stand in an array sorted latest first, where the next one is popped
 //! off the end and a new one is shifted into place: at these sizes that beats any heap, since
-//! nothing is mispredicted but the length of one shift. Beyond that the same array becomes a heap
-//! of four children per node.
+//! nothing is mispredicted but the length of one shift. Beyond that a heap of four children per
+//! node takes over; only there the order of insertion must be written down.
 
+use super::event::{Event, Packed};
 use crate::units::Nanos;
 
-/// Largest number of events kept sorted; found by measurement, flat between 16 and 64.
+/// Largest number of events kept sorted.
 const SORTED_MAX: usize = 32;
-/// The array is sorted again when a heap has shrunk to this; far below the other bound, so that
-/// a queue about that long does not change its form all the time.
+/// The heap is sorted again when it has shrunk to this; far below the other bound, so that a
+/// queue about that long does not change its form all the time.
 const SORTED_AGAIN: usize = 8;
 const CHILDREN: usize = 4;
 
-#[derive(Clone, Copy, Debug)]
-struct Entry<E> {
-    at: Nanos,
-    insertion: u64,
-    event: E,
+/// Events in order of time; those of the same instant in order of insertion.
+#[derive(Clone, Debug)]
+pub(super) struct EventQueue {
+    /// Latest first; empty while the heap is in use.
+    sorted: Vec<(Nanos, Packed)>,
+    heap: Vec<Node>,
+    /// Numbers the insertions into the heap.
+    insertions: u64,
 }
 
-impl<E> Entry<E> {
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    at: Nanos,
+    insertion: u64,
+    event: Packed,
+}
+
+impl Node {
+    #[inline]
     fn before(&self, other: &Self) -> bool {
         (self.at, self.insertion) < (other.at, other.insertion)
     }
 }
 
-/// Events in order of time; those of the same instant in order of insertion.
-#[derive(Clone, Debug)]
-pub(super) struct EventQueue<E> {
-    entries: Vec<Entry<E>>,
-    insertions: u64,
-    heap: bool,
-}
-
-impl<E: Copy> EventQueue<E> {
+impl EventQueue {
     /// An empty queue.
     pub(super) fn new() -> Self {
-        Self { entries: Vec::with_capacity(2 * SORTED_MAX), insertions: 0, heap: false }
+        Self { sorted: Vec::with_capacity(SORTED_MAX + 1), heap: Vec::new(), insertions: 0 }
     }
 
     /// When the next event is due; [`Nanos::MAX`] without one.
     #[inline]
     pub(super) fn next_at(&self) -> Nanos {
-        let next = if self.heap { self.entries.first() } else { self.entries.last() };
-        next.map_or(Nanos::MAX, |entry| entry.at)
+        match self.sorted.last() {
+            Some((at, _)) => *at,
+            None => self.heap.first().map_or(Nanos::MAX, |node| node.at),
+        }
     }
 
     /// Adds an event.
-    #[inline]
-    pub(super) fn push(&mut self, at: Nanos, event: E) {
-        let entry = Entry { at, insertion: self.insertions, event };
-        self.insertions += 1;
-        if self.heap {
-            self.entries.push(entry);
-            self.sift_up(self.entries.len() - 1);
+    #[inline(always)]
+    pub(super) fn push(&mut self, at: Nanos, event: Event) {
+        let event = Packed::from(event);
+        if self.heap.is_empty() && self.sorted.len() < SORTED_MAX {
+            self.insert_sorted(at, event);
         } else {
-            self.insert_sorted(entry);
+            self.push_heap(at, event);
         }
     }
 
     /// Takes the next event.
     #[inline]
-    pub(super) fn pop(&mut self) -> Option<(Nanos, E)> {
-        if self.heap {
-            return self.pop_heap();
-        }
-        self.entries.pop().map(|entry| (entry.at, entry.event))
+    pub(super) fn pop(&mut self) -> Option<(Nanos, Event)> {
+        let (at, event) = match self.sorted.pop() {
+            Some(next) => next,
+            None => self.pop_heap()?,
+        };
+        Some((at, Event::from(event)))
     }
 
-    #[inline]
-    fn insert_sorted(&mut self, entry: Entry<E>) {
-        // The newest of an instant goes in front of (is popped after) those already there, so
-        // only strictly later entries keep their place.
-        let mut place = self.entries.len();
-        self.entries.push(entry);
-        while place > 0 && self.entries[place - 1].at <= entry.at {
-            self.entries[place] = self.entries[place - 1];
-            place -= 1;
+    #[inline(always)]
+    fn insert_sorted(&mut self, at: Nanos, event: Packed) {
+        // The newest of an instant goes in front of (is popped after) those already there.
+        self.sorted.push((at, event));
+        let entries = self.sorted.as_mut_slice();
+        let mut place = entries.len() - 1;
+        while let Some(before) = place.checked_sub(1)
+            && entries[before].0 <= at
+        {
+            entries[place] = entries[before];
+            place = before;
         }
-        self.entries[place] = entry;
-        if self.entries.len() > SORTED_MAX {
-            self.entries.reverse();
-            self.heap = true;
-        }
+        entries[place] = (at, event);
     }
 
-    fn pop_heap(&mut self) -> Option<(Nanos, E)> {
-        let last = self.entries.pop()?;
-        let next = match self.entries.first_mut() {
+    #[inline(never)]
+    fn push_heap(&mut self, at: Nanos, event: Packed) {
+        if self.heap.is_empty() {
+            // Earliest first, the array is a heap already.
+            for (at, event) in self.sorted.drain(..).rev() {
+                self.heap.push(Node { at, insertion: self.insertions, event });
+                self.insertions += 1;
+            }
+        }
+        self.heap.push(Node { at, insertion: self.insertions, event });
+        self.insertions += 1;
+        self.sift_up(self.heap.len() - 1);
+    }
+
+    #[inline(never)]
+    fn pop_heap(&mut self) -> Option<(Nanos, Packed)> {
+        let last = self.heap.pop()?;
+        let next = match self.heap.first_mut() {
             Some(root) => std::mem::replace(root, last),
             None => last,
         };
         self.sift_down();
-        if self.entries.len() <= SORTED_AGAIN {
-            self.entries
-                .sort_unstable_by_key(|entry| std::cmp::Reverse((entry.at, entry.insertion)));
-            self.heap = false;
+        if self.heap.len() <= SORTED_AGAIN {
+            self.heap.sort_unstable_by_key(|node| std::cmp::Reverse((node.at, node.insertion)));
+            self.sorted.extend(self.heap.drain(..).map(|node| (node.at, node.event)));
         }
         Some((next.at, next.event))
     }
 
     fn sift_up(&mut self, mut place: usize) {
-        let entry = self.entries[place];
+        let entry = self.heap[place];
         while place > 0 {
             let parent = (place - 1) / CHILDREN;
-            if !entry.before(&self.entries[parent]) {
+            if !entry.before(&self.heap[parent]) {
                 break;
             }
-            self.entries[place] = self.entries[parent];
+            self.heap[place] = self.heap[parent];
             place = parent;
         }
-        self.entries[place] = entry;
+        self.heap[place] = entry;
     }
 
     fn sift_down(&mut self) {
-        let Some(&entry) = self.entries.first() else { return };
+        let Some(&entry) = self.heap.first() else { return };
         let mut place = 0;
         loop {
             let first = place * CHILDREN + 1;
-            let last = (first + CHILDREN).min(self.entries.len());
+            let last = (first + CHILDREN).min(self.heap.len());
             let Some(least) = (first..last).reduce(|least, child| {
-                if self.entries[child].before(&self.entries[least]) { child } else { least }
+                if self.heap[child].before(&self.heap[least]) { child } else { least }
             }) else {
                 break;
             };
-            if !self.entries[least].before(&entry) {
+            if !self.heap[least].before(&entry) {
                 break;
             }
-            self.entries[place] = self.entries[least];
+            self.heap[place] = self.heap[least];
             place = least;
         }
-        self.entries[place] = entry;
+        self.heap[place] = entry;
     }
 }
 
@@ -151,13 +168,12 @@ mod tests {
             let grow = list.len() < longest && draw.below(100) < 55;
             if grow || list.is_empty() {
                 let at = draw.below(range);
-                queue.push(Nanos(at), number);
+                queue.push(Nanos(at), Event::User(number));
                 list.push((at, number));
             } else {
-                let (at, event) = queue.pop().expect("the list is not empty");
-                let first = list.iter().copied().min().expect("the list is not empty");
-                assert_eq!((at.0, event), first);
-                list.retain(|entry| *entry != first);
+                let (at, number) = list.iter().copied().min().expect("the list is not empty");
+                assert_eq!(queue.pop(), Some((Nanos(at), Event::User(number))));
+                list.retain(|entry| *entry != (at, number));
             }
             let first = list.iter().min().map_or(Nanos::MAX, |entry| Nanos(entry.0));
             assert_eq!(queue.next_at(), first);

@@ -14,7 +14,7 @@ use crate::units::{Nanos, Span, World as Which};
 
 impl<S: Sink, O: Observe> World<'_, S, O> {
     /// A request is due.
-    #[inline]
+    #[inline(always)]
     pub(super) fn arrive(&mut self, request: Request, scheduled: Nanos) {
         self.counts.planned += 1;
         let in_flight = self.flights.len();
@@ -25,14 +25,14 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let slot = self.flights.insert(flight);
         if client.in_flight_cap != 0 && in_flight >= client.in_flight_cap as usize {
             let never = self.flights[slot].deadline;
-            return self.conclude(slot, never, Nanos::ZERO, 0, RequestError::Dropped);
+            return self.fail(slot, never, RequestError::Dropped);
         }
         self.send(slot);
         self.settle(view);
     }
 
     /// Sends a request as soon as there is a connection for it.
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, slot: u32) {
         let flight = &mut self.flights[slot];
         let id = flight.request.id;
@@ -53,22 +53,28 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         flight.phase = Phase::ToBalancer;
         let arrives = flight.connected + flight.leg;
         if arrives == self.now {
-            self.admit(slot);
+            self.admit_inline(slot);
         } else {
             self.plan(slot, arrives, Due::AtBalancer);
         }
     }
 
     /// A request reaches its balancer.
-    #[inline]
+    #[inline(never)]
     pub(super) fn admit(&mut self, slot: u32) {
+        self.admit_inline(slot);
+    }
+
+    /// The same, for the usual course of a request.
+    #[inline(always)]
+    fn admit_inline(&mut self, slot: u32) {
         let flight = &mut self.flights[slot];
         flight.phase = Phase::Moving;
         let view = flight.view;
         self.prepare(view);
         let facts = self.facts(&self.flights[slot].request);
         match self.views[view as usize].upstream.admit(self.now, facts) {
-            Admission::Go(attempt) => self.try_peer(slot, attempt, PickedBecause::Picked),
+            Admission::Go(attempt) => self.try_peer_inline(slot, attempt, PickedBecause::Picked),
             Admission::Wait(ticket) => self.wait_in_line(slot, ticket),
             Admission::Refused(refusal) => self.refuse(slot, refusal),
         }
@@ -112,15 +118,21 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// A response with `status` leaves the balancer.
-    #[inline]
+    #[inline(never)]
     pub(super) fn respond(&mut self, slot: u32, status: u16) {
+        self.respond_inline(slot, status);
+    }
+
+    /// The same, for the usual course of a request.
+    #[inline(always)]
+    pub(super) fn respond_inline(&mut self, slot: u32, status: u16) {
         let flight = &self.flights[slot];
         let arrives = self.now + flight.leg;
         if arrives <= flight.deadline {
             self.conclude(slot, arrives, arrives, status, RequestError::None);
         } else {
             let deadline = flight.deadline;
-            self.conclude(slot, deadline, Nanos::ZERO, 0, RequestError::Timeout);
+            self.fail(slot, deadline, RequestError::Timeout);
         }
     }
 
@@ -139,7 +151,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             }
             phase => self.flights[slot].phase = phase,
         }
-        self.conclude(slot, self.now, Nanos::ZERO, 0, RequestError::Timeout);
+        self.fail(slot, self.now, RequestError::Timeout);
     }
 
     /// The run ends before the request does.
@@ -148,11 +160,17 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         if let Phase::Trying(attempt, _) = phase {
             let _nothing_follows = self.end_attempt(slot, attempt, Outcome::ClientGone);
         }
-        self.conclude(slot, self.now, Nanos::ZERO, 0, RequestError::Interrupted);
+        self.fail(slot, self.now, RequestError::Interrupted);
+    }
+
+    /// The client gets no response.
+    #[inline(never)]
+    fn fail(&mut self, slot: u32, finished: Nanos, error: RequestError) {
+        self.conclude(slot, finished, Nanos::ZERO, 0, error);
     }
 
     /// The request is over for the client at `finished`: one row, and what the client does next.
-    #[inline]
+    #[inline(always)]
     fn conclude(
         &mut self,
         slot: u32,

@@ -11,7 +11,7 @@ use crate::units::{Nanos, Purpose};
 impl<S: Sink, O: Observe> World<'_, S, O> {
     /// Does what the machine of `view` wants done after it was told something, and sees to it
     /// that it is woken in time.
-    #[inline]
+    #[inline(always)]
     pub(super) fn settle(&mut self, view: u32) {
         while let Some(wish) = self.views[view as usize].upstream.poll_event() {
             self.grant(view, wish);
@@ -25,6 +25,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         }
     }
 
+    #[inline(never)]
     fn grant(&mut self, view: u32, wish: Wish) {
         match wish {
             Wish::Turn(ticket, attempt) => {

@@ -64,7 +64,7 @@ pub(super) enum Station {
 
 impl Station {
     /// A job arrives.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter(&mut self, now: Nanos, work: Work) -> Entry {
         match self {
             Self::Fifo(fifo) => fifo.enter(now, work),

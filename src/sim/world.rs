@@ -25,7 +25,7 @@ pub(super) struct World<'a, S, O> {
     pub(super) replication: u32,
     pub(super) seed: Seed,
     pub(super) now: Nanos,
-    pub(super) queue: EventQueue<Event>,
+    pub(super) queue: EventQueue,
     pub(super) flights: Flights,
     pub(super) views: Vec<View>,
     pub(super) fleet: Vec<Instance<'a>>,
@@ -144,7 +144,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
         self.flights.len() == 0 && due > self.plan.end()
     }
 
-    #[inline]
+    #[inline(always)]
     fn handle(&mut self, event: Event) {
         match event {
             Event::Flight { slot, plan } => {
@@ -152,6 +152,14 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
                     self.fly(slot);
                 }
             }
+            event => self.handle_otherwise(event),
+        }
+    }
+
+    #[inline(never)]
+    fn handle_otherwise(&mut self, event: Event) {
+        match event {
+            Event::Flight { .. } => {}
             Event::Departure { backend, plan } => self.depart(backend, plan),
             Event::Fault(number, begins) => self.change_fault(number as usize, begins),
             Event::Wake(view) => self.wake(view),
@@ -163,25 +171,38 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     }
 
     /// Does what is due for a flight.
-    #[inline]
+    #[inline(always)]
     fn fly(&mut self, slot: u32) {
-        let flight = &mut self.flights[slot];
+        let flight = &self.flights[slot];
         let view = flight.view;
-        match std::mem::replace(&mut flight.due, Due::Nothing) {
+        match flight.due {
             Due::Head(status) => self.take_head(slot, status),
-            Due::Nothing => {}
+            due => self.fly_otherwise(slot, due),
+        }
+        self.settle(view);
+    }
+
+    #[inline(never)]
+    fn fly_otherwise(&mut self, slot: u32, due: Due) {
+        match due {
+            Due::Head(_) | Due::Nothing => {}
             Due::AtBalancer => self.admit(slot),
             Due::AtBackend => self.reach(slot),
             Due::Ends(outcome) => self.end_and_follow(slot, outcome),
             Due::GivesUp => self.give_up(slot),
         }
-        self.settle(view);
     }
 
     /// Plans what happens to a flight next: `due` at `at`, unless a time-out comes before. Only
     /// the earliest is put into the queue, so a time-out that cannot fire costs nothing.
-    #[inline]
+    #[inline(never)]
     pub(super) fn plan(&mut self, slot: u32, at: Nanos, due: Due) {
+        self.plan_inline(slot, at, due);
+    }
+
+    /// The same, for the usual course of a request.
+    #[inline(always)]
+    pub(super) fn plan_inline(&mut self, slot: u32, at: Nanos, due: Due) {
         let flight = &mut self.flights[slot];
         let (mut at, mut due) = (at, due);
         if flight.read_deadline < at {
@@ -207,7 +228,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     }
 
     /// What the balancer knows of a request.
-    #[inline]
+    #[inline(always)]
     pub(super) fn facts(&self, request: &Request) -> RequestFacts {
         RequestFacts {
             id: request.id,

@@ -8,6 +8,7 @@ use super::{Ask, smooth_weighted::Round};
 use crate::policy::peer::{Peer, PeerId};
 use crate::policy::peers::Peers;
 
+#[inline]
 pub(super) fn pick(peers: &mut Peers, ask: Ask<'_>) -> Option<PeerId> {
     let (all, order) = peers.split(ask.list);
     let mut best: Option<(usize, Load)> = None;

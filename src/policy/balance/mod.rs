@@ -96,7 +96,7 @@ pub(super) enum Balancer {
 #[derive(Clone, Copy)]
 struct Ask<'a> {
     list: PeerList,
-    tried: &'a Tried,
+    tried: &'a [PeerId],
     now_s: u64,
 }
 
@@ -104,7 +104,7 @@ impl Ask<'_> {
     /// The test of `ngx_http_upstream_get_peer`, for groups that are not single.
     #[inline]
     fn allows(&self, peer: &Peer) -> bool {
-        peer.is_open(self.now_s) && !peer.is_full() && !self.tried.contains(peer.id())
+        peer.is_open(self.now_s) && !peer.is_full() && !self.tried.contains(&peer.id())
     }
 }
 
@@ -137,7 +137,7 @@ impl Balancer {
         if peers.is_single() {
             return peers.list(list).iter().copied().find(|id| peers.eligible(*id, tried, now));
         }
-        let ask = Ask { list, tried, now_s: now.whole_seconds() };
+        let ask = Ask { list, tried: tried.as_slice(), now_s: now.whole_seconds() };
         match self {
             Self::LeastConn => least_conn::pick(peers, ask),
             Self::Random(ranges) => random::pick(peers, ask, ranges, draws, draw),

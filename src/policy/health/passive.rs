@@ -39,7 +39,7 @@ impl PassiveHealth {
     #[must_use]
     #[inline]
     pub const fn has_failed(&self) -> bool {
-        self.max_fails != 0 && self.fails >= self.max_fails
+        self.fails >= self.max_fails && self.max_fails != 0
     }
 
     /// Whether the peer is out in second `now_s`.

@@ -52,12 +52,16 @@ impl Fifo {
     }
 
     /// A job arrives.
-    #[inline]
+    #[inline(always)]
     pub(in crate::sim) fn enter(&mut self, now: Nanos, work: Work) -> Entry {
-        if !self.remembers {
-            let (start, end) = self.serve(now, work.service + work.fixed);
-            return Entry::Known { start, end };
+        if self.remembers {
+            return self.enter_remembered(now, work);
         }
+        let (start, end) = self.serve(now, work.service + work.fixed);
+        Entry::Known { start, end }
+    }
+
+    fn enter_remembered(&mut self, now: Nanos, work: Work) -> Entry {
         self.forget(now);
         let starts_at_once = self.free[0] <= now && self.stopped_until <= now;
         if !starts_at_once && self.waiting(now) >= self.queue_limit {
