@@ -94,18 +94,30 @@ impl Upstream {
     #[inline]
     pub fn head(&mut self, now: Nanos, attempt: Attempt, status: u16) -> Head {
         if self.retry.acts_on_status(&attempt, status, now) {
-            self.bad_status(now, attempt, status)
+            Head::Next(self.bad_status(now, attempt, status))
         } else {
             Head::Pass(attempt)
         }
     }
 
+    /// A whole response with `status` arrived at once: [`Self::head`], and [`Self::finished`] if it
+    /// is passed on. `None` means that it is; otherwise what follows.
+    #[inline]
+    pub fn answered(&mut self, now: Nanos, mut attempt: Attempt, status: u16) -> Option<Next> {
+        if self.retry.acts_on_status(&attempt, status, now) {
+            return Some(self.bad_status(now, attempt, status));
+        }
+        self.end(now, &mut attempt, false);
+        self.serve_line(now);
+        None
+    }
+
     #[cold]
-    fn bad_status(&mut self, now: Nanos, mut attempt: Attempt, status: u16) -> Head {
+    fn bad_status(&mut self, now: Nanos, mut attempt: Attempt, status: u16) -> Next {
         self.end(now, &mut attempt, status_is_failure(status));
         let next = self.go_on(now, attempt.facts, next_number(&attempt), attempt.progress);
         self.serve_line(now);
-        Head::Next(next.into())
+        next.into()
     }
 
     /// An attempt ended. After [`Head::Pass`] only [`Outcome::Responded`] and

@@ -5,14 +5,14 @@ use super::flight::{Due, Phase, Place};
 use super::observe::{Observe, Seen};
 use super::station::{Entry, Owner, Station, Work};
 use super::world::World;
-use crate::policy::{Attempt, Head, Next, Outcome};
+use crate::policy::{Attempt, Next, Outcome};
 use crate::record::{AttemptOutcome, AttemptRow, PickedBecause, Sink};
 use crate::traffic::service::demand_word;
 use crate::units::draw::unit_open;
 use crate::units::{Nanos, Purpose, Span, World as Which};
 
 /// Status of an answer after service, by fault injection, and beyond the queue limit.
-const SERVED: u16 = 200;
+pub(super) const SERVED: u16 = 200;
 const INJECTED: u16 = 500;
 const OVERLOADED: u16 = 503;
 
@@ -28,8 +28,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// Tries peers until one takes the request up or none is left.
-    #[inline(never)]
-    fn try_peer(&mut self, slot: u32, attempt: Attempt, because: PickedBecause) {
+    pub(super) fn try_peer(&mut self, slot: u32, attempt: Attempt, because: PickedBecause) {
         let (mut attempt, mut because) = (attempt, because);
         while let Some(refused) = self.begin(slot, attempt, because) {
             match self.end_attempt(slot, refused, Outcome::ConnectFailed) {
@@ -39,17 +38,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         }
     }
 
-    /// The same, for the usual course of a request.
-    #[inline(always)]
-    pub(super) fn try_peer_inline(&mut self, slot: u32, attempt: Attempt, because: PickedBecause) {
-        if let Some(refused) = self.begin(slot, attempt, because) {
-            let next = self.end_attempt(slot, refused, Outcome::ConnectFailed);
-            self.follow(slot, next, PickedBecause::Retry);
-        }
-    }
-
     /// Begins an attempt; gives it back if the connection is refused.
-    #[inline(always)]
     fn begin(&mut self, slot: u32, attempt: Attempt, because: PickedBecause) -> Option<Attempt> {
         let peer = attempt.peer;
         let flight = &mut self.flights[slot];
@@ -74,7 +63,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let place = if reused { Place::Sent } else { Place::Connecting };
         flight.phase = Phase::Trying(attempt, place);
         if leg == Span::ZERO {
-            self.reach_inline(slot);
+            self.reach(slot);
         } else {
             self.plan(slot, self.now + leg, Due::AtBackend);
         }
@@ -82,14 +71,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// A connection, or a request on a kept one, reaches the backend's host.
-    #[inline(never)]
     pub(super) fn reach(&mut self, slot: u32) {
-        self.reach_inline(slot);
-    }
-
-    /// The same, for the usual course of a request.
-    #[inline(always)]
-    fn reach_inline(&mut self, slot: u32) {
         let Phase::Trying(attempt, place) = &self.flights[slot].phase else { return };
         let (peer, started, place) = (attempt.peer, attempt.started, *place);
         let instance = &self.fleet[peer.index()];
@@ -107,7 +89,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         if self.fleet[peer.index()].deaf_until() > self.now {
             return self.hold(slot);
         }
-        self.enter_inline(slot);
+        self.enter(slot);
     }
 
     /// Nothing answers the attempt to connect: it stands when the partition ends, or times out.
@@ -130,7 +112,6 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// The work that the attempt in `slot` is for its backend.
-    #[inline(always)]
     fn work(&mut self, slot: u32) -> Work {
         let flight = &mut self.flights[slot];
         let (id, number) = (flight.request.id, flight.attempts);
@@ -152,14 +133,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// A backend takes a request up.
-    #[inline(never)]
     fn enter(&mut self, slot: u32) {
-        self.enter_inline(slot);
-    }
-
-    /// The same, for the usual course of a request.
-    #[inline(always)]
-    fn enter_inline(&mut self, slot: u32) {
         let work = self.work(slot);
         let backend = self.flights[slot].upstream;
         if self.answers_with_error(backend, work.owner) {
@@ -174,16 +148,26 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
                 flight.service = end.since(start);
                 let head = end + flight.far_leg;
                 self.place(slot, Place::Served);
-                self.plan_inline(slot, head, Due::Head(SERVED));
+                self.plan(slot, head, Due::Head(SERVED));
             }
             Entry::Shared => {
                 self.flights[slot].entered = self.now;
                 self.place(slot, Place::Served);
-                self.plan(slot, Nanos::MAX, Due::Nothing);
-                self.plan_departure(backend);
+                self.share(slot);
             }
-            Entry::Full => self.answer(slot, OVERLOADED),
+            Entry::Full => self.overflow(slot),
         }
+    }
+
+    /// A processor-sharing station has taken an attempt up.
+    pub(super) fn share(&mut self, slot: u32) {
+        self.plan(slot, Nanos::MAX, Due::Nothing);
+        self.plan_departure(self.flights[slot].upstream);
+    }
+
+    /// The station had no room for an attempt.
+    pub(super) fn overflow(&mut self, slot: u32) {
+        self.answer(slot, OVERLOADED);
     }
 
     /// A backend answers without service.
@@ -193,7 +177,6 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         self.plan(slot, head, Due::Head(status));
     }
 
-    #[inline(always)]
     fn answers_with_error(&self, backend: u32, owner: Owner) -> bool {
         let rate = self.fleet[backend as usize].error_rate;
         if rate <= 0.0 {
@@ -269,7 +252,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         }
     }
 
-    /// A response head with `status` reaches the balancer.
+    /// A response with `status` reaches the balancer.
     #[inline(always)]
     pub(super) fn take_head(&mut self, slot: u32, status: u16) {
         let flight = &mut self.flights[slot];
@@ -280,18 +263,18 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let Phase::Trying(attempt, _) = std::mem::replace(&mut flight.phase, Phase::Moving) else {
             return;
         };
-        let (view, started) = (flight.view as usize, attempt.started);
-        self.prepare(view as u32);
-        match self.views[view].upstream.head(self.now, attempt, status) {
-            Head::Pass(attempt) => {
-                self.views[view].pool.put(attempt.peer, self.now);
-                let done =
-                    self.views[view].upstream.finished(self.now, attempt, Outcome::Responded);
-                debug_assert!(matches!(done, Next::Done), "a passed response ends the request");
+        let (number, started, peer) = (flight.view, attempt.started, attempt.peer);
+        if O::WATCHES {
+            self.prepare(number);
+        }
+        let view = &mut self.views[number as usize];
+        match view.upstream.answered(self.now, attempt, status) {
+            None => {
+                view.pool.put(peer, self.now);
                 self.attempt_ended(slot, started, AttemptOutcome::Passed, status);
-                self.respond_inline(slot, status);
+                self.respond(slot, status);
             }
-            Head::Next(next) => {
+            Some(next) => {
                 self.attempt_ended(slot, started, AttemptOutcome::StatusRetried, status);
                 self.follow(slot, next, PickedBecause::Retry);
             }

@@ -10,6 +10,8 @@ use crate::units::{Nanos, Span};
 pub(super) struct Instance<'a> {
     /// Its workers and its queue.
     pub(super) station: Station,
+    /// Takes up what comes and serves it: not dead, stopped, cut off, or answering with errors.
+    pub(super) calm: bool,
     /// Dead: connections are refused.
     pub(super) crashed: bool,
     /// Stopped: it takes and answers nothing before this.
@@ -40,6 +42,7 @@ impl<'a> Instance<'a> {
         };
         let mut instance = Self {
             station,
+            calm: true,
             crashed: false,
             hung_until: Nanos::ZERO,
             cut_until: Nanos::ZERO,
@@ -123,6 +126,7 @@ impl<'a> Instance<'a> {
             }
         }
         self.error_rate = 1.0 - passing;
+        self.calm = !self.crashed && self.deaf_until() <= now && self.error_rate <= 0.0;
         self.station.set_slowdown(now, slowdown);
     }
 }

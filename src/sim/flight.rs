@@ -105,9 +105,14 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// A request that is due at `scheduled`.
-    #[inline(always)]
-    pub(super) fn new(request: Request, scheduled: Nanos, timeout: Span, view: u32) -> Self {
+    /// A request that is due at `scheduled`; `plan` is the number of the slot's last plan.
+    pub(super) fn new(
+        request: Request,
+        scheduled: Nanos,
+        timeout: Span,
+        view: u32,
+        plan: u32,
+    ) -> Self {
         Self {
             request,
             scheduled,
@@ -119,7 +124,7 @@ impl Flight {
             carried: 0,
             phase: Phase::Unsent,
             due: Due::Nothing,
-            plan: 0,
+            plan,
             because: PickedBecause::Picked,
             reused: false,
             read_deadline: Nanos::MAX,
@@ -143,16 +148,21 @@ pub(super) struct Flights {
 }
 
 impl Flights {
-    /// Puts a flight into a free slot.
-    #[inline(always)]
-    pub(super) fn insert(&mut self, flight: Flight) -> u32 {
-        if let Some(slot) = self.free.pop() {
-            let place = &mut self.slots[slot as usize];
-            let plan = place.plan;
-            *place = flight;
-            place.plan = plan;
-            return slot;
+    /// A free slot, to be filled at once.
+    #[inline]
+    pub(super) fn reserve(&mut self) -> u32 {
+        match self.free.pop() {
+            Some(slot) => slot,
+            None => self.add_slot(),
         }
+    }
+
+    #[cold]
+    fn add_slot(&mut self) -> u32 {
+        let request =
+            Request { id: 0, at: Nanos::ZERO, class: 0, key: 0, demand_word: 0, demand: None };
+        let mut flight = Flight::new(request, Nanos::ZERO, Span::ZERO, 0, 0);
+        flight.phase = Phase::Over;
         self.slots.push(flight);
         self.slots.len() as u32 - 1
     }

@@ -25,6 +25,11 @@ impl Hops {
         }
     }
 
+    /// Whether anything at all costs anything.
+    pub(super) const fn cost_anything(&self) -> bool {
+        self.connection.is_some() || self.hop.is_some() || self.occupation.is_some()
+    }
+
     /// Whether opening a connection costs anything.
     pub(super) const fn connections_cost(&self) -> bool {
         self.connection.is_some()

@@ -22,6 +22,7 @@ mod replicate;
 mod request;
 mod settle;
 mod station;
+mod straight;
 mod timeline;
 mod trace;
 mod trend;

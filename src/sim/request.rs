@@ -13,26 +13,22 @@ use crate::traffic::{Request, Source};
 use crate::units::{Nanos, Span, World as Which};
 
 impl<S: Sink, O: Observe> World<'_, S, O> {
-    /// A request is due.
-    #[inline(always)]
-    pub(super) fn arrive(&mut self, request: Request, scheduled: Nanos) {
-        self.counts.planned += 1;
-        let in_flight = self.flights.len();
-        self.trend.sample(scheduled, in_flight);
-        let client = &self.scenario.traffic.client;
-        let view = self.view_of(request.id);
-        let flight = Flight::new(request, scheduled, client.timeout, view);
-        let slot = self.flights.insert(flight);
-        if client.in_flight_cap != 0 && in_flight >= client.in_flight_cap as usize {
-            let never = self.flights[slot].deadline;
-            return self.fail(slot, never, RequestError::Dropped);
+    /// A request is due, step by step.
+    #[inline(never)]
+    pub(super) fn arrive_otherwise(&mut self, request: &Request, scheduled: Nanos, view: u32) {
+        let full = self.flights.len() >= self.in_flight_cap;
+        let slot = self.flights.reserve();
+        let timeout = self.scenario.traffic.client.timeout;
+        let plan = self.flights[slot].plan;
+        self.flights[slot] = Flight::new(*request, scheduled, timeout, view, plan);
+        if full {
+            self.fail(slot, scheduled + timeout, RequestError::Dropped);
+        } else {
+            self.send(slot);
         }
-        self.send(slot);
-        self.settle(view);
     }
 
     /// Sends a request as soon as there is a connection for it.
-    #[inline(always)]
     fn send(&mut self, slot: u32) {
         let flight = &mut self.flights[slot];
         let id = flight.request.id;
@@ -53,28 +49,27 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         flight.phase = Phase::ToBalancer;
         let arrives = flight.connected + flight.leg;
         if arrives == self.now {
-            self.admit_inline(slot);
+            self.admit(slot);
         } else {
             self.plan(slot, arrives, Due::AtBalancer);
         }
     }
 
     /// A request reaches its balancer.
-    #[inline(never)]
     pub(super) fn admit(&mut self, slot: u32) {
-        self.admit_inline(slot);
-    }
-
-    /// The same, for the usual course of a request.
-    #[inline(always)]
-    fn admit_inline(&mut self, slot: u32) {
         let flight = &mut self.flights[slot];
         flight.phase = Phase::Moving;
         let view = flight.view;
         self.prepare(view);
         let facts = self.facts(&self.flights[slot].request);
-        match self.views[view as usize].upstream.admit(self.now, facts) {
-            Admission::Go(attempt) => self.try_peer_inline(slot, attempt, PickedBecause::Picked),
+        let admission = self.views[view as usize].upstream.admit(self.now, facts);
+        self.admitted(slot, admission);
+    }
+
+    /// The balancer has decided about a new request.
+    pub(super) fn admitted(&mut self, slot: u32, admission: Admission) {
+        match admission {
+            Admission::Go(attempt) => self.try_peer(slot, attempt, PickedBecause::Picked),
             Admission::Wait(ticket) => self.wait_in_line(slot, ticket),
             Admission::Refused(refusal) => self.refuse(slot, refusal),
         }
@@ -118,14 +113,8 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// A response with `status` leaves the balancer.
-    #[inline(never)]
+    #[inline]
     pub(super) fn respond(&mut self, slot: u32, status: u16) {
-        self.respond_inline(slot, status);
-    }
-
-    /// The same, for the usual course of a request.
-    #[inline(always)]
-    pub(super) fn respond_inline(&mut self, slot: u32, status: u16) {
         let flight = &self.flights[slot];
         let arrives = self.now + flight.leg;
         if arrives <= flight.deadline {
@@ -258,6 +247,6 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         self.turns[user as usize] += 1;
         debug_assert!(matches!(self.scenario.traffic.source, Source::Closed { .. }));
         let request = self.plan.turn(user, turn);
-        self.arrive(request, self.now);
+        self.arrive(&request, self.now);
     }
 }

@@ -21,6 +21,10 @@ use crate::units::{Nanos, Purpose, Seed};
 pub(super) struct World<'a, S, O> {
     pub(super) scenario: &'a Scenario,
     pub(super) plan: &'a Plan,
+    /// Requests may go the straight way.
+    pub(super) straight: bool,
+    /// Most requests in flight.
+    pub(super) in_flight_cap: usize,
     pub(super) options: &'a Options<'a>,
     pub(super) replication: u32,
     pub(super) seed: Seed,
@@ -59,6 +63,11 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
         let mut world = Self {
             scenario,
             plan,
+            straight: false,
+            in_flight_cap: match scenario.traffic.client.in_flight_cap {
+                0 => usize::MAX,
+                cap => cap as usize,
+            },
             options,
             replication,
             seed,
@@ -77,6 +86,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
             sink,
             observer,
         };
+        world.straight = world.allows_straight();
         world.plan_ahead();
         world
     }
@@ -111,7 +121,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
                 // An event of the same instant goes first: who leaves makes room for who comes.
                 Some(request) if request.at < due => {
                     self.now = request.at;
-                    self.arrive(request, request.at);
+                    self.arrive(&request, request.at);
                     next = arrivals.next();
                 }
                 request => {
@@ -195,14 +205,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
 
     /// Plans what happens to a flight next: `due` at `at`, unless a time-out comes before. Only
     /// the earliest is put into the queue, so a time-out that cannot fire costs nothing.
-    #[inline(never)]
     pub(super) fn plan(&mut self, slot: u32, at: Nanos, due: Due) {
-        self.plan_inline(slot, at, due);
-    }
-
-    /// The same, for the usual course of a request.
-    #[inline(always)]
-    pub(super) fn plan_inline(&mut self, slot: u32, at: Nanos, due: Due) {
         let flight = &mut self.flights[slot];
         let (mut at, mut due) = (at, due);
         if flight.read_deadline < at {

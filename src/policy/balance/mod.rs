@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::candidates::Candidates;
 use self::ranges::Ranges;
-use super::attempt::{Progress, RequestFacts, Tried};
+use super::attempt::{Progress, RequestFacts};
 use super::peer::{Peer, PeerId};
 use super::peers::{PeerList, Peers};
 use crate::units::{Draw, Nanos, Span};

@@ -1,0 +1,218 @@
+//! The straight way of a request: admitted at once, sent at once to a backend that is in order,
+//! which says at once when it will answer. Nearly every request of nearly every run goes this way,
+//! so it is written in one piece: the flight is built once, as it will stay until its departure.
+//! The outcome is that of the steps in `request` and `attempt`, to which every other case goes.
+
+use super::flight::{Due, Flight, Phase, Place};
+use super::observe::Observe;
+use super::station::{Entry, Owner, Work};
+use super::world::World;
+use crate::policy::{Admission, Attempt};
+use crate::record::{PickedBecause, Sink};
+use crate::traffic::Request;
+use crate::units::{Nanos, Span};
+
+impl<S: Sink, O: Observe> World<'_, S, O> {
+    /// Whether requests may go the straight way: nobody watches, nothing on the way costs
+    /// anything, connections of the client are always to be had, and services are as planned.
+    pub(super) const fn allows_straight(&self) -> bool {
+        !O::WATCHES
+            && !self.hops.cost_anything()
+            && !self.client.is_followed()
+            && self.options.driven.is_none()
+    }
+
+    /// A request is due.
+    #[inline(always)]
+    pub(super) fn arrive(&mut self, request: &Request, scheduled: Nanos) {
+        self.counts.planned += 1;
+        let in_flight = self.flights.len();
+        self.trend.sample(scheduled, in_flight);
+        let view = self.view_of(request.id);
+        if self.straight && in_flight < self.in_flight_cap {
+            let facts = self.facts(request);
+            let admission = self.views[view as usize].upstream.admit(self.now, facts);
+            match admission {
+                Admission::Go(attempt) => self.launch(request, scheduled, view, attempt),
+                admission => self.launch_otherwise(request, scheduled, view, admission),
+            }
+        } else {
+            self.arrive_otherwise(request, scheduled, view);
+        }
+        self.settle(view);
+    }
+
+    #[inline(always)]
+    fn launch(&mut self, request: &Request, scheduled: Nanos, view: u32, attempt: Attempt) {
+        let now = self.now;
+        let upstream = attempt.peer.0;
+        let instance = &mut self.fleet[upstream as usize];
+        if !instance.calm {
+            return self.launch_otherwise(request, scheduled, view, Admission::Go(attempt));
+        }
+        let demand = match request.demand {
+            None => instance.demand(request.demand_word),
+            Some(demand) => demand,
+        };
+        let slot = self.flights.reserve();
+        let owner = Owner { slot, number: attempt.number, id: request.id };
+        let work = Work { owner, service: instance.service(demand), fixed: Span::ZERO };
+        let entry = instance.station.enter(now, work);
+        let (queued, service, end) = match entry {
+            Entry::Known { start, end } => (start.since(now), end.since(start), end),
+            Entry::Shared | Entry::Full => (Span::ZERO, Span::ZERO, Nanos::MAX),
+        };
+        let served = !matches!(entry, Entry::Full);
+        let reused = self.views[view as usize].pool.take(attempt.peer, now);
+        let flight = &mut self.flights[slot];
+        let deadline = scheduled + self.scenario.traffic.client.timeout;
+        let read_deadline = now + self.scenario.balancer.read_timeout;
+        let plan = flight.plan.wrapping_add(1);
+        *flight = Flight {
+            request: *request,
+            scheduled,
+            deadline,
+            sent: now,
+            connected: now,
+            leg: Span::ZERO,
+            view,
+            carried: 0,
+            attempts: attempt.number,
+            phase: Phase::Trying(attempt, if served { Place::Served } else { Place::Sent }),
+            due: Due::Head(super::attempt::SERVED),
+            plan,
+            because: PickedBecause::Picked,
+            reused,
+            read_deadline,
+            upstream,
+            entered: now,
+            departs: end,
+            far_leg: Span::ZERO,
+            demand,
+            queued,
+            service,
+        };
+        if end <= deadline && end <= read_deadline && end < Nanos::MAX {
+            self.queue.push(end, super::event::Event::Flight { slot, plan });
+        } else {
+            self.wait_otherwise(slot, entry);
+        }
+    }
+
+    /// A request that was admitted otherwise, or whose peer is not in order.
+    #[inline(never)]
+    fn launch_otherwise(
+        &mut self,
+        request: &Request,
+        scheduled: Nanos,
+        view: u32,
+        admission: Admission,
+    ) {
+        let slot = self.flights.reserve();
+        let timeout = self.scenario.traffic.client.timeout;
+        let plan = self.flights[slot].plan;
+        let mut flight = Flight::new(*request, scheduled, timeout, view, plan);
+        (flight.sent, flight.connected, flight.phase) = (self.now, self.now, Phase::Moving);
+        self.flights[slot] = flight;
+        self.admitted(slot, admission);
+    }
+
+    /// A launched flight that does not simply wait for a known departure.
+    #[inline(never)]
+    fn wait_otherwise(&mut self, slot: u32, entry: Entry) {
+        match entry {
+            Entry::Known { end, .. } => self.plan(slot, end, Due::Head(super::attempt::SERVED)),
+            Entry::Shared => self.share(slot),
+            Entry::Full => self.overflow(slot),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::observe::Nobody;
+    use super::super::{Counts, Options};
+    use super::*;
+    use crate::record::{AttemptRow, RequestRow};
+    use crate::scenario::{Scenario, parse};
+    use crate::traffic::Plan;
+    use crate::units::Seed;
+
+    #[derive(Default)]
+    struct Rows(Vec<RequestRow>, Vec<AttemptRow>);
+
+    impl Sink for Rows {
+        const TIMELINE: bool = false;
+        fn request(&mut self, row: &RequestRow) {
+            self.0.push(*row);
+        }
+        fn attempt(&mut self, row: &AttemptRow) {
+            self.1.push(*row);
+        }
+    }
+
+    fn rows(scenario: &Scenario, straight: bool) -> (Rows, Counts) {
+        let plan = Plan::new(&scenario.traffic, Seed::new(scenario.seed, 0), scenario.end());
+        let (mut rows, mut nobody) = (Rows::default(), Nobody);
+        let options = Options::default();
+        let mut world = World::new(scenario, &plan, 0, &options, &mut rows, &mut nobody);
+        assert!(world.straight, "the scenario allows the straight way");
+        world.straight = straight;
+        world.run();
+        let counts = world.counts;
+        (rows, counts)
+    }
+
+    fn check(traffic: &str, rest: &str) {
+        let text = format!(
+            "schema_version = 1\n[scenario]\nduration = \"20s\"\n[traffic]\n{traffic}\n\
+             [balancer]\nalgorithm = \"least_conn\"\n{rest}"
+        );
+        let scenario = parse(&text, "test.toml").unwrap_or_else(|problems| panic!("{problems}"));
+        let (straight, counts) = rows(&scenario, true);
+        let (stepwise, others) = rows(&scenario, false);
+        assert_eq!(counts, others);
+        assert!(counts.finished > 500);
+        assert!(straight.0 == stepwise.0, "the requests differ");
+        assert!(straight.1 == stepwise.1, "the attempts differ");
+    }
+
+    const BACKENDS: &str = "[[backend]]\nname = \"f\"\ncount = 2\nservice = { law = \
+        \"exponential\", mean = \"30ms\" }\n[[backend]]\nname = \"p\"\ndiscipline = \"ps\"\n\
+        workers = 2\nspeed = 0.7\nservice = { law = \"exponential\", mean = \"30ms\" }\n";
+
+    #[test]
+    fn it_is_the_way_of_all_steps_in_an_open_loop() {
+        check("rate = \"100/s\"\nclient = { timeout = \"200ms\" }", BACKENDS);
+    }
+
+    #[test]
+    fn it_is_the_way_of_all_steps_in_a_closed_loop() {
+        check("users = 9\nthink = { law = \"exponential\", mean = \"40ms\" }", BACKENDS);
+    }
+
+    #[test]
+    fn it_is_the_way_of_all_steps_when_limits_are_met() {
+        let limits = "queue_limit = 2\nmax_conns = 5\n";
+        let backends = BACKENDS.replace("workers = 2\n", limits);
+        let line = "read_timeout = \"150ms\"\nqueue = { length = 3, timeout = \"50ms\" }\n\
+            retry = { on = [\"http_503\", \"timeout\"], tries = 2 }\n";
+        let traffic = "rate = \"140/s\"\nclient = { timeout = \"300ms\", in_flight_cap = 12 }";
+        check(traffic, &format!("{line}{backends}"));
+    }
+
+    #[test]
+    fn it_is_the_way_of_all_steps_while_faults_come_and_go() {
+        let mut faults = String::new();
+        for (place, kind) in ["crash", "hang", "partition", "drain"].iter().enumerate() {
+            faults += &format!(
+                "[[fault]]\nname = \"{kind}\"\nkind = \"{kind}\"\ntarget = \"f-1\"\n\
+                 at = \"{}s\"\nfor = \"2s\"\n",
+                2 + 4 * place
+            );
+        }
+        let rest = "connect_timeout = \"200ms\"\nread_timeout = \"300ms\"\n";
+        let traffic = "rate = \"60/s\"\nclient = { timeout = \"1s\" }";
+        check(traffic, &format!("{rest}{BACKENDS}{faults}"));
+    }
+}
