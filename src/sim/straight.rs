@@ -153,7 +153,7 @@ mod tests {
 
     fn rows(scenario: &Scenario, straight: bool) -> (Rows, Counts) {
         let plan = Plan::new(&scenario.traffic, Seed::new(scenario.seed, 0), scenario.end());
-        let (mut rows, mut nobody) = (Rows::default(), Nobody);
+        let (mut rows, mut nobody) = (Rows::default(), Nobody(None));
         let options = Options::default();
         let mut world = World::new(scenario, &plan, 0, &options, &mut rows, &mut nobody);
         assert!(world.straight, "the scenario allows the straight way");
