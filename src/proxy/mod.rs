@@ -1,8 +1,8 @@
 //! lab's own reverse proxy: HTTP/1.1 on hyper, decisions by [`crate::policy`] alone.
 //!
 //! Each worker is a thread with its own runtime, listener and idle connections to peers
-//! ([`pool`]). A request asks the [`driver`] where to go, is sent there by [`forward`], and its
-//! response is streamed back by [`relay`], all in the task of its client's connection. The driver
+//! ([`pool`]). A request asks the `driver` where to go, is sent there by `forward`, and its
+//! response is streamed back by `relay`, all in the task of its client's connection. The driver
 //! is the only way to the decision core, behind one short lock: one for all workers, or one each.
 
 mod admin;
