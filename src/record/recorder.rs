@@ -14,7 +14,7 @@ use super::tables::{SCHEMA_VERSION, TableRow};
 use super::{AttemptRow, EventRow, Names, RecordError, RequestRow, Sink, TimelineRow};
 
 /// Rows of a block, which is encoded at once.
-const BLOCK_ROWS: usize = 2048;
+const BLOCK_ROWS: usize = 1024;
 /// Rows whose columns are taken out together: they stay in the first-level cache meanwhile.
 const CACHED_ROWS: usize = 128;
 /// Blocks on their way to the writer's thread; when all are under way, the giver waits.
