@@ -1,4 +1,21 @@
 //! What a run leaves behind: rows of plain numbers and enums, the same for both worlds.
+//!
+//! In the Parquet files worlds, classes, peers and outcomes are words, times are signed
+//! nanoseconds since the run's zero, and a phase that was not reached is 0. In `requests.parquet`
+//! a null says that nothing set the column apart, and costs nothing to store:
+//!
+//! | column | null stands for |
+//! |---|---|
+//! | `sent_ns` | `scheduled_ns`: sent when it was due |
+//! | `connected_ns` | `sent_ns`: on a kept-alive connection |
+//! | `first_byte_ns` | `finished_ns`: the response was complete with its first byte |
+//! | `queued_ns` | 0: a worker was free |
+//! | `service_ns` | `demand_ns`: the worker was held for exactly the demand |
+//! | `upstream` | no peer was reached |
+//!
+//! So latency is `finished_ns - scheduled_ns`, and latency from the actual send is
+//! `finished_ns - coalesce(sent_ns, scheduled_ns)`. Each file says the same in its key-value
+//! metadata under `lab.nulls`.
 
 pub mod attempt;
 pub mod calibration;

@@ -7,10 +7,12 @@
 
 mod rows;
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Once;
 
 use polars::prelude::{
     ChunkedArray, Column, DataFrame, ParallelStrategy, ParquetReader, PolarsNumericType,
@@ -129,9 +131,26 @@ fn clone(path: &Path, file: &File) -> Result<File, RecordError> {
     file.try_clone().map_err(RecordError::io("read", path))
 }
 
+thread_local! {
+    /// Whether a panic of this thread will be told as an error, and so needs no words of its own.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Runs a part of polars, which may panic over a damaged file where it should return an error.
 fn guarded<T>(path: &Path, part: impl FnOnce() -> PolarsResult<T>) -> Result<T, RecordError> {
-    match catch_unwind(AssertUnwindSafe(part)) {
+    static QUIET_HOOK: Once = Once::new();
+    QUIET_HOOK.call_once(|| {
+        let loud = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if !GUARDED.get() {
+                loud(panic);
+            }
+        }));
+    });
+    GUARDED.set(true);
+    let result = catch_unwind(AssertUnwindSafe(part));
+    GUARDED.set(false);
+    match result {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(RecordError::malformed(path, EXPECTED, error)),
         Err(_) => Err(RecordError::malformed(path, EXPECTED, "it is damaged")),
