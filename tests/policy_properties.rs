@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use lab::policy::{
     ActiveHealthConfig, Admission, Algorithm, Attempt, Balance, Candidates, Event, Head, Next,
     Outcome, PeerChange, PeerConfig, PeerId, PeerList, PeerState, QueueConfig, RequestFacts,
-    RetryConditions, RetryConfig, Ticket, Tried, Upstream, UpstreamConfig,
+    RetryConditions, RetryConfig, Ticket, Upstream, UpstreamConfig,
 };
 use lab::units::{Draw, Nanos, Seed, Span};
 use proptest::collection::vec;
@@ -268,9 +268,18 @@ impl World {
         (count > 0).then(|| self.open.swap_remove(which.index(count)))
     }
 
+    /// What the request has tried once this attempt has ended.
+    fn tried_after(&self, attempt: &Attempt) -> Vec<PeerId> {
+        let mut tried = attempt.tried().to_vec();
+        if !self.upstream.peers().is_single() {
+            tried.push(attempt.peer);
+        }
+        tried
+    }
+
     fn head(&mut self, which: Index, status: u16) {
         let Some(attempt) = self.some_attempt(which) else { return };
-        let (number, tried) = (attempt.number, attempt.tried().as_slice().to_vec());
+        let (number, tried) = (attempt.number, self.tried_after(&attempt));
         match self.upstream.head(self.now, attempt, status) {
             Head::Pass(attempt) => {
                 let next = self.upstream.finished(self.now, attempt, Outcome::Responded);
@@ -285,7 +294,7 @@ impl World {
 
     fn finish(&mut self, which: Index, outcome: Outcome) {
         let Some(attempt) = self.some_attempt(which) else { return };
-        let (number, tried) = (attempt.number, attempt.tried().as_slice().to_vec());
+        let (number, tried) = (attempt.number, self.tried_after(&attempt));
         let next = self.upstream.finished(self.now, attempt, outcome);
         assert_eq!(matches!(next, Next::Done), !outcome.is_failure());
         self.go_on(next, number, tried);
@@ -534,6 +543,7 @@ proptest! {
 #[test]
 fn a_tried_peer_is_not_eligible() {
     let upstream = plain(Algorithm::RoundRobin, &[1, 1]);
-    assert!(upstream.peers().eligible(PeerId(0), &Tried::default(), Nanos::ZERO));
-    assert!(!upstream.peers().eligible(PeerId(2), &Tried::default(), Nanos::ZERO));
+    assert!(upstream.peers().eligible(PeerId(0), &[PeerId(1)], Nanos::ZERO));
+    assert!(!upstream.peers().eligible(PeerId(1), &[PeerId(1)], Nanos::ZERO));
+    assert!(!upstream.peers().eligible(PeerId(2), &[], Nanos::ZERO));
 }

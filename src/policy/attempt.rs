@@ -17,6 +17,15 @@ pub struct RequestFacts {
     pub idempotent: bool,
 }
 
+impl RequestFacts {
+    /// The same, field by field. A copy as a whole goes through memory with its padding, and
+    /// reading that back just after it was written stalls the processor for longer than a pick.
+    #[inline(always)]
+    pub(super) const fn by_field(&self) -> Self {
+        Self { id: self.id, key: self.key, idempotent: self.idempotent }
+    }
+}
+
 /// Permission to try a peer. Not cloneable: every attempt is given back exactly once.
 #[derive(Debug)]
 #[must_use = "an attempt must be given back through `head` or `finished`"]
@@ -33,10 +42,10 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// The peers this request has tried, this attempt's included (but not in a group of one, nor
-    /// the primaries once it has moved on to the backups).
+    /// The peers this request tried before this attempt, but for the primaries once it has moved
+    /// on to the backups.
     #[must_use]
-    pub const fn tried(&self) -> &Tried {
+    pub fn tried(&self) -> &[PeerId] {
         &self.progress.tried
     }
 }
@@ -79,45 +88,11 @@ pub enum Next {
     Refused(Refusal),
 }
 
-impl From<Admission> for Next {
-    fn from(admission: Admission) -> Self {
-        match admission {
-            Admission::Go(attempt) => Self::Retry(attempt),
-            Admission::Wait(ticket) => Self::Wait(ticket),
-            Admission::Refused(refusal) => Self::Refused(refusal),
-        }
-    }
-}
-
-/// The peers that a request has tried: few, and nearly always at most one.
-#[derive(Clone, Debug, Default)]
-pub struct Tried(SmallVec<[PeerId; 4]>);
-
-impl Tried {
-    /// Whether `peer` was tried.
-    #[must_use]
-    #[inline]
-    pub fn contains(&self, peer: PeerId) -> bool {
-        self.0.contains(&peer)
-    }
-
-    /// In the order in which they were tried.
-    #[must_use]
-    #[inline]
-    pub fn as_slice(&self) -> &[PeerId] {
-        &self.0
-    }
-
-    #[inline]
-    pub(super) fn insert(&mut self, peer: PeerId) {
-        self.0.push(peer);
-    }
-}
-
 /// How far a request has come: what is carried from one attempt to the next.
 #[derive(Debug)]
 pub(super) struct Progress {
-    pub(super) tried: Tried,
+    /// Peers tried in earlier attempts. That of the attempt in flight is added when it ends.
+    pub(super) tried: SmallVec<[PeerId; 4]>,
     /// When the first attempt began.
     pub(super) first_started: Nanos,
     /// Attempts left, the one in flight included.
@@ -129,19 +104,32 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    #[inline]
+    /// Of a request that has been nowhere yet.
     pub(super) fn new(tries: u32) -> Self {
-        Self {
-            tried: Tried::default(),
-            first_started: Nanos::ZERO,
-            tries,
-            draws: 0,
-            on_backups: false,
-        }
+        let first_started = Nanos::ZERO;
+        Self { tried: SmallVec::new(), first_started, tries, draws: 0, on_backups: false }
     }
 
     /// Whether the request has been nowhere yet, so that every eligible peer would do.
     pub(super) fn is_fresh(&self) -> bool {
-        self.tried.as_slice().is_empty() && !self.on_backups
+        self.tried.is_empty() && !self.on_backups
     }
+
+    pub(super) fn so_far(&self) -> SoFar<'_> {
+        SoFar { tried: &self.tried, draws: self.draws, on_backups: self.on_backups }
+    }
+}
+
+/// The part of the progress that a pick reads. Apart from [`Progress`], so that the first pick of
+/// a request needs none: the compiler then keeps the new attempt in registers until it is stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SoFar<'a> {
+    pub(super) tried: &'a [PeerId],
+    pub(super) draws: u8,
+    pub(super) on_backups: bool,
+}
+
+impl SoFar<'static> {
+    /// Of a request that has been nowhere yet.
+    pub(super) const NOWHERE: Self = Self { tried: &[], draws: 0, on_backups: false };
 }

@@ -1,10 +1,12 @@
 //! Peers and balancer joined: a pick, and the end of one, with everything that goes with it.
 
-use super::attempt::{Attempt, Progress, RequestFacts};
-use super::balance::Balancer;
+use smallvec::SmallVec;
+
+use super::attempt::{Attempt, Progress, RequestFacts, SoFar};
+use super::balance::{Ask, Balancer};
 use super::peer::PeerId;
-use super::peers::{PeerList, Peers};
-use crate::units::{Draw, Nanos, Purpose, Seed};
+use super::peers::{Effect, PeerList, Peers};
+use crate::units::{Nanos, Purpose, Seed};
 
 /// Peers and balancer.
 #[derive(Debug)]
@@ -14,14 +16,12 @@ pub(super) struct Group {
     seed: Seed,
 }
 
-/// What the end of an attempt did to its peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
-    None,
-    /// A failure was counted.
-    Failed,
-    /// Earlier failures were forgotten.
-    Cleared,
+/// A peer chosen for a request, and how far the choice has brought it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pick {
+    pub(super) peer: PeerId,
+    draws: u8,
+    on_backups: bool,
 }
 
 impl Group {
@@ -37,23 +37,19 @@ impl Group {
         now: Nanos,
         facts: &RequestFacts,
         number: u16,
-        progress: &mut Progress,
-    ) -> Option<PeerId> {
-        let draws = progress.draws;
-        let mut draw = self.seed.draw(Purpose::Pick, facts.id, number);
-        if !progress.on_backups {
-            let Self { peers, balancer, .. } = self;
-            let list = PeerList::Primaries;
-            let picked = balancer.pick(peers, list, facts, now, progress, &mut draw);
-            if picked.is_some() {
-                return picked;
-            }
+        so_far: SoFar<'_>,
+    ) -> Option<Pick> {
+        self.peers.reopen(now);
+        if so_far.on_backups {
+            return self.pick_backup(now, facts, number, so_far);
         }
-        let picked = self.pick_backup(now, facts, progress, &mut draw);
-        if picked.is_none() {
-            progress.draws = draws;
+        let mut draws = so_far.draws;
+        let draw = self.seed.draw(Purpose::Pick, facts.id, number);
+        let ask = Ask { list: PeerList::Primaries, tried: so_far.tried, now };
+        match self.balancer.pick(&mut self.peers, ask, facts, &mut draws, draw) {
+            Some(peer) => Some(Pick { peer, draws, on_backups: false }),
+            None => self.pick_backup(now, facts, number, so_far),
         }
-        picked
     }
 
     /// When no primary is eligible the request moves on to the backups, for good and with a clean
@@ -63,74 +59,83 @@ impl Group {
         &mut self,
         now: Nanos,
         facts: &RequestFacts,
-        progress: &mut Progress,
-        draw: &mut Draw,
-    ) -> Option<PeerId> {
-        let Self { peers, balancer, .. } = self;
-        if !peers.may_use_backups(progress, now) {
+        number: u16,
+        so_far: SoFar<'_>,
+    ) -> Option<Pick> {
+        if !self.peers.may_use_backups(so_far, now) {
             return None;
         }
-        let list = PeerList::Backups;
-        if progress.on_backups {
-            return balancer.pick(peers, list, facts, now, progress, draw);
-        }
-        let tried = std::mem::take(&mut progress.tried);
-        let picked = balancer.pick(peers, list, facts, now, progress, draw);
-        if picked.is_some() {
-            progress.on_backups = true;
-        } else {
-            // It may have to wait, and then a primary would do as well.
-            progress.tried = tried;
-        }
-        picked
+        let mut draws = so_far.draws;
+        let draw = self.seed.draw(Purpose::Pick, facts.id, number);
+        let tried = if so_far.on_backups { so_far.tried } else { SoFar::NOWHERE.tried };
+        let ask = Ask { list: PeerList::Backups, tried, now };
+        let peer = self.balancer.pick(&mut self.peers, ask, facts, &mut draws, draw)?;
+        Some(Pick { peer, draws, on_backups: true })
     }
 
-    /// Begins an attempt at a peer that was picked.
+    /// Begins the first attempt of a request, which has `tries` of them.
     #[inline]
+    pub(super) fn begin_first(
+        &mut self,
+        now: Nanos,
+        facts: &RequestFacts,
+        pick: Pick,
+        tries: u32,
+    ) -> Attempt {
+        self.assign(now, pick.peer);
+        let Pick { peer, draws, on_backups } = pick;
+        let tried = SmallVec::new();
+        let progress = Progress { tried, first_started: now, tries, draws, on_backups };
+        Attempt { facts: facts.by_field(), number: 1, peer, started: now, progress }
+    }
+
+    /// Begins attempt `number` at a peer that was picked.
     pub(super) fn begin(
         &mut self,
         now: Nanos,
-        facts: RequestFacts,
+        facts: &RequestFacts,
         number: u16,
-        peer: PeerId,
+        pick: Pick,
         mut progress: Progress,
     ) -> Attempt {
-        let single = self.peers.is_single();
-        if let Some(picked) = self.peers.get_mut(peer) {
-            picked.assign();
-            if !single {
-                picked.picked(now.whole_seconds());
-                progress.tried.insert(peer);
-            }
-        }
         if number == 1 {
-            progress.first_started = now;
+            return self.begin_first(now, facts, pick, progress.tries);
         }
+        self.assign(now, pick.peer);
+        if pick.on_backups && !progress.on_backups {
+            progress.tried.clear();
+        }
+        progress.draws = pick.draws;
+        progress.on_backups = pick.on_backups;
+        Attempt { facts: *facts, number, peer: pick.peer, started: now, progress }
+    }
+
+    #[inline]
+    fn assign(&mut self, now: Nanos, peer: PeerId) {
+        self.peers.assign(peer, now);
         self.balancer.started(&self.peers, peer, now);
-        Attempt { facts, number, peer, started: now, progress }
     }
 
     /// Ends an attempt (`ngx_http_upstream_free_round_robin_peer`).
     #[inline]
-    pub(super) fn end(&mut self, now: Nanos, attempt: &mut Attempt, failed: bool) -> Effect {
-        let single = self.peers.is_single();
-        let mut effect = Effect::None;
-        if let Some(peer) = self.peers.get_mut(attempt.peer) {
-            peer.release();
-            if single {
-                // The one peer there is: no other to try, and failures are not counted.
-            } else if failed {
-                peer.failed(now.whole_seconds());
-                effect = Effect::Failed;
-            } else if peer.succeeded() {
-                effect = Effect::Cleared;
-            }
-        }
-        let progress = &mut attempt.progress;
-        progress.tries = if single { 0 } else { progress.tries.saturating_sub(1) };
+    pub(super) fn end(&mut self, now: Nanos, attempt: &Attempt, failed: bool) -> Effect {
+        let effect = self.peers.release(attempt.peer, now, failed);
         let took = now.since(attempt.started);
         self.balancer.finished(&self.peers, attempt.peer, now, took, failed);
         effect
+    }
+
+    /// What is left to a request after `attempt`. In a group of one there is no other to try, and
+    /// nothing is marked as tried.
+    pub(super) fn after(&self, attempt: Attempt) -> Progress {
+        let Attempt { mut progress, peer, .. } = attempt;
+        if self.peers.is_single() {
+            progress.tries = 0;
+        } else {
+            progress.tries = progress.tries.saturating_sub(1);
+            progress.tried.push(peer);
+        }
+        progress
     }
 
     /// Tells the balancer that peers came, went, or changed weight or health.
@@ -140,15 +145,14 @@ impl Group {
 
     /// Whether a request finds no peer only since all that would do are at their limits.
     pub(super) fn is_full_for(&self, progress: &Progress, now: Nanos) -> bool {
-        let now_s = now.whole_seconds();
-        let clean = Default::default();
         let full = |list, tried| {
-            self.peers.list(list).iter().any(|id| self.peers.only_full(*id, tried, now_s))
+            self.peers.list(list).iter().any(|id| self.peers.only_full(*id, tried, now))
         };
         if progress.on_backups {
             full(PeerList::Backups, &progress.tried)
         } else {
-            full(PeerList::Primaries, &progress.tried) || full(PeerList::Backups, &clean)
+            full(PeerList::Primaries, &progress.tried)
+                || full(PeerList::Backups, SoFar::NOWHERE.tried)
         }
     }
 

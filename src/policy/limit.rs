@@ -75,8 +75,8 @@ impl WaitingLine {
         Some(ticket)
     }
 
-    pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut Waiter> {
-        self.line.get_mut(place)
+    pub(super) fn get(&self, place: usize) -> Option<&Waiter> {
+        self.line.get(place)
     }
 
     pub(super) fn take(&mut self, place: usize) -> Option<Waiter> {

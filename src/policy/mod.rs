@@ -3,7 +3,7 @@
 //! No clock, no socket, no randomness of its own: time is handed in as [`Nanos`](crate::units::Nanos)
 //! and a draw is a function of (seed, request, attempt). Both worlds drive [`Upstream`] alone, so
 //! a decision is made once or not at all. The rules are those of NGINX 1.22 unless a part says
-//! otherwise; section numbers in comments refer to the rules as written down in `src/README.md`.
+//! otherwise; each part names the NGINX source that it follows.
 
 mod attempt;
 pub mod balance;
@@ -17,7 +17,6 @@ mod peers;
 pub mod retry;
 pub mod upstream;
 
-pub use attempt::Tried;
 pub use balance::{Algorithm, Balance, Candidates};
 pub use health::active::ActiveHealthConfig;
 pub use outcome::{Outcome, Refusal, RefusalReason};

@@ -85,8 +85,17 @@ pub struct Peer {
     id: PeerId,
     /// Requests now assigned to it.
     conns: u32,
-    /// Out by an operator or by its health checks; the one flag that picking reads.
+    /// `max_conns`, with the largest number for no limit.
+    limit: u32,
+    /// Requests in flight per weight; infinite while it may not be picked. All that is asked of a
+    /// peer in a pick, so that eligibility costs nothing there.
+    load: Load,
+    /// The denominator common to the loads of the group over this weight, or 0 if there is none.
+    scale: u32,
+    /// Out by an operator or by its health checks.
     closed: bool,
+    /// Closed, or out by failures as of the last [`Self::reopen`].
+    shut: bool,
     draining: bool,
     removed: bool,
     /// The only peer of its group, which failures never take out (`peers->single`).
@@ -101,13 +110,48 @@ pub struct Peer {
     reported: Option<PeerState>,
 }
 
+/// Requests in flight per weight, as a number that is ordered and compared like the fraction.
+///
+/// NGINX compares fractions by multiplying crosswise. Here they are brought to one denominator
+/// when weights change, so that a pick compares integers. Where the weights have no common
+/// multiple of 32 bits, the bits of the quotient serve, which are ordered like the numbers: equal
+/// fractions have equal quotients, and different ones lie further apart than one step of an `f64`
+/// while requests × weight stay below 2^53.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::policy) struct Load(u64);
+
+impl Load {
+    /// Above the load of any peer.
+    pub(in crate::policy) const INFINITE: Self = Self(u64::MAX);
+
+    /// `scale` is the common denominator over the weight, or 0 if there is none.
+    #[inline]
+    fn new(conns: u32, weight: u32, scale: u32) -> Self {
+        if scale == 0 {
+            Self::quotient(conns, weight)
+        } else {
+            Self(u64::from(conns) * u64::from(scale))
+        }
+    }
+
+    #[cold]
+    fn quotient(conns: u32, weight: u32) -> Self {
+        debug_assert!(u64::from(conns) * u64::from(weight) < 1 << 53);
+        Self((f64::from(conns) / f64::from(weight)).to_bits())
+    }
+}
+
 impl Peer {
     pub(in crate::policy) fn new(id: PeerId, mut config: PeerConfig) -> Self {
         config.weight = config.weight.max(1);
         Self {
             id,
             conns: 0,
+            limit: if config.max_conns == 0 { u32::MAX } else { config.max_conns },
             closed: config.down,
+            load: if config.down { Load::INFINITE } else { Load::default() },
+            scale: 0,
+            shut: config.down,
             draining: false,
             removed: false,
             alone: false,
@@ -147,6 +191,12 @@ impl Peer {
         self.conns
     }
 
+    /// Requests in flight per configured weight; infinite if it may not be picked.
+    #[inline]
+    pub(in crate::policy) const fn load(&self) -> Load {
+        self.load
+    }
+
     /// Failures counted towards `max_fails`; not a sliding window (see [`PassiveHealth`]).
     #[must_use]
     pub const fn fails(&self) -> u32 {
@@ -169,7 +219,7 @@ impl Peer {
     #[must_use]
     #[inline]
     pub const fn is_full(&self) -> bool {
-        self.config.max_conns != 0 && self.conns >= self.config.max_conns
+        self.conns >= self.limit
     }
 
     /// Its state at `now`. A peer out by failures reads [`PeerState::Up`] again once
@@ -177,7 +227,7 @@ impl Peer {
     #[must_use]
     pub fn state(&self, now: Nanos) -> PeerState {
         match self.standing() {
-            PeerState::Failed if !self.is_out(now.whole_seconds()) => PeerState::Up,
+            PeerState::Failed if !self.passive.is_out(now) => PeerState::Up,
             standing => standing,
         }
     }
@@ -211,50 +261,71 @@ impl Peer {
 
     /// The test of every method (`ngx_http_upstream_get_peer`), but for the limit and for what
     /// the request has tried.
-    #[inline]
-    pub(in crate::policy) const fn is_open(&self, now_s: u64) -> bool {
-        !self.closed && !self.is_out(now_s)
+    pub(in crate::policy) fn is_open(&self, now: Nanos) -> bool {
+        !self.closed && (self.alone || !self.passive.is_out(now))
     }
 
-    #[inline]
-    const fn is_out(&self, now_s: u64) -> bool {
-        self.passive.is_out(now_s) && !self.alone
+    /// Opens the door to a peer whose pause after failures is over, so that one request may test
+    /// it; the end of the pause if that is yet to come.
+    pub(in crate::policy) fn reopen(&mut self, now: Nanos) -> Option<Nanos> {
+        let waits = self.shut && !self.closed;
+        if waits && self.is_open(now) {
+            self.shut = false;
+            self.weigh();
+            return None;
+        }
+        waits.then(|| self.passive.free_from())
     }
 
+    /// A pick. If it tests a peer that was out, the door shuts behind it; whether it did.
     #[inline]
-    pub(in crate::policy) fn assign(&mut self) {
+    pub(in crate::policy) fn assign(&mut self, now: Nanos) -> bool {
         self.conns += 1;
+        let tests = !self.alone && {
+            self.passive.picked(now);
+            self.passive.has_failed()
+        };
+        self.shut |= tests;
+        self.weigh();
+        tests
     }
 
     #[inline]
     pub(in crate::policy) fn release(&mut self) {
         debug_assert!(self.conns > 0, "an attempt at {} was given back twice", self.config.name);
         self.conns = self.conns.saturating_sub(1);
+        self.weigh();
     }
 
-    /// Moves the time of the last check if this pick tests a peer that was out.
     #[inline]
-    pub(in crate::policy) const fn picked(&mut self, now_s: u64) {
-        self.passive.picked(now_s);
+    fn weigh(&mut self) {
+        let out = self.shut | self.is_full();
+        let load = Load::new(self.conns, self.config.weight, self.scale);
+        self.load = if out { Load::INFINITE } else { load };
     }
 
     /// A failed attempt: counts it, and takes weight off.
-    pub(in crate::policy) fn failed(&mut self, now_s: u64) {
-        self.passive.failed(now_s);
+    pub(in crate::policy) fn failed(&mut self, now: Nanos) {
+        self.passive.failed(now);
         if let Some(cut) = self.config.weight.checked_div(self.config.max_fails) {
             self.effective_weight = self.effective_weight.saturating_sub(cut);
         }
+        self.refresh();
     }
 
     /// An attempt that did not fail; whether it cleared failures.
     #[inline]
-    pub(in crate::policy) const fn succeeded(&mut self) -> bool {
-        self.passive.succeeded()
+    pub(in crate::policy) fn succeeded(&mut self) -> bool {
+        let cleared = self.passive.succeeded();
+        if cleared {
+            self.refresh();
+        }
+        cleared
     }
 
     /// The first instant at which a peer that is out by failures alone may be tested.
     pub(in crate::policy) fn tested_from(&self) -> Option<Nanos> {
-        (!self.closed && self.passive.has_failed()).then(|| self.passive.tested_from())
+        (!self.closed && !self.alone && self.passive.has_failed()).then(|| self.passive.free_from())
     }
 
     /// The result of a health check; whether the peer went out or came back by it.
@@ -280,6 +351,7 @@ impl Peer {
         let whole = self.effective_weight == self.config.weight;
         self.effective_weight = if whole { weight } else { self.effective_weight.min(weight) };
         self.config.weight = weight;
+        self.weigh();
     }
 
     /// The state to report if it is not the one reported last.
@@ -288,11 +360,17 @@ impl Peer {
         (self.reported.replace(state) != Some(state)).then_some(state)
     }
 
-    pub(in crate::policy) const fn set_alone(&mut self, alone: bool) {
+    /// What the peer must know of its group: whether it is alone, and the common denominator of
+    /// all loads, if there is one.
+    pub(in crate::policy) fn regroup(&mut self, alone: bool, denominator: Option<u32>) {
         self.alone = alone;
+        self.scale = denominator.map_or(0, |denominator| denominator / self.config.weight);
+        self.refresh();
     }
 
-    const fn refresh(&mut self) {
+    fn refresh(&mut self) {
         self.closed = !self.is_in_service() || !self.checks.is_healthy();
+        self.shut = self.closed || (!self.alone && self.passive.has_failed());
+        self.weigh();
     }
 }

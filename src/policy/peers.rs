@@ -1,7 +1,7 @@
 //! All peers of a group: primaries and backups, each in the order of configuration.
 
-use super::attempt::{Progress, Tried};
-use super::peer::{Peer, PeerConfig, PeerId};
+use super::attempt::SoFar;
+use super::peer::{Peer, PeerConfig, PeerId, PeerState};
 use crate::units::Nanos;
 
 /// All peers of a group. Numbers are places in the order of addition and are never reused, so
@@ -13,6 +13,18 @@ pub struct Peers {
     backups: Vec<PeerId>,
     /// Attempts that a request has at most: peers administratively in (`ngx_http_upstream_tries`).
     tries: u32,
+    /// No pause after failures ends before this, so that until then nobody need look.
+    next_reopening: Nanos,
+}
+
+/// What the end of an attempt did to its peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    None,
+    /// A failure was counted.
+    Failed,
+    /// Earlier failures were forgotten.
+    Cleared,
 }
 
 /// One of the two lists of a group.
@@ -76,21 +88,20 @@ impl Peers {
     /// Whether a request that has `tried` these peers may be sent to `id` at `now`: in service,
     /// not out by failures or health checks, below its limit, and not tried before.
     #[must_use]
-    pub fn eligible(&self, id: PeerId, tried: &Tried, now: Nanos) -> bool {
-        self.get(id)
-            .is_some_and(|peer| is_open(peer, tried, now.whole_seconds()) && !peer.is_full())
+    pub fn eligible(&self, id: PeerId, tried: &[PeerId], now: Nanos) -> bool {
+        self.get(id).is_some_and(|peer| is_open(peer, tried, now) && !peer.is_full())
     }
 
     /// Whether only its limit keeps a request that has `tried` these peers from `id`.
-    pub(in crate::policy) fn only_full(&self, id: PeerId, tried: &Tried, now_s: u64) -> bool {
-        self.get(id).is_some_and(|peer| is_open(peer, tried, now_s) && peer.is_full())
+    pub(in crate::policy) fn only_full(&self, id: PeerId, tried: &[PeerId], now: Nanos) -> bool {
+        self.get(id).is_some_and(|peer| is_open(peer, tried, now) && peer.is_full())
     }
 
     /// Whether a request that got no primary moves on to the backups: not if a policy of one's own
     /// declined although a primary was eligible.
-    pub(in crate::policy) fn may_use_backups(&self, progress: &Progress, now: Nanos) -> bool {
-        let eligible = |id: &PeerId| self.eligible(*id, &progress.tried, now);
-        !self.backups.is_empty() && (progress.on_backups || !self.primaries.iter().any(eligible))
+    pub(in crate::policy) fn may_use_backups(&self, so_far: SoFar<'_>, now: Nanos) -> bool {
+        let eligible = |id: &PeerId| self.eligible(*id, so_far.tried, now);
+        !self.backups.is_empty() && (so_far.on_backups || !self.primaries.iter().any(eligible))
     }
 
     /// Attempts that a request has at most.
@@ -100,8 +111,66 @@ impl Peers {
     }
 
     #[inline]
-    pub(in crate::policy) fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
+    fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
         self.all.get_mut(id.index())
+    }
+
+    /// Brings the peers up to `now`: those whose pause is over may be picked. Comes before a pick.
+    #[inline]
+    pub(in crate::policy) fn reopen(&mut self, now: Nanos) {
+        if now >= self.next_reopening {
+            self.reopen_due(now);
+        }
+    }
+
+    #[cold]
+    fn reopen_due(&mut self, now: Nanos) {
+        let pauses = self.all.iter_mut().filter_map(|peer| peer.reopen(now));
+        self.next_reopening = pauses.min().unwrap_or(Nanos::MAX);
+    }
+
+    /// A pick of `id`.
+    #[inline]
+    pub(in crate::policy) fn assign(&mut self, id: PeerId, now: Nanos) {
+        if self.get_mut(id).is_some_and(|peer| peer.assign(now)) {
+            self.next_reopening = Nanos::ZERO;
+        }
+    }
+
+    /// The end of an attempt at `id`. In a group of one, failures are not counted.
+    #[inline]
+    pub(in crate::policy) fn release(&mut self, id: PeerId, now: Nanos, failed: bool) -> Effect {
+        let single = self.is_single();
+        let Some(peer) = self.get_mut(id) else { return Effect::None };
+        peer.release();
+        if single {
+            Effect::None
+        } else if failed {
+            peer.failed(now);
+            self.next_reopening = Nanos::ZERO;
+            Effect::Failed
+        } else if peer.succeeded() {
+            Effect::Cleared
+        } else {
+            Effect::None
+        }
+    }
+
+    /// A peer's state to report, if it is news.
+    pub(in crate::policy) fn news(&mut self, id: PeerId) -> Option<PeerState> {
+        self.get_mut(id).and_then(Peer::news)
+    }
+
+    /// The result of a health check; whether the peer went out or came back by it.
+    pub(in crate::policy) fn checked(
+        &mut self,
+        id: PeerId,
+        passed: bool,
+        rise: u32,
+        fall: u32,
+    ) -> bool {
+        self.next_reopening = Nanos::ZERO;
+        self.get_mut(id).is_some_and(|peer| peer.checked(passed, rise, fall))
     }
 
     /// The peers themselves beside the order of a list, for algorithms that write to the peers.
@@ -139,14 +208,32 @@ impl Peers {
     }
 
     fn recount(&mut self) {
+        self.next_reopening = Nanos::ZERO;
         self.tries = self.all.iter().filter(|peer| peer.is_in_service()).count() as u32;
         let alone = self.is_single();
-        for id in &self.primaries {
-            self.all[id.index()].set_alone(alone);
+        let denominator = self.common_denominator();
+        for id in self.primaries.iter().chain(&self.backups) {
+            self.all[id.index()].regroup(alone, denominator);
         }
+    }
+
+    /// The least common multiple of the weights, if it has at most 32 bits.
+    fn common_denominator(&self) -> Option<u32> {
+        let mut members = self.primaries.iter().chain(&self.backups);
+        members.try_fold(1, |multiple: u32, id| {
+            let weight = self.all[id.index()].weight();
+            (multiple / greatest_common_divisor(multiple, weight)).checked_mul(weight)
+        })
     }
 }
 
-fn is_open(peer: &Peer, tried: &Tried, now_s: u64) -> bool {
-    peer.is_open(now_s) && !tried.contains(peer.id())
+fn is_open(peer: &Peer, tried: &[PeerId], now: Nanos) -> bool {
+    peer.is_open(now) && !tried.contains(&peer.id())
+}
+
+const fn greatest_common_divisor(mut one: u32, mut other: u32) -> u32 {
+    while other != 0 {
+        (one, other) = (other, one % other);
+    }
+    one
 }

@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Progress};
 use super::outcome::Outcome;
 use crate::units::{Nanos, Span};
 
@@ -43,19 +43,26 @@ impl RetryConfig {
         self.on.statuses.contains(&status)
             && attempt.progress.tries > 1
             && (attempt.facts.idempotent || self.on.non_idempotent)
-            && !self.is_over(attempt, now)
+            && !self.is_over(&attempt.progress, now)
     }
 
-    /// Whether `attempt`, which ended with `outcome` and was given back, may be followed by another.
-    pub(super) fn acts_on_outcome(&self, attempt: &Attempt, outcome: Outcome, now: Nanos) -> bool {
-        attempt.progress.tries > 0
+    /// Whether a request whose attempt ended with `outcome` may go on with another; `progress` is
+    /// what that attempt left of its tries.
+    pub(super) fn acts_on_outcome(
+        &self,
+        progress: &Progress,
+        idempotent: bool,
+        outcome: Outcome,
+        now: Nanos,
+    ) -> bool {
+        progress.tries > 0
             && self.on.lists(outcome)
-            && (!outcome.was_sent() || attempt.facts.idempotent || self.on.non_idempotent)
-            && !self.is_over(attempt, now)
+            && (!outcome.was_sent() || idempotent || self.on.non_idempotent)
+            && !self.is_over(progress, now)
     }
 
-    fn is_over(&self, attempt: &Attempt, now: Nanos) -> bool {
-        self.timeout != Span::ZERO && now.since(attempt.progress.first_started) >= self.timeout
+    fn is_over(&self, progress: &Progress, now: Nanos) -> bool {
+        self.timeout != Span::ZERO && now.since(progress.first_started) >= self.timeout
     }
 }
 

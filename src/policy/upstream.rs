@@ -7,17 +7,17 @@
 
 use std::collections::VecDeque;
 
-use super::attempt::Progress;
 pub use super::attempt::{Admission, Attempt, Head, Next, RequestFacts, Ticket};
+use super::attempt::{Progress, SoFar};
 use super::balance::{Algorithm, Balance, Balancer};
 pub use super::event::{Event, PeerChange};
-use super::group::{Effect, Group};
+use super::group::{Group, Pick};
 use super::health::active::{ActiveHealthConfig, CheckSchedule};
 pub use super::limit::QueueConfig;
 use super::limit::WaitingLine;
 use super::outcome::{Outcome, Refusal, RefusalReason};
 use super::peer::{Peer, PeerConfig, PeerId};
-use super::peers::Peers;
+use super::peers::{Effect, Peers};
 use super::retry::{RetryConfig, status_is_failure};
 use crate::units::{Nanos, Seed};
 
@@ -86,8 +86,14 @@ impl Upstream {
             // Nobody overtakes: a peer that returned since belongs to those who wait.
             self.serve_line(now);
         }
-        let progress = Progress::new(self.retry.tries(self.group.peers.tries()));
-        self.go_on(now, facts, 1, progress)
+        let tries = self.retry.tries(self.group.peers.tries());
+        match self.group.pick(now, &facts, 1, SoFar::NOWHERE) {
+            Some(pick) => Admission::Go(self.group.begin_first(now, &facts, pick, tries)),
+            None => match self.wait_first(now, &facts, tries) {
+                Ok(ticket) => Admission::Wait(ticket),
+                Err(refusal) => Admission::Refused(refusal),
+            },
+        }
     }
 
     /// A response head with `status` arrived: pass it on, or try the next peer?
@@ -103,31 +109,32 @@ impl Upstream {
     /// A whole response with `status` arrived at once: [`Self::head`], and [`Self::finished`] if it
     /// is passed on. `None` means that it is; otherwise what follows.
     #[inline]
-    pub fn answered(&mut self, now: Nanos, mut attempt: Attempt, status: u16) -> Option<Next> {
+    pub fn answered(&mut self, now: Nanos, attempt: Attempt, status: u16) -> Option<Next> {
         if self.retry.acts_on_status(&attempt, status, now) {
             return Some(self.bad_status(now, attempt, status));
         }
-        self.end(now, &mut attempt, false);
+        self.end(now, &attempt, false);
         self.serve_line(now);
         None
     }
 
     #[cold]
-    fn bad_status(&mut self, now: Nanos, mut attempt: Attempt, status: u16) -> Next {
-        self.end(now, &mut attempt, status_is_failure(status));
-        let next = self.go_on(now, attempt.facts, next_number(&attempt), attempt.progress);
+    fn bad_status(&mut self, now: Nanos, attempt: Attempt, status: u16) -> Next {
+        self.end(now, &attempt, status_is_failure(status));
+        let (facts, number) = (attempt.facts, next_number(&attempt));
+        let next = self.go_on(now, &facts, number, self.group.after(attempt));
         self.serve_line(now);
-        next.into()
+        next
     }
 
     /// An attempt ended. After [`Head::Pass`] only [`Outcome::Responded`] and
     /// [`Outcome::ClientGone`] make sense: nothing is retried once the client has a head.
     #[inline]
-    pub fn finished(&mut self, now: Nanos, mut attempt: Attempt, outcome: Outcome) -> Next {
+    pub fn finished(&mut self, now: Nanos, attempt: Attempt, outcome: Outcome) -> Next {
         if outcome.is_failure() {
             return self.broke(now, attempt, outcome);
         }
-        self.end(now, &mut attempt, false);
+        self.end(now, &attempt, false);
         self.serve_line(now);
         Next::Done
     }
@@ -184,9 +191,7 @@ impl Upstream {
     /// configured, are ignored.
     pub fn probe_result(&mut self, now: Nanos, peer: PeerId, passed: bool) {
         let Some(Checks { rise, fall, .. }) = self.checks else { return };
-        let turned =
-            self.group.peers.get_mut(peer).is_some_and(|peer| peer.checked(passed, rise, fall));
-        if turned {
+        if self.group.peers.checked(peer, passed, rise, fall) {
             self.report(peer, if passed { "health checks passed" } else { "health checks failed" });
             self.group.peers_changed(now);
             self.serve_line(now);
@@ -247,7 +252,7 @@ impl Upstream {
 
     /// Ends an attempt and reports what that did to its peer.
     #[inline]
-    fn end(&mut self, now: Nanos, attempt: &mut Attempt, failed: bool) {
+    fn end(&mut self, now: Nanos, attempt: &Attempt, failed: bool) {
         match self.group.end(now, attempt, failed) {
             Effect::None => {}
             Effect::Failed => self.health_changed(now, attempt.peer, "too many failed requests"),
@@ -257,14 +262,16 @@ impl Upstream {
 
     /// An attempt broke; what follows (`ngx_http_upstream_next`).
     #[cold]
-    fn broke(&mut self, now: Nanos, mut attempt: Attempt, outcome: Outcome) -> Next {
-        self.end(now, &mut attempt, true);
+    fn broke(&mut self, now: Nanos, attempt: Attempt, outcome: Outcome) -> Next {
+        self.end(now, &attempt, true);
+        let (facts, number) = (attempt.facts, next_number(&attempt));
+        let mut progress = self.group.after(attempt);
         if outcome == (Outcome::Closed { reused: true }) {
             // The peer may just have closed an idle connection: the try is given back.
-            attempt.progress.tries += 1;
+            progress.tries += 1;
         }
-        let next = if self.retry.acts_on_outcome(&attempt, outcome, now) {
-            self.go_on(now, attempt.facts, next_number(&attempt), attempt.progress).into()
+        let next = if self.retry.acts_on_outcome(&progress, facts.idempotent, outcome, now) {
+            self.go_on(now, &facts, number, progress)
         } else if outcome.is_timeout() {
             Next::Refused(Refusal::new(RefusalReason::AttemptTimedOut))
         } else {
@@ -274,37 +281,41 @@ impl Upstream {
         next
     }
 
-    /// Begins attempt `number`, or waits for it, or refuses the request.
-    #[inline(always)]
-    fn go_on(
-        &mut self,
-        now: Nanos,
-        facts: RequestFacts,
-        number: u16,
-        mut progress: Progress,
-    ) -> Admission {
-        match self.group.pick(now, &facts, number, &mut progress) {
-            Some(peer) => Admission::Go(self.group.begin(now, facts, number, peer, progress)),
-            None => self.wait(now, facts, number, progress),
+    /// Begins a later attempt, or waits for it, or refuses the request.
+    fn go_on(&mut self, now: Nanos, facts: &RequestFacts, number: u16, progress: Progress) -> Next {
+        match self.group.pick(now, facts, number, progress.so_far()) {
+            Some(pick) => Next::Retry(self.group.begin(now, facts, number, pick, progress)),
+            None => match self.wait(now, facts, number, progress) {
+                Ok(ticket) => Next::Wait(ticket),
+                Err(refusal) => Next::Refused(refusal),
+            },
         }
     }
 
     #[cold]
+    fn wait_first(
+        &mut self,
+        now: Nanos,
+        facts: &RequestFacts,
+        tries: u32,
+    ) -> Result<Ticket, Refusal> {
+        self.wait(now, facts, 1, Progress::new(tries))
+    }
+
+    /// A place in the line if there is one, and if waiting can help.
     fn wait(
         &mut self,
         now: Nanos,
-        facts: RequestFacts,
+        facts: &RequestFacts,
         number: u16,
         progress: Progress,
-    ) -> Admission {
+    ) -> Result<Ticket, Refusal> {
         if !self.line.is_on() || !self.group.is_full_for(&progress, now) {
-            return Admission::Refused(Refusal::new(RefusalReason::NoLiveUpstream));
+            return Err(Refusal::new(RefusalReason::NoLiveUpstream));
         }
         self.line_served = self.line_served.max(now);
-        match self.line.join(now, facts, number, progress) {
-            Some(ticket) => Admission::Wait(ticket),
-            None => Admission::Refused(Refusal::new(RefusalReason::QueueFull)),
-        }
+        let ticket = self.line.join(now, *facts, number, progress);
+        ticket.ok_or(Refusal::new(RefusalReason::QueueFull))
     }
 
     /// Lets those wait no longer whose time is over, then offers every free slot in order.
@@ -322,10 +333,10 @@ impl Upstream {
             self.events.push_back(Event::Expired(ticket, refusal));
         }
         let mut place = 0;
-        while let Some(waiter) = self.line.get_mut(place) {
-            let (facts, number) = (waiter.facts, waiter.number);
-            match self.group.pick(now, &facts, number, &mut waiter.progress) {
-                Some(peer) => self.give_turn(now, place, peer),
+        while let Some(waiter) = self.line.get(place) {
+            let so_far = waiter.progress.so_far();
+            match self.group.pick(now, &waiter.facts, waiter.number, so_far) {
+                Some(pick) => self.give_turn(now, place, pick),
                 // A request that has been nowhere takes any peer: there is none for those behind.
                 None if waiter.progress.is_fresh() => return,
                 None => place += 1,
@@ -333,9 +344,9 @@ impl Upstream {
         }
     }
 
-    fn give_turn(&mut self, now: Nanos, place: usize, peer: PeerId) {
+    fn give_turn(&mut self, now: Nanos, place: usize, pick: Pick) {
         let Some(waiter) = self.line.take(place) else { return };
-        let attempt = self.group.begin(now, waiter.facts, waiter.number, peer, waiter.progress);
+        let attempt = self.group.begin(now, &waiter.facts, waiter.number, pick, waiter.progress);
         self.events.push_back(Event::Turn(waiter.ticket, attempt));
     }
 
@@ -353,7 +364,7 @@ impl Upstream {
 
     /// Reports a peer's state if it is news.
     fn report(&mut self, id: PeerId, reason: &'static str) -> bool {
-        let news = self.group.peers.get_mut(id).and_then(Peer::news);
+        let news = self.group.peers.news(id);
         if let Some(state) = news {
             self.events.push_back(Event::Changed { peer: id, state, reason });
         }

@@ -1,6 +1,5 @@
 //! The peers among which a policy of one's own may choose.
 
-use crate::policy::attempt::Tried;
 use crate::policy::peer::{Peer, PeerId};
 use crate::policy::peers::{PeerList, Peers};
 use crate::units::Nanos;
@@ -11,7 +10,7 @@ use crate::units::Nanos;
 pub struct Candidates<'a> {
     peers: &'a Peers,
     list: PeerList,
-    tried: &'a Tried,
+    tried: &'a [PeerId],
     now: Nanos,
 }
 
@@ -19,7 +18,7 @@ impl<'a> Candidates<'a> {
     pub(super) const fn new(
         peers: &'a Peers,
         list: PeerList,
-        tried: &'a Tried,
+        tried: &'a [PeerId],
         now: Nanos,
     ) -> Self {
         Self { peers, list, tried, now }
@@ -55,7 +54,7 @@ impl<'a> Candidates<'a> {
 
     /// What this request has tried before.
     #[must_use]
-    pub const fn tried(&self) -> &'a Tried {
+    pub const fn tried(&self) -> &'a [PeerId] {
         self.tried
     }
 

@@ -5,62 +5,48 @@
 //! weight recovers. All idle peers tie whatever their weights.
 
 use super::{Ask, smooth_weighted::Round};
-use crate::policy::peer::{Peer, PeerId};
+use crate::policy::peer::{Load, Peer, PeerId};
 use crate::policy::peers::Peers;
 
 #[inline]
 pub(super) fn pick(peers: &mut Peers, ask: Ask<'_>) -> Option<PeerId> {
     let (all, order) = peers.split(ask.list);
-    let mut best: Option<(usize, Load)> = None;
+    if ask.tried.is_empty() {
+        pick_among(all, order, |_| true)
+    } else {
+        pick_among(all, order, |peer| ask.allows(peer))
+    }
+}
+
+#[inline]
+fn pick_among(
+    all: &mut [Peer],
+    order: &[PeerId],
+    allows: impl Fn(&Peer) -> bool,
+) -> Option<PeerId> {
+    let mut least = Load::INFINITE;
+    let mut first = 0;
     let mut tied = false;
+    // Selections instead of branches: loads cannot be foreseen.
     for (place, id) in order.iter().enumerate() {
         let peer = &all[id.index()];
-        if !ask.allows(peer) {
-            continue;
-        }
-        let load = Load::of(peer);
-        match best {
-            Some((_, least)) if !load.is_below(least) => tied |= load.equals(least),
-            _ => {
-                best = Some((place, load));
-                tied = false;
-            }
-        }
+        let load = if allows(peer) { peer.load() } else { Load::INFINITE };
+        let below = load < least;
+        tied = !below & (tied | (load == least));
+        first = if below { place } else { first };
+        least = if below { load } else { least };
     }
-    let (place, least) = best?;
+    if least == Load::INFINITE {
+        return None;
+    }
     if !tied {
-        return Some(order[place]);
+        return order.get(first).copied();
     }
-    let mut round = Round::default();
-    for id in &order[place..] {
+    let mut round = Round::new();
+    for id in order.get(first..)? {
         let peer = &mut all[id.index()];
-        if Load::of(peer).equals(least) && ask.allows(peer) {
-            round.enter(peer);
-        }
+        let takes_part = (peer.load() == least) & allows(peer);
+        round.enter(peer, takes_part);
     }
     round.settle(all)
-}
-
-/// Requests in flight per weight, compared without division.
-#[derive(Clone, Copy)]
-struct Load {
-    conns: u64,
-    weight: u64,
-}
-
-impl Load {
-    #[inline]
-    const fn of(peer: &Peer) -> Self {
-        Self { conns: peer.in_flight() as u64, weight: peer.weight() as u64 }
-    }
-
-    #[inline]
-    const fn is_below(self, other: Self) -> bool {
-        self.conns * other.weight < other.conns * self.weight
-    }
-
-    #[inline]
-    const fn equals(self, other: Self) -> bool {
-        self.conns * other.weight == other.conns * self.weight
-    }
 }

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::candidates::Candidates;
 use self::ranges::Ranges;
-use super::attempt::{Progress, RequestFacts};
-use super::peer::{Peer, PeerId};
+use super::attempt::RequestFacts;
+use super::peer::{Load, Peer, PeerId};
 use super::peers::{PeerList, Peers};
 use crate::units::{Draw, Nanos, Span};
 
@@ -92,19 +92,19 @@ pub(super) enum Balancer {
     Custom(Box<dyn Balance>),
 }
 
-/// Whom a pick is for: which list, what was tried, and the second it is.
+/// Whom a pick is for: which list, what was tried, and when.
 #[derive(Clone, Copy)]
-struct Ask<'a> {
-    list: PeerList,
-    tried: &'a [PeerId],
-    now_s: u64,
+pub(super) struct Ask<'a> {
+    pub(super) list: PeerList,
+    pub(super) tried: &'a [PeerId],
+    pub(super) now: Nanos,
 }
 
 impl Ask<'_> {
-    /// The test of `ngx_http_upstream_get_peer`, for groups that are not single.
+    /// The test of `ngx_http_upstream_get_peer`; a peer that may not be picked has no finite load.
     #[inline]
     fn allows(&self, peer: &Peer) -> bool {
-        peer.is_open(self.now_s) && !peer.is_full() && !self.tried.contains(&peer.id())
+        peer.load() != Load::INFINITE && !self.tried.contains(&peer.id())
     }
 }
 
@@ -118,31 +118,25 @@ impl Balancer {
         }
     }
 
-    /// Chooses a peer of `list`.
+    /// Chooses a peer. `draws` counts the fruitless draws of this request.
     #[inline]
     pub(super) fn pick(
         &mut self,
         peers: &mut Peers,
-        list: PeerList,
+        ask: Ask<'_>,
         request: &RequestFacts,
-        now: Nanos,
-        progress: &mut Progress,
-        draw: &mut Draw,
+        draws: &mut u8,
+        draw: Draw,
     ) -> Option<PeerId> {
-        let Progress { tried, draws, .. } = progress;
-        if let Self::Custom(policy) = self {
-            let candidates = Candidates::new(peers, list, tried, now);
-            return policy.pick(&candidates, request, draw).filter(|id| candidates.contains(*id));
+        if !matches!(self, Self::Custom(_)) && peers.is_single() {
+            return only(peers, ask);
         }
-        if peers.is_single() {
-            return peers.list(list).iter().copied().find(|id| peers.eligible(*id, tried, now));
-        }
-        let ask = Ask { list, tried: tried.as_slice(), now_s: now.whole_seconds() };
         match self {
+            Self::RoundRobin => smooth_weighted::pick(peers, ask),
             Self::LeastConn => least_conn::pick(peers, ask),
             Self::Random(ranges) => random::pick(peers, ask, ranges, draws, draw),
             Self::RandomTwo(ranges) => random_two::pick(peers, ask, ranges, draws, draw),
-            Self::RoundRobin | Self::Custom(_) => smooth_weighted::pick(peers, ask),
+            Self::Custom(policy) => own(policy.as_mut(), peers, ask, request, draw),
         }
     }
 
@@ -174,6 +168,26 @@ impl Balancer {
             Self::RoundRobin | Self::LeastConn => {}
         }
     }
+}
+
+/// A group of one leaves no choice.
+#[cold]
+fn only(peers: &Peers, ask: Ask<'_>) -> Option<PeerId> {
+    peers.list(ask.list).iter().copied().find(|id| peers.eligible(*id, ask.tried, ask.now))
+}
+
+/// Asks a policy of one's own. Not inlined, as its arguments are taken by reference and would
+/// otherwise live in memory for the built-in algorithms too.
+#[inline(never)]
+fn own(
+    policy: &mut dyn Balance,
+    peers: &Peers,
+    ask: Ask<'_>,
+    request: &RequestFacts,
+    mut draw: Draw,
+) -> Option<PeerId> {
+    let candidates = Candidates::new(peers, ask.list, ask.tried, ask.now);
+    policy.pick(&candidates, request, &mut draw).filter(|id| candidates.contains(*id))
 }
 
 impl fmt::Debug for Balancer {

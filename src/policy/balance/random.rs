@@ -14,13 +14,13 @@ pub(super) fn pick(
     ask: Ask<'_>,
     ranges: &Ranges,
     draws: &mut u8,
-    draw: &mut Draw,
+    mut draw: Draw,
 ) -> Option<PeerId> {
     if draws_used_up(*draws) {
         return smooth_weighted::pick(peers, ask);
     }
     loop {
-        let id = ranges.draw(peers, ask.list, draw)?;
+        let id = ranges.draw(peers, ask.list, &mut draw)?;
         if peers.get(id).is_some_and(|peer| ask.allows(peer)) {
             return Some(id);
         }

@@ -19,14 +19,14 @@ pub(super) fn pick(
     ask: Ask<'_>,
     ranges: &Ranges,
     draws: &mut u8,
-    draw: &mut Draw,
+    mut draw: Draw,
 ) -> Option<PeerId> {
     if draws_used_up(*draws) {
         return smooth_weighted::pick(peers, ask);
     }
     let mut first: Option<PeerId> = None;
     loop {
-        let id = ranges.draw(peers, ask.list, draw)?;
+        let id = ranges.draw(peers, ask.list, &mut draw)?;
         let eligible = peers.get(id).filter(|peer| first != Some(id) && ask.allows(peer));
         match (eligible, first.and_then(|first| peers.get(first))) {
             (Some(second), Some(first)) => return Some(less_loaded(first, second)),

@@ -5,48 +5,67 @@
 //! total. Weights 5, 1, 1 give `aabacaa` where plain weighted round robin gives `aaaaabc`.
 
 use super::Ask;
-use crate::policy::peer::{Peer, PeerId};
+use crate::policy::peer::{Load, Peer, PeerId};
 use crate::policy::peers::Peers;
 
 pub(super) fn pick(peers: &mut Peers, ask: Ask<'_>) -> Option<PeerId> {
     let (all, order) = peers.split(ask.list);
-    let mut round = Round::default();
+    if ask.tried.is_empty() {
+        pick_among(all, order, |peer| peer.load() != Load::INFINITE)
+    } else {
+        pick_among(all, order, |peer| ask.allows(peer))
+    }
+}
+
+#[inline]
+fn pick_among(
+    all: &mut [Peer],
+    order: &[PeerId],
+    allows: impl Fn(&Peer) -> bool,
+) -> Option<PeerId> {
+    let mut round = Round::new();
     for id in order {
         let peer = &mut all[id.index()];
-        if ask.allows(peer) {
-            round.enter(peer);
-        }
+        let takes_part = allows(peer);
+        round.enter(peer, takes_part);
     }
     round.settle(all)
 }
 
 /// One round of the contest.
-#[derive(Default)]
 pub(super) struct Round {
     total: i64,
-    best: Option<(PeerId, i64)>,
+    best: Option<PeerId>,
+    score: i64,
 }
 
 impl Round {
-    /// A peer takes part: its score grows, and an effective weight that failures cut recovers by
-    /// one (after it was used). On ties the earlier peer stays ahead.
     #[inline]
-    pub(super) fn enter(&mut self, peer: &mut Peer) {
-        let weight = i64::from(peer.effective_weight);
+    pub(super) const fn new() -> Self {
+        Self { total: 0, best: None, score: i64::MIN }
+    }
+
+    /// If the peer takes part, its score grows, and an effective weight that failures cut
+    /// recovers by one (after it was used). On ties the earlier peer stays ahead.
+    ///
+    /// Selections instead of branches: who is tied with whom cannot be foreseen, and a wrong
+    /// guess of the processor costs more than the whole round.
+    #[inline]
+    pub(super) fn enter(&mut self, peer: &mut Peer, takes_part: bool) {
+        let weight = if takes_part { i64::from(peer.effective_weight) } else { 0 };
         peer.current_weight += weight;
         self.total += weight;
-        if peer.effective_weight < peer.config.weight {
-            peer.effective_weight += 1;
-        }
-        if self.best.is_none_or(|(_, score)| peer.current_weight > score) {
-            self.best = Some((peer.id(), peer.current_weight));
-        }
+        let recovers = takes_part & (peer.effective_weight < peer.config.weight);
+        peer.effective_weight += u32::from(recovers);
+        let leads = takes_part & (peer.current_weight > self.score);
+        self.best = if leads { Some(peer.id()) } else { self.best };
+        self.score = if leads { peer.current_weight } else { self.score };
     }
 
     /// The winner pays what was handed out.
     #[inline]
     pub(super) fn settle(self, all: &mut [Peer]) -> Option<PeerId> {
-        let (id, _) = self.best?;
+        let id = self.best?;
         all[id.index()].current_weight -= self.total;
         Some(id)
     }

@@ -21,12 +21,18 @@ pub struct PassiveHealth {
     checked: u64,
     /// `fail_timeout` in whole seconds.
     pause: u64,
+    /// The first instant with now − `checked` > `pause` in whole seconds: kept, so that a pick
+    /// compares two numbers instead of dividing.
+    free_from: Nanos,
 }
 
 impl PassiveHealth {
-    pub(in crate::policy) const fn new(max_fails: u32, fail_timeout: Span) -> Self {
+    pub(in crate::policy) fn new(max_fails: u32, fail_timeout: Span) -> Self {
         let pause = Nanos(fail_timeout.0).whole_seconds();
-        Self { max_fails, fails: 0, accessed: 0, checked: 0, pause }
+        let mut health =
+            Self { max_fails, fails: 0, accessed: 0, checked: 0, pause, free_from: Nanos::ZERO };
+        health.set_checked(0);
+        health
     }
 
     /// Failures counted towards `max_fails`.
@@ -42,31 +48,31 @@ impl PassiveHealth {
         self.fails >= self.max_fails && self.max_fails != 0
     }
 
-    /// Whether the peer is out in second `now_s`.
+    /// Whether the peer is out at `now`.
     #[must_use]
     #[inline]
-    pub const fn is_out(&self, now_s: u64) -> bool {
-        self.has_failed() && now_s.saturating_sub(self.checked) <= self.pause
+    pub fn is_out(&self, now: Nanos) -> bool {
+        self.has_failed() && now < self.free_from
     }
 
     /// The first instant at which a peer that has failed may be picked again.
     #[must_use]
-    pub fn tested_from(&self) -> Nanos {
-        Nanos::ZERO + Span::from_secs(self.checked.saturating_add(self.pause).saturating_add(1))
+    pub const fn free_from(&self) -> Nanos {
+        self.free_from
     }
 
     /// NGINX does this for every pick, not only for peers that were out.
     #[inline]
-    pub(in crate::policy) const fn picked(&mut self, now_s: u64) {
-        if now_s.saturating_sub(self.checked) > self.pause {
-            self.checked = now_s;
+    pub(in crate::policy) fn picked(&mut self, now: Nanos) {
+        if now >= self.free_from {
+            self.set_checked(now.whole_seconds());
         }
     }
 
-    pub(in crate::policy) const fn failed(&mut self, now_s: u64) {
+    pub(in crate::policy) fn failed(&mut self, now: Nanos) {
         self.fails = self.fails.saturating_add(1);
-        self.accessed = now_s;
-        self.checked = now_s;
+        self.accessed = now.whole_seconds();
+        self.set_checked(self.accessed);
     }
 
     /// Whether this success cleared failures.
@@ -78,45 +84,55 @@ impl PassiveHealth {
         }
         clears
     }
+
+    fn set_checked(&mut self, second: u64) {
+        self.checked = second;
+        let end = second.saturating_add(self.pause).saturating_add(1);
+        self.free_from = Nanos::ZERO + Span::from_secs(end);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(second: u64) -> Nanos {
+        Nanos(second * 1_000_000_000)
+    }
+
     #[test]
     fn the_pause_is_counted_in_whole_seconds_and_ends_after_it() {
         let mut health = PassiveHealth::new(1, Span::from_secs(2));
-        health.failed(10);
-        assert!((10..=12).all(|second| health.is_out(second)));
-        assert!(!health.is_out(13));
-        assert_eq!(health.tested_from(), Nanos(13_000_000_000));
+        health.failed(at(10) + Span::from_millis(900));
+        assert!((10..=12).all(|second| health.is_out(at(second) + Span::from_millis(999))));
+        assert!(!health.is_out(at(13)));
+        assert_eq!(health.free_from(), at(13));
     }
 
     #[test]
     fn one_request_tests_and_its_success_brings_the_peer_back() {
         let mut health = PassiveHealth::new(1, Span::from_secs(2));
-        health.failed(10);
-        health.picked(13);
-        assert!(health.is_out(13) && health.is_out(15), "the door is shut behind the test");
+        health.failed(at(10));
+        health.picked(at(13));
+        assert!(health.is_out(at(13)) && health.is_out(at(15)), "the door is shut behind the test");
         assert!(health.succeeded());
-        assert!(!health.is_out(13));
+        assert!(!health.is_out(at(13)));
     }
 
     #[test]
     fn successes_within_the_pause_clear_nothing() {
         let mut health = PassiveHealth::new(2, Span::from_secs(5));
-        health.failed(1);
-        health.picked(3);
+        health.failed(at(1));
+        health.picked(at(3));
         assert!(!health.succeeded());
-        health.failed(6);
-        assert!(health.is_out(6), "two failures five seconds apart add up");
+        health.failed(at(6));
+        assert!(health.is_out(at(6)), "two failures five seconds apart add up");
     }
 
     #[test]
     fn max_fails_of_zero_never_takes_out() {
         let mut health = PassiveHealth::new(0, Span::from_secs(5));
-        (0..100).for_each(|second| health.failed(second));
-        assert!(!health.is_out(99));
+        (0..100).for_each(|second| health.failed(at(second)));
+        assert!(!health.is_out(at(99)));
     }
 }

@@ -113,7 +113,7 @@ impl<'a> Scene<'a> {
                 None
             } else if peer.config.backup && !backup {
                 continue;
-            } else if attempt.tried().contains(peer.id()) {
+            } else if attempt.tried().contains(&peer.id()) {
                 Some("was tried")
             } else if peer.state(now) != PeerState::Up {
                 Some(state(peer.state(now)))
