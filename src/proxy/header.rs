@@ -132,20 +132,27 @@ fn to_origin_form(uri: &mut Uri) -> Option<HeaderValue> {
     Some(host)
 }
 
+/// Fields of one hop, whether `Connection` names them or not.
+const HOP_FIELDS: [HeaderName; 6] = [
+    header::CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
 fn remove_hop_fields(headers: &mut HeaderMap) {
-    if headers.contains_key(header::CONNECTION) {
-        remove_named_by_connection(headers);
+    // Most messages have none, and comparing names is cheaper than looking each up.
+    if !headers.keys().any(|name| HOP_FIELDS.contains(name)) {
+        return;
     }
-    for name in
-        [KEEP_ALIVE, PROXY_CONNECTION, header::TE, header::TRANSFER_ENCODING, header::UPGRADE]
-    {
-        headers.remove(name);
-    }
+    remove_named_by_connection(headers);
+    HOP_FIELDS.iter().for_each(|name| drop(headers.remove(name)));
 }
 
 fn remove_named_by_connection(headers: &mut HeaderMap) {
     let values: Vec<HeaderValue> = headers.get_all(header::CONNECTION).iter().cloned().collect();
-    headers.remove(header::CONNECTION);
     for name in values.iter().flat_map(tokens) {
         // A client must not be able to remove what the peer relies on.
         if !is_protected(name) {

@@ -31,9 +31,11 @@ impl Journal {
     pub(super) fn refusal(&self, visit: Visit, number: u16, refusal: Refusal) {
         let of_attempt =
             matches!(refusal.reason, RefusalReason::AttemptFailed | RefusalReason::AttemptTimedOut);
-        if number > 0 || of_attempt {
+        if of_attempt {
             return;
         }
+        let now = clock::now().0;
+        let because = if number > 0 { PickedBecause::Retry } else { PickedBecause::Picked };
         self.attempt(|| AttemptRow {
             world: World::Live,
             replication: self.replication,
@@ -41,11 +43,11 @@ impl Journal {
             number: 0,
             view: self.view,
             upstream: NO_UPSTREAM,
-            start_ns: visit.admitted.0,
-            end_ns: clock::now().0,
+            start_ns: now,
+            end_ns: now,
             outcome: AttemptOutcome::Refused,
             status: refusal.status,
-            because: PickedBecause::Picked,
+            because,
         });
     }
 

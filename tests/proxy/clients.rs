@@ -84,6 +84,7 @@ fn every_attempt_leaves_its_row() {
             (9, 2, 1, StatusRetried, 503, Retry),
             (9, 3, 2, Passed, 200, Retry),
             (10, 1, 2, Closed, 0, Picked),
+            (10, 0, lab::record::NO_UPSTREAM, Refused, 502, Retry),
             (11, 0, lab::record::NO_UPSTREAM, Refused, 502, Picked),
         ]
     );
