@@ -146,7 +146,7 @@ pub(super) fn all_cores() -> usize {
 
 fn files(folder: &std::path::Path, charts: usize) -> String {
     format!(
-        "results in {}: requests, attempts, timeline and events as Parquet, summary.json, run.json, {charts} charts\n",
+        "results in {}: requests, attempts, timeline and events as Parquet, latency.hlog, summary.json, run.json, {charts} charts\n",
         folder.display()
     )
 }

@@ -37,7 +37,7 @@ impl ModelMode {
             }
             Self::Driven => {
                 "the queueing and the policy, not the prediction: service times are those measured \
-                 in this run"
+                 in this run, and hops those of the calibration, if there is one"
             }
         }
     }

@@ -2,9 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
+use super::run::Files;
 use crate::compare::{Digest, Layout, PairSample};
 use crate::record::{
-    AttemptRow, Calibration, EventRow, RecordError, Recorder, RequestRow, Sink, TimelineRow,
+    AttemptRow, Calibration, EventRow, RecordError, RequestRow, Sink, TimelineRow,
 };
 use crate::scenario::Scenario;
 use crate::sim::{self, Options, Ran, ServiceTimes};
@@ -25,9 +26,9 @@ pub(super) fn run(
     scenario: &Scenario,
     layout: &Layout,
     options: &Options<'_>,
-    recorder: Recorder,
+    recorder: Files,
     threads: usize,
-) -> Result<(Vec<Modelled>, Recorder), RecordError> {
+) -> Result<(Vec<Modelled>, Files), RecordError> {
     let slot = std::sync::Mutex::new(Some(recorder));
     let taken = sim::replicate(scenario, options, threads, |replication| Taker {
         digest: Digest::new(layout, World::Sim),
@@ -80,7 +81,7 @@ pub(super) fn digest_of(
 struct Taker {
     digest: Digest,
     pairs: Option<PairSample>,
-    recorder: Option<Recorder>,
+    recorder: Option<Files>,
 }
 
 impl Sink for Taker {

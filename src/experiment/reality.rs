@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use super::run::RunError;
+use super::run::{Files, RunError};
 use super::timeline::Timeline;
 use crate::compare::{Digest, Layout, PairSample};
 use crate::live::{self, LiveOptions, LiveRun, Watcher};
-use crate::record::{AttemptRow, EventRow, Recorder, RequestRow, Sink, TimelineRow, spool};
+use crate::record::{AttemptRow, EventRow, RequestRow, Sink, TimelineRow, spool};
 use crate::scenario::Scenario;
 use crate::sim::ServiceTimes;
 use crate::units::{Span, World};
@@ -30,7 +30,7 @@ pub(super) fn round(
     scenario: &Scenario,
     layout: &Layout,
     options: &LiveOptions,
-    recorder: &mut Recorder,
+    recorder: &mut Files,
     watcher: &dyn Watcher,
     stop: &AtomicBool,
 ) -> Result<Round, RunError> {
@@ -75,7 +75,7 @@ struct Taker<'a> {
     pairs: PairSample,
     service_times: Vec<(u64, u16, Span)>,
     timeline: Timeline,
-    recorder: &'a mut Recorder,
+    recorder: &'a mut Files,
 }
 
 impl Sink for Taker<'_> {

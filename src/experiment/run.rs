@@ -8,10 +8,16 @@ use crate::compare::{self, Digest, Evidence, Layout, ModelMode, Results};
 use crate::host::date;
 use crate::live::{LiveError, LiveOptions, LiveRun, Watcher};
 use crate::record::manifest::{Engine, FaultProof, MANIFEST_SCHEMA_VERSION, ScenarioText};
-use crate::record::{Calibration, Manifest, Names, RecordError, Recorder, RunDirectory};
+use crate::record::sink::Both;
+use crate::record::{
+    Calibration, HlogWriter, Manifest, Names, RecordError, Recorder, RunDirectory,
+};
 use crate::scenario::{Diagnostics, Scenario};
 use crate::sim::{Options, ServiceTimes};
-use crate::units::World;
+use crate::units::{Span, World};
+
+/// Everything that rows are written to.
+pub(super) type Files = Both<Recorder, HlogWriter>;
 
 /// How a scenario is to be run.
 #[derive(Clone, Debug)]
@@ -106,7 +112,10 @@ pub fn run(
         scenario.backends.iter().map(|backend| backend.name.clone()),
         scenario.traffic.classes.iter().map(|class| class.name.clone()),
     );
-    let mut recorder = Recorder::threaded(directory.path(), &scenario.name, &names)?;
+    let mut recorder = Both(
+        Recorder::threaded(directory.path(), &scenario.name, &names)?,
+        HlogWriter::create(&directory.path().join("latency.hlog"), Span::from_secs(1), started)?,
+    );
 
     let mut modelled = Vec::new();
     if options.only != Some(World::Live) {
@@ -121,7 +130,8 @@ pub fn run(
     if options.only != Some(World::Sim) {
         rounds = live_rounds(scenario, &layout, options, &directory, &mut recorder, watcher, stop)?;
     }
-    recorder.finish()?;
+    recorder.0.finish()?;
+    recorder.1.finish()?;
 
     watcher.phase("comparing");
     let partial = stop.load(Ordering::Relaxed);
@@ -160,7 +170,7 @@ fn live_rounds(
     layout: &Layout,
     options: &RunOptions,
     directory: &RunDirectory,
-    recorder: &mut Recorder,
+    recorder: &mut Files,
     watcher: &dyn Watcher,
     stop: &AtomicBool,
 ) -> Result<Vec<reality::Round>, RunError> {
@@ -204,7 +214,8 @@ pub(super) fn other_models(
     if let Some(costs) = calibration {
         models.push(run(ModelMode::Calibrated, costs, None));
     }
-    models.push(run(ModelMode::Driven, &zero, Some(measured)));
+    // What only adds to latency is still the calibration's; what holds the worker was measured.
+    models.push(run(ModelMode::Driven, calibration.unwrap_or(&zero), Some(measured)));
     models
 }
 

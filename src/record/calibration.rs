@@ -14,7 +14,8 @@ use crate::units::Span;
 pub struct Cost {
     /// Median.
     pub median_ns: u64,
-    /// Its quantiles from 0 % to 100 % in steps of 5 %: 21 values, from which the model draws.
+    /// Its quantiles from 0 % to 100 % in steps of 5 %: 21 values, from which the model draws. The
+    /// last is not the maximum, but keeps the mean of the highest twentieth.
     pub quantiles_ns: [u64; 21],
     /// Number of measurements.
     pub samples: u64,
