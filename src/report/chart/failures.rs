@@ -37,7 +37,7 @@ fn panel(
     canvas::mesh(
         &mut chart,
         ("time since the start, s", &|seconds: &f64| format!("{seconds:.0}")),
-        (description, &|count: &f64| format!("{count:.0}")),
+        (description, &|count: &f64| whole(*count)),
     )?;
     if let Some(world) = results.worlds.first().filter(|_| offered) {
         let line = world.seconds.iter().filter(|point| point.offered > 0);
@@ -59,4 +59,9 @@ fn panel(
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 36, y)], colour.stroke_width(3)));
     }
     canvas::legend(&mut chart, SeriesLabelPosition::UpperRight)
+}
+
+/// A count; a place between two counts has no label.
+fn whole(count: f64) -> String {
+    if (count - count.round()).abs() < 1e-6 { format!("{count:.0}") } else { String::new() }
 }

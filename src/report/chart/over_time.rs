@@ -3,6 +3,7 @@
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
+use super::axis::Logarithmic;
 use super::canvas::{self, Drawn, Sheet};
 use crate::compare::{Results, Second};
 
@@ -29,7 +30,7 @@ pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
         .margin(24)
         .x_label_area_size(64)
         .y_label_area_size(110)
-        .build_cartesian_2d(0.0..end, (low..high).log_scale())?;
+        .build_cartesian_2d(0.0..end, Logarithmic::new(low..high))?;
     if let Some(world) = results.worlds.first() {
         canvas::fault_bands(&mut chart, &world.faults, low, high)?;
     }

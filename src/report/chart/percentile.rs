@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::axis::LabelledAt;
+use super::axis::{LabelledAt, Logarithmic};
 use super::canvas::{self, Drawn, Sheet};
 use crate::compare::Results;
 
@@ -22,7 +22,7 @@ pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
         .y_label_area_size(110)
         .build_cartesian_2d(
             LabelledAt::new(0.0..last, key_points(last)),
-            (low..high).log_scale(),
+            Logarithmic::new(low..high),
         )?;
     canvas::mesh(
         &mut chart,
