@@ -33,11 +33,11 @@ impl TableRow for RequestRow {
         first_byte_ns: as finished_ns; queued_ns: 0; service_ns: as demand_ns; upstream: none";
 
     fn columns(names: &Names) -> Vec<Column> {
-        use Kind::{Name, NameOrNull, Signed, SignedOrNull, Unsigned};
+        use Kind::{Code, Name, NameOrNull, Signed, SignedOrNull, Unsigned};
         columns([
             ("world", Name(words(&WORLDS))),
-            ("replication", Unsigned(32)),
-            ("id", Unsigned(64)),
+            ("replication", Code),
+            ("id", Unsigned),
             ("class", Name(names.classes.clone().into())),
             ("scheduled_ns", Signed),
             ("sent_ns", SignedOrNull),
@@ -48,16 +48,16 @@ impl TableRow for RequestRow {
             ("queued_ns", SignedOrNull),
             ("service_ns", SignedOrNull),
             ("upstream", NameOrNull(names.upstreams.clone().into())),
-            ("attempts", Unsigned(32)),
-            ("status", Unsigned(32)),
+            ("attempts", Code),
+            ("status", Code),
             ("error", Name(words(&RequestError::ALL))),
-            ("bytes", Unsigned(64)),
+            ("bytes", Unsigned),
         ])
     }
 
     fn fill(rows: &[Self], block: &mut Block<'_>) {
         block.name(rows.iter().map(|row| row.world as u32));
-        block.small(rows.iter().map(|row| row.replication));
+        block.code(rows.iter().map(|row| row.replication));
         block.unsigned(rows.iter().map(|row| row.id));
         block.name(rows.iter().map(|row| u32::from(row.class)));
         block.signed(rows.iter().map(|row| row.scheduled_ns));
@@ -69,8 +69,8 @@ impl TableRow for RequestRow {
         block.signed_unless(rows.iter().map(|row| (row.queued_ns, 0)));
         block.signed_unless(rows.iter().map(|row| (row.service_ns, row.demand_ns)));
         block.name(rows.iter().map(|row| row.upstream));
-        block.small(rows.iter().map(|row| u32::from(row.attempts)));
-        block.small(rows.iter().map(|row| u32::from(row.status)));
+        block.code(rows.iter().map(|row| u32::from(row.attempts)));
+        block.code(rows.iter().map(|row| u32::from(row.status)));
         block.name(rows.iter().map(|row| row.error as u32));
         block.unsigned(rows.iter().map(|row| row.bytes));
     }
@@ -81,33 +81,33 @@ impl TableRow for AttemptRow {
     const NULLS: &'static str = "upstream: none";
 
     fn columns(names: &Names) -> Vec<Column> {
-        use Kind::{Name, NameOrNull, Signed, Unsigned};
+        use Kind::{Code, Name, NameOrNull, Signed, Unsigned};
         columns([
             ("world", Name(words(&WORLDS))),
-            ("replication", Unsigned(32)),
-            ("id", Unsigned(64)),
-            ("number", Unsigned(32)),
-            ("view", Unsigned(32)),
+            ("replication", Code),
+            ("id", Unsigned),
+            ("number", Code),
+            ("view", Code),
             ("upstream", NameOrNull(names.upstreams.clone().into())),
             ("start_ns", Signed),
             ("end_ns", Signed),
             ("outcome", Name(words(&AttemptOutcome::ALL))),
-            ("status", Unsigned(32)),
+            ("status", Code),
             ("because", Name(words(&PickedBecause::ALL))),
         ])
     }
 
     fn fill(rows: &[Self], block: &mut Block<'_>) {
         block.name(rows.iter().map(|row| row.world as u32));
-        block.small(rows.iter().map(|row| row.replication));
+        block.code(rows.iter().map(|row| row.replication));
         block.unsigned(rows.iter().map(|row| row.id));
-        block.small(rows.iter().map(|row| u32::from(row.number)));
-        block.small(rows.iter().map(|row| u32::from(row.view)));
+        block.code(rows.iter().map(|row| u32::from(row.number)));
+        block.code(rows.iter().map(|row| u32::from(row.view)));
         block.name(rows.iter().map(|row| row.upstream));
         block.signed(rows.iter().map(|row| row.start_ns));
         block.signed(rows.iter().map(|row| row.end_ns));
         block.name(rows.iter().map(|row| row.outcome as u32));
-        block.small(rows.iter().map(|row| u32::from(row.status)));
+        block.code(rows.iter().map(|row| u32::from(row.status)));
         block.name(rows.iter().map(|row| row.because as u32));
     }
 }
@@ -117,37 +117,37 @@ impl TableRow for TimelineRow {
     const NULLS: &'static str = "upstream: the whole group";
 
     fn columns(names: &Names) -> Vec<Column> {
-        use Kind::{Float, Name, NameOrNull, Signed, Unsigned};
+        use Kind::{Code, Float, Name, NameOrNull, Signed};
         columns([
             ("world", Name(words(&WORLDS))),
-            ("replication", Unsigned(32)),
-            ("second", Unsigned(32)),
+            ("replication", Code),
+            ("second", Code),
             ("upstream", NameOrNull(names.upstreams.clone().into())),
-            ("finished", Unsigned(32)),
-            ("failed", Unsigned(32)),
-            ("in_flight", Unsigned(32)),
-            ("queue", Unsigned(32)),
+            ("finished", Code),
+            ("failed", Code),
+            ("in_flight", Code),
+            ("queue", Code),
             ("p50_ns", Signed),
             ("p99_ns", Signed),
             ("cpu", Float),
-            ("instances", Unsigned(32)),
+            ("instances", Code),
             ("state", Name(words(&PEER_STATES))),
         ])
     }
 
     fn fill(rows: &[Self], block: &mut Block<'_>) {
         block.name(rows.iter().map(|row| row.world as u32));
-        block.small(rows.iter().map(|row| row.replication));
-        block.small(rows.iter().map(|row| row.second));
+        block.code(rows.iter().map(|row| row.replication));
+        block.code(rows.iter().map(|row| row.second));
         block.name(rows.iter().map(|row| row.upstream));
-        block.small(rows.iter().map(|row| row.finished));
-        block.small(rows.iter().map(|row| row.failed));
-        block.small(rows.iter().map(|row| row.in_flight));
-        block.small(rows.iter().map(|row| row.queue));
+        block.code(rows.iter().map(|row| row.finished));
+        block.code(rows.iter().map(|row| row.failed));
+        block.code(rows.iter().map(|row| row.in_flight));
+        block.code(rows.iter().map(|row| row.queue));
         block.signed(rows.iter().map(|row| row.p50_ns));
         block.signed(rows.iter().map(|row| row.p99_ns));
         block.float(rows.iter().map(|row| row.cpu));
-        block.small(rows.iter().map(|row| u32::from(row.instances)));
+        block.code(rows.iter().map(|row| u32::from(row.instances)));
         block.name(rows.iter().map(|row| row.state as u32));
     }
 }
@@ -157,10 +157,10 @@ impl TableRow for EventRow {
     const NULLS: &'static str = "there are none";
 
     fn columns(_names: &Names) -> Vec<Column> {
-        use Kind::{Name, Signed, Text, Unsigned};
+        use Kind::{Code, Name, Signed, Text};
         columns([
             ("world", Name(words(&WORLDS))),
-            ("replication", Unsigned(32)),
+            ("replication", Code),
             ("at_ns", Signed),
             ("kind", Name(words(&EventKind::ALL))),
             ("subject", Text),
@@ -170,7 +170,7 @@ impl TableRow for EventRow {
 
     fn fill(rows: &[Self], block: &mut Block<'_>) {
         block.name(rows.iter().map(|row| row.world as u32));
-        block.small(rows.iter().map(|row| row.replication));
+        block.code(rows.iter().map(|row| row.replication));
         block.signed(rows.iter().map(|row| row.at_ns));
         block.name(rows.iter().map(|row| row.kind as u32));
         block.text(rows.iter().map(|row| row.subject.as_str()));

@@ -1,4 +1,4 @@
-//! A column chunk: the values of a block, the encoder they go to, and the pages it makes.
+//! The column chunks of an open row group, one for each kind of column.
 
 use std::io::Write as _;
 use std::mem;
@@ -9,32 +9,27 @@ use parquet::column::page::{CompressedPage, PageWriteSpec, PageWriter};
 use parquet::column::writer::{
     ColumnCloseResult, ColumnWriterImpl, get_column_writer, get_typed_column_writer,
 };
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType, Int32Type, Int64Type};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
 use super::Kind;
-use super::name::NameChunk;
+use super::code::CodeChunk;
+use super::number::NumberChunk;
 
 /// A finished chunk, ready to be appended.
 pub(super) type Finished = (Bytes, ColumnCloseResult);
 pub(super) type Result<T> = std::result::Result<T, ParquetError>;
 
-/// A column chunk of the open row group: its values of this block, then the encoder they go to.
+/// A column chunk of the open row group.
 pub(super) enum Chunk {
-    Int32(Vec<i32>, Encoder<Int32Type>),
-    Int64(Vec<i64>, Encoder<Int64Type>),
-    Nullable(Vec<i64>, Vec<i16>, Encoder<Int64Type>),
+    Number(Box<NumberChunk>),
+    Code(CodeChunk),
+    /// What is rare goes through the crate's own encoders: the block's values, then the encoder.
     Float(Vec<f32>, Encoder<FloatType>),
     Text(Vec<ByteArray>, Encoder<ByteArrayType>),
-    Names(NameChunk),
-}
-
-pub(super) struct Encoder<T: DataType> {
-    writer: ColumnWriterImpl<'static, T>,
-    pages: Pages,
 }
 
 impl Chunk {
@@ -44,40 +39,41 @@ impl Chunk {
         properties: &Arc<WriterProperties>,
     ) -> Self {
         match kind {
-            Kind::Unsigned(32) => Self::Int32(Vec::new(), Encoder::open(column, properties)),
-            Kind::Unsigned(_) | Kind::Signed => {
-                Self::Int64(Vec::new(), Encoder::open(column, properties))
+            Kind::Code => Self::Code(CodeChunk::of_numbers(column)),
+            Kind::Unsigned | Kind::Signed => {
+                Self::Number(Box::new(NumberChunk::open(column, false)))
             }
-            Kind::SignedOrNull => {
-                Self::Nullable(Vec::new(), Vec::new(), Encoder::open(column, properties))
-            }
+            Kind::SignedOrNull => Self::Number(Box::new(NumberChunk::open(column, true))),
             Kind::Float => Self::Float(Vec::new(), Encoder::open(column, properties)),
             Kind::Text => Self::Text(Vec::new(), Encoder::open(column, properties)),
-            Kind::Name(names) => Self::Names(NameChunk::open(column, names, false)),
-            Kind::NameOrNull(names) => Self::Names(NameChunk::open(column, names, true)),
+            Kind::Name(names) => Self::Code(CodeChunk::of_names(column, names, false)),
+            Kind::NameOrNull(names) => Self::Code(CodeChunk::of_names(column, names, true)),
         }
     }
 
-    pub(super) fn encode(&mut self, rows: usize) -> Result<()> {
+    /// Encodes what has gathered, where that is due.
+    pub(super) fn end_block(&mut self) -> Result<()> {
         match self {
-            Self::Int32(values, encoder) => encoder.encode(values, None, rows),
-            Self::Int64(values, encoder) => encoder.encode(values, None, rows),
-            Self::Nullable(values, defined, encoder) => encoder.encode(values, Some(defined), rows),
-            Self::Float(values, encoder) => encoder.encode(values, None, rows),
-            Self::Text(values, encoder) => encoder.encode(values, None, rows),
-            Self::Names(names) => names.encode_full_pages(),
+            Self::Number(_) => Ok(()),
+            Self::Code(codes) => codes.end_block(),
+            Self::Float(values, encoder) => encoder.encode(values),
+            Self::Text(values, encoder) => encoder.encode(values),
         }
     }
 
     pub(super) fn finish(self) -> Result<Finished> {
         match self {
-            Self::Int32(_, encoder) => encoder.finish(),
-            Self::Int64(_, encoder) | Self::Nullable(_, _, encoder) => encoder.finish(),
+            Self::Number(numbers) => numbers.finish(),
+            Self::Code(codes) => codes.finish(),
             Self::Float(_, encoder) => encoder.finish(),
             Self::Text(_, encoder) => encoder.finish(),
-            Self::Names(names) => names.finish(),
         }
     }
+}
+
+pub(super) struct Encoder<T: DataType> {
+    writer: ColumnWriterImpl<'static, T>,
+    pages: Pages,
 }
 
 impl<T: DataType> Encoder<T> {
@@ -88,17 +84,9 @@ impl<T: DataType> Encoder<T> {
     }
 
     /// Encodes and empties `values`.
-    fn encode(
-        &mut self,
-        values: &mut Vec<T::T>,
-        defined: Option<&mut Vec<i16>>,
-        rows: usize,
-    ) -> Result<()> {
-        let levels = defined.as_deref().map(Vec::as_slice);
-        debug_assert_eq!(rows, levels.map_or(values.len(), <[i16]>::len), "one value per row");
-        self.writer.write_batch(values, levels, None)?;
+    fn encode(&mut self, values: &mut Vec<T::T>) -> Result<()> {
+        self.writer.write_batch(values, None, None)?;
         values.clear();
-        defined.into_iter().for_each(Vec::clear);
         Ok(())
     }
 
@@ -110,7 +98,7 @@ impl<T: DataType> Encoder<T> {
 
 /// Where the pages of a chunk gather: the encoder holds one handle, the file the other.
 #[derive(Clone)]
-pub(super) struct Pages(Arc<Mutex<TrackedWrite<Vec<u8>>>>);
+struct Pages(Arc<Mutex<TrackedWrite<Vec<u8>>>>);
 
 impl Default for Pages {
     fn default() -> Self {
@@ -124,7 +112,7 @@ impl Pages {
     }
 
     /// What was written; the tracked writer buffers, so that is flushed first.
-    pub(super) fn take(&self) -> Result<Bytes> {
+    fn take(&self) -> Result<Bytes> {
         let mut bytes = self.bytes();
         bytes.flush()?;
         Ok(mem::take(bytes.inner_mut()).into())

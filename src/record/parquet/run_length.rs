@@ -30,6 +30,31 @@ pub(super) fn encode(values: &[u32], width: u8, into: &mut Vec<u8>) {
     }
 }
 
+/// Appends `count` values of one bit, given 64 to a word from the lowest bit on.
+pub(super) fn encode_bits(words: &[u64], count: usize, into: &mut Vec<u8>) {
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let mut rest = &bytes[..count.div_ceil(GROUP)];
+    let mut left = count;
+    while let Some(first) = rest.first() {
+        let run = rest.iter().take_while(|byte| *byte == first).count();
+        let taken = if run > 1 && matches!(*first, 0 | u8::MAX) {
+            varint(((run * GROUP).min(left) as u64) << 1, into);
+            into.push(first & 1);
+            run
+        } else {
+            let plain = |pair: &&[u8]| pair[0] != pair[1] || !matches!(pair[0], 0 | u8::MAX);
+            let literal = rest.windows(2).take_while(plain).count();
+            // The last byte is nobody's first.
+            let literal = if literal + 1 == rest.len() { rest.len() } else { literal };
+            varint(((literal as u64) << 1) | 1, into);
+            into.extend_from_slice(&rest[..literal]);
+            literal
+        };
+        rest = &rest[taken..];
+        left = left.saturating_sub(taken * GROUP);
+    }
+}
+
 /// How many values go into a literal: whole groups up to the next one of equal values.
 fn literal_length(values: &[u32]) -> usize {
     let groups = values.chunks(GROUP).take_while(|group| !is_run(group)).count();
@@ -56,7 +81,8 @@ fn pack(values: &[u32], width: u8, into: &mut Vec<u8>) {
     }
 }
 
-fn varint(mut value: u64, into: &mut Vec<u8>) {
+/// Appends `value` seven bits at a time, the lowest first.
+pub(super) fn varint(mut value: u64, into: &mut Vec<u8>) {
     while value >= 0x80 {
         into.push(value as u8 | 0x80);
         value >>= 7;
@@ -87,6 +113,60 @@ mod tests {
     fn long_runs_take_no_room() {
         assert_eq!(encoded(&[5; 1000], 3), [0xd0, 0x0f, 5]);
         assert_eq!(encoded(&[300; 8], 9), [16, 0x2c, 0x01]);
+    }
+
+    /// The other way, for tests.
+    fn decoded(mut bytes: &[u8], count: usize) -> Vec<bool> {
+        let mut values = Vec::new();
+        while values.len() < count {
+            let mut header = 0;
+            for shift in (0..).step_by(7) {
+                header |= u64::from(bytes[0] & 0x7f) << shift;
+                let more = bytes[0] >= 0x80;
+                bytes = &bytes[1..];
+                if !more {
+                    break;
+                }
+            }
+            let length = (header >> 1) as usize;
+            if header & 1 == 0 {
+                values.extend(std::iter::repeat_n(bytes[0] == 1, length));
+                bytes = &bytes[1..];
+            } else {
+                values.extend((0..length * 8).map(|bit| bytes[bit / 8] >> (bit % 8) & 1 == 1));
+                bytes = &bytes[length..];
+            }
+        }
+        values.truncate(count);
+        values
+    }
+
+    #[test]
+    fn bits_come_back_whatever_their_runs() {
+        type Rule = fn(usize) -> bool;
+        let rules: [Rule; 6] = [
+            |_| true,
+            |_| false,
+            |n| n % 2 == 0,
+            |n| n > 20,
+            |n| n % 64 < 32,
+            |n| (n * n) % 7 < 3 && n % 100 > 40,
+        ];
+        for rule in rules {
+            for count in [1, 7, 8, 9, 63, 64, 65, 200, 1000] {
+                let bits: Vec<bool> = (0..count).map(rule).collect();
+                let word = |bits: &[bool]| {
+                    bits.iter().enumerate().fold(0, |word, (n, bit)| word | u64::from(*bit) << n)
+                };
+                let words: Vec<u64> = bits.chunks(64).map(word).collect();
+                let mut bytes = Vec::new();
+                encode_bits(&words, count, &mut bytes);
+                assert_eq!(decoded(&bytes, count), bits, "{count}");
+            }
+        }
+        let mut bytes = Vec::new();
+        encode_bits(&[u64::MAX; 2000], 128_000, &mut bytes);
+        assert_eq!(bytes.len(), 4);
     }
 
     #[test]

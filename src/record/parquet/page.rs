@@ -1,0 +1,98 @@
+//! Pages made by hand, and the chunk they add up to.
+
+use std::io::Write as _;
+
+use parquet::basic::{Compression, Encoding};
+use parquet::column::page::{CompressedPage, Page, PageWriter};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::statistics::Statistics;
+use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
+use parquet::schema::types::ColumnDescPtr;
+
+use super::chunk::{Finished, Result};
+
+/// The parts of a chunk. They stay as they are: packed numbers are noise to zstd.
+pub(super) struct Made {
+    pub(super) dictionary: Option<CompressedPage>,
+    pub(super) pages: Vec<CompressedPage>,
+    pub(super) rows: usize,
+    pub(super) encodings: Vec<Encoding>,
+    pub(super) statistics: Option<Statistics>,
+}
+
+impl Made {
+    /// Puts the pages one after the other, and describes them.
+    pub(super) fn finish(self, column: ColumnDescPtr) -> Result<Finished> {
+        let mut bytes = TrackedWrite::new(Vec::new());
+        let mut sizes = [0, 0];
+        let mut first_page = 0;
+        let has_dictionary = self.dictionary.is_some();
+        for page in self.dictionary.into_iter().chain(self.pages) {
+            let is_dictionary = !page.compressed_page().is_data_page();
+            let written = SerializedPageWriter::new(&mut bytes).write_page(page)?;
+            sizes[0] += written.compressed_size;
+            sizes[1] += written.uncompressed_size;
+            if is_dictionary {
+                first_page = written.bytes_written;
+            }
+        }
+        let mut metadata = ColumnChunkMetaData::builder(column)
+            .set_encodings(self.encodings)
+            .set_compression(Compression::UNCOMPRESSED)
+            .set_num_values(self.rows as i64)
+            .set_total_compressed_size(sizes[0] as i64)
+            .set_total_uncompressed_size(sizes[1] as i64)
+            .set_dictionary_page_offset(has_dictionary.then_some(0))
+            .set_data_page_offset(first_page as i64);
+        if let Some(statistics) = self.statistics {
+            metadata = metadata.set_statistics(statistics);
+        }
+        let closed = ColumnCloseResult {
+            bytes_written: sizes[0] as u64,
+            rows_written: self.rows as u64,
+            metadata: metadata.build()?,
+            bloom_filter: None,
+            column_index: None,
+            offset_index: None,
+        };
+        // The tracked writer buffers.
+        bytes.flush()?;
+        Ok((bytes.into_inner()?.into(), closed))
+    }
+}
+
+/// A page of `count` rows.
+pub(super) fn data_page(bytes: Vec<u8>, count: usize, encoding: Encoding) -> CompressedPage {
+    let size = bytes.len();
+    let page = Page::DataPage {
+        buf: bytes.into(),
+        num_values: count as u32,
+        encoding,
+        def_level_encoding: Encoding::RLE,
+        rep_level_encoding: Encoding::RLE,
+        statistics: None,
+    };
+    CompressedPage::new(page, size)
+}
+
+/// A dictionary of `count` values.
+pub(super) fn dictionary_page(bytes: Vec<u8>, count: usize) -> CompressedPage {
+    let size = bytes.len();
+    let page = Page::DictionaryPage {
+        buf: bytes.into(),
+        num_values: count as u32,
+        encoding: Encoding::PLAIN,
+        is_sorted: false,
+    };
+    CompressedPage::new(page, size)
+}
+
+/// Appends what `write` appends, after its length in four bytes: so levels stand in a page.
+pub(super) fn prefixed(bytes: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = bytes.len();
+    bytes.extend_from_slice(&[0; 4]);
+    write(bytes);
+    let length = (bytes.len() - start - 4) as u32;
+    bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
+}
