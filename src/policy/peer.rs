@@ -374,3 +374,28 @@ impl Peer {
         self.weigh();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By the common denominator and by the quotient: the order of NGINX's crosswise products.
+    #[test]
+    fn loads_are_ordered_like_the_fractions() {
+        let weights = [1u32, 2, 3, 7, 10, 49, 65_521];
+        let denominator = 7 * 7 * 2 * 3 * 5 * 65_521;
+        let fractions: Vec<(u32, u32)> =
+            weights.iter().flat_map(|&weight| (0..60).map(move |conns| (conns, weight))).collect();
+        for &(conns, weight) in &fractions {
+            for &(other_conns, other_weight) in &fractions {
+                let crosswise = (u64::from(conns) * u64::from(other_weight))
+                    .cmp(&(u64::from(other_conns) * u64::from(weight)));
+                for scale in [0, denominator] {
+                    let one = Load::new(conns, weight, scale / weight);
+                    let other = Load::new(other_conns, other_weight, scale / other_weight);
+                    assert_eq!(one.cmp(&other), crosswise, "{conns}/{weight}");
+                }
+            }
+        }
+    }
+}

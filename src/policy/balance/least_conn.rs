@@ -50,3 +50,41 @@ fn pick_among(
     }
     round.settle(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::peer::PeerConfig;
+    use crate::policy::peers::PeerList;
+    use crate::units::Nanos;
+
+    /// Two peers of weight 2, of which the first has lost weight to a failure.
+    fn peers() -> Peers {
+        let config = PeerConfig { weight: 2, max_fails: 2, ..PeerConfig::new("peer") };
+        let mut peers = Peers::new(&[config.clone(), config]);
+        peers.assign(PeerId(0), Nanos::ZERO);
+        peers.release(PeerId(0), Nanos::ZERO, true);
+        peers
+    }
+
+    fn weights(peers: &Peers) -> Vec<(u32, i64)> {
+        peers.iter().map(|peer| (peer.effective_weight(), peer.current_weight())).collect()
+    }
+
+    #[test]
+    fn without_a_tie_no_weight_moves() {
+        let mut peers = peers();
+        peers.assign(PeerId(1), Nanos::ZERO);
+        let ask = Ask { list: PeerList::Primaries, tried: &[], now: Nanos::ZERO };
+        assert_eq!(pick(&mut peers, ask), Some(PeerId(0)));
+        assert_eq!(weights(&peers), [(1, 0), (2, 0)]);
+    }
+
+    #[test]
+    fn a_tie_is_a_round_of_smooth_weighted_round_robin() {
+        let mut peers = peers();
+        let ask = Ask { list: PeerList::Primaries, tried: &[], now: Nanos::ZERO };
+        assert_eq!(pick(&mut peers, ask), Some(PeerId(1)));
+        assert_eq!(weights(&peers), [(2, 1), (2, -1)], "the first recovers by taking part");
+    }
+}
