@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::admin;
 use super::driver::Driver;
 use super::error::ProxyError;
-use super::journal::Journal;
+use super::journal::{Journal, log};
 use super::listen::{self, Stop};
 use super::pool;
 use super::spool::{Spool, Writer};
@@ -122,7 +122,7 @@ impl Proxy {
                     let _entered = runtime.enter();
                     runtime.spawn(Arc::clone(&worker).care());
                     if let Some(driver) = timed {
-                        runtime.spawn(driver.run());
+                        runtime.spawn(keep_time(driver));
                     }
                     runtime.block_on(listen::accept(listener, worker, stop, limit, drain))
                 }
@@ -183,6 +183,13 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.stop.tell();
+    }
+}
+
+/// Without its time a driver neither checks health nor ends a wait: that must not go unnoticed.
+async fn keep_time(driver: Arc<Driver>) {
+    if let Err(error) = driver.run().await {
+        log(format_args!("health checks and queue time-outs have ended: {error}"));
     }
 }
 
