@@ -15,6 +15,7 @@ use crate::host::{clock, usage};
 use crate::load::LoadReport;
 use crate::record::EventRow;
 use crate::scenario::Scenario;
+use crate::units::time::NANOS_PER_SECOND;
 use crate::units::{Nanos, Span};
 use rustix::process::Signal;
 
@@ -177,7 +178,8 @@ async fn round(
     let mut faults = FaultDriver::new(scenario, options);
     faults.observe_before(&stack).await;
 
-    let zero = clock::now() + LEAD;
+    // On a whole second of the clock, as in the model: NGINX's pauses are compared in whole seconds.
+    let zero = Nanos(((clock::now() + LEAD).whole_seconds() + 1) * NANOS_PER_SECOND);
     let wall_before = clock::wall().0 as i128 - clock::now().0 as i128;
     let cpu_before = usage::host_cpu_time();
     let spool = options.scratch.join("requests.jsonl");
