@@ -3,6 +3,7 @@
 //!
 //! `cargo bench --no-default-features --bench sim` first runs all of them in turn, five rounds,
 //! and prints requests per second and the share of the loop's speed, with the range of the rounds;
+//! with `--features files` also with the rows written to Parquet files;
 //! then criterion measures each.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
@@ -19,6 +20,11 @@ use lab::units::Span;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand_distr::{Distribution, Exp1};
+
+/// The allocator of the program, where the build has it.
+#[cfg(feature = "files")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SERVERS: usize = 4;
 const LOAD: f64 = 0.8;
@@ -150,12 +156,81 @@ fn median_and_range(mut values: Vec<f64>) -> String {
     format!("{:6.2} ({low:.2} to {high:.2})", values[values.len() / 2])
 }
 
+/// The model with its rows written to Parquet files.
+#[cfg(feature = "files")]
+mod recorded {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use lab::record::{AttemptRow, Names, RecordError, Recorder, RequestRow, Sink};
+    use lab::scenario::Scenario;
+    use lab::sim::{Options, run};
+
+    /// Leaves the attempts out, so that the model need not make them either.
+    struct Requests(Recorder);
+
+    impl Sink for Requests {
+        const ATTEMPTS: bool = false;
+        const TIMELINE: bool = false;
+        #[inline]
+        fn request(&mut self, row: &RequestRow) {
+            self.0.request(row);
+        }
+    }
+
+    struct All(Recorder);
+
+    impl Sink for All {
+        const TIMELINE: bool = false;
+        #[inline]
+        fn request(&mut self, row: &RequestRow) {
+            self.0.request(row);
+        }
+        #[inline]
+        fn attempt(&mut self, row: &AttemptRow) {
+            self.0.attempt(row);
+        }
+    }
+
+    type Begin = fn(&Path, &str, &Names) -> Result<Recorder, RecordError>;
+
+    /// Requests alone and with their attempts, each in this thread and with a second one.
+    pub(super) fn speeds(scenario: &Scenario) -> [f64; 4] {
+        [
+            written(Recorder::create, Requests, |sink| sink.0, scenario),
+            written(Recorder::threaded, Requests, |sink| sink.0, scenario),
+            written(Recorder::create, All, |sink| sink.0, scenario),
+            written(Recorder::threaded, All, |sink| sink.0, scenario),
+        ]
+    }
+
+    fn written<S: Sink>(
+        begin: Begin,
+        wrap: fn(Recorder) -> S,
+        unwrap: fn(S) -> Recorder,
+        scenario: &Scenario,
+    ) -> f64 {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-sim");
+        fs::create_dir_all(&folder).expect("the target folder takes folders");
+        let names = Names::new(scenario.backends.iter().map(|b| b.name.clone()), ["all"]);
+        let speed = super::speed(|| {
+            let recorder = begin(&folder, "bench", &names).expect("the folder takes files");
+            let mut sink = wrap(recorder);
+            let finished = run(scenario, 0, &Options::default(), &mut sink).counts.finished;
+            unwrap(sink).finish().expect("the disk has room");
+            finished
+        });
+        fs::remove_dir_all(&folder).expect("the folder was just made");
+        speed
+    }
+}
+
 fn compare(requests: u64) {
     let scenario = scenario(requests);
     let mut discard = Discard;
-    let mut rounds: Vec<[f64; 5]> = Vec::new();
+    let mut rounds: Vec<Vec<f64>> = Vec::new();
     for round in 0..ROUNDS as u64 {
-        rounds.push([
+        let mut speeds = vec![
             speed(|| {
                 black_box(hand_loop(requests, round, &mut ()));
                 requests
@@ -167,9 +242,16 @@ fn compare(requests: u64) {
             speed(|| run(&scenario, 0, &Options::default(), &mut discard).counts.finished),
             speed(|| model(&scenario, ()).count),
             speed(|| model(&scenario, histogram()).count),
-        ]);
+        ];
+        #[cfg(feature = "files")]
+        speeds.extend(recorded::speeds(&scenario));
+        rounds.push(speeds);
     }
-    let names = ["hand loop (L)", "L, histogram", "model", "model, mean", "model, histogram"];
+    let mut names =
+        vec!["hand loop (L)", "L, histogram", "model", "model, mean", "model, histogram"];
+    if cfg!(feature = "files") {
+        names.extend(["requests written", "…, 2nd thread", "attempts too", "…, 2nd thread"]);
+    }
     println!("{requests} requests, {ROUNDS} rounds in turn; median (range)");
     for (column, name) in names.iter().enumerate() {
         let speeds = rounds.iter().map(|round| round[column]).collect();

@@ -6,9 +6,9 @@
 //! belongs to the interval in which it was recorded: rows come in order of completion, and one
 //! that comes late goes into the interval that is open. So memory is one histogram per tag.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -36,12 +36,14 @@ pub struct HlogWriter {
     path: PathBuf,
     file: BufWriter<File>,
     interval: Span,
-    open: BTreeMap<(World, u32), Interval>,
+    /// One per tag; there are few, and rows of one tag come in a row.
+    open: Vec<Interval>,
     error: Option<RecordError>,
 }
 
 #[derive(Debug)]
 struct Interval {
+    tag: (World, u32),
     number: u64,
     values: HdrHistogram<u64>,
 }
@@ -66,7 +68,7 @@ impl HlogWriter {
             .map_err(RecordError::io("write", path))?;
         writeln!(file, "{LEGEND}").map_err(RecordError::io("write", path))?;
         let interval = Span(interval.0.max(1));
-        Ok(Self { path: path.to_owned(), file, interval, open: BTreeMap::new(), error: None })
+        Ok(Self { path: path.to_owned(), file, interval, open: Vec::new(), error: None })
     }
 
     /// Writes the intervals still open, and tells the first error of all.
@@ -74,8 +76,8 @@ impl HlogWriter {
     /// # Errors
     /// When the file could not be written, now or before.
     pub fn finish(mut self) -> Result<(), RecordError> {
-        for (tag, interval) in std::mem::take(&mut self.open) {
-            self.close(tag, &interval);
+        for mut interval in mem::take(&mut self.open) {
+            self.close(&mut interval);
         }
         if let Some(error) = self.error {
             return Err(error);
@@ -83,16 +85,19 @@ impl HlogWriter {
         self.file.flush().map_err(RecordError::io("write", &self.path))
     }
 
-    fn close(&mut self, tag: (World, u32), interval: &Interval) {
-        if interval.values.is_empty() || self.error.is_some() {
-            return;
+    /// Writes `interval` and empties it.
+    fn close(&mut self, interval: &mut Interval) {
+        if !interval.values.is_empty() && self.error.is_none() {
+            self.error = self
+                .write(interval)
+                .err()
+                .map(|source| RecordError::io("write", &self.path)(source));
         }
-        if let Err(source) = self.write(tag, interval) {
-            self.error = Some(RecordError::io("write", &self.path)(source));
-        }
+        interval.values.reset();
     }
 
-    fn write(&mut self, (world, replication): (World, u32), interval: &Interval) -> io::Result<()> {
+    fn write(&mut self, interval: &Interval) -> io::Result<()> {
+        let (world, replication) = interval.tag;
         let name = match replication {
             0 => world.to_string(),
             n => format!("{world}-{n}"),
@@ -120,22 +125,20 @@ impl Sink for HlogWriter {
     fn request(&mut self, row: &RequestRow) {
         let number = row.finished_ns / self.interval.0;
         let tag = (row.world, row.replication);
-        let interval = self.open.entry(tag).or_insert_with(|| Interval::new(number));
-        // Replications come one after the other: a tag's numbers rise.
-        if number > interval.number {
-            let full = std::mem::replace(interval, Interval::new(number));
-            self.close(tag, &full);
+        let found = self.open.iter().position(|interval| interval.tag == tag);
+        let place = found.unwrap_or_else(|| {
+            self.open.push(Interval { tag, number, values: empty() });
+            self.open.len() - 1
+        });
+        if number > self.open[place].number {
+            let mut full = self.open.swap_remove(place);
+            self.close(&mut full);
+            self.open.push(Interval { number, ..full });
         }
-        if let Some(interval) = self.open.get_mut(&tag) {
+        if let Some(interval) = self.open.iter_mut().find(|interval| interval.tag == tag) {
             // It resizes itself, and so cannot refuse a value.
             let _ = interval.values.record(row.latency_ns());
         }
-    }
-}
-
-impl Interval {
-    fn new(number: u64) -> Self {
-        Self { number, values: empty() }
     }
 }
 
