@@ -230,6 +230,7 @@ fn compare(requests: u64) {
     let mut discard = Discard;
     let mut rounds: Vec<Vec<f64>> = Vec::new();
     for round in 0..ROUNDS as u64 {
+        #[cfg_attr(not(feature = "files"), expect(unused_mut, reason = "files add to it"))]
         let mut speeds = vec![
             speed(|| {
                 black_box(hand_loop(requests, round, &mut ()));
