@@ -4,7 +4,7 @@
 //! of CPU time, which neighbours on the machine disturb least, and for a single connection the
 //! latency added; then lab's share of NGINX's as a median with its range. Each proxy has one
 //! worker, 64 kept connections, four upstreams and `least_conn`.
-#![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its result")]
 
 use std::fs;
 use std::io::Write;
