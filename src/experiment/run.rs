@@ -114,7 +114,11 @@ pub fn run(
     );
     let mut recorder = Both(
         Recorder::threaded(directory.path(), &scenario.name, &names)?,
-        HlogWriter::create(&directory.path().join("latency.hlog"), Span::from_secs(1), started)?,
+        HlogWriter::create(
+            &directory.path().join("latency.hlog"),
+            hlog_interval(scenario),
+            started,
+        )?,
     );
 
     let mut modelled = Vec::new();
@@ -217,6 +221,11 @@ pub(super) fn other_models(
     // What only adds to latency is still the calibration's; what holds the worker was measured.
     models.push(run(ModelMode::Driven, calibration.unwrap_or(&zero), Some(measured)));
     models
+}
+
+/// A second, or more where the log would have more than some hundred histograms.
+fn hlog_interval(scenario: &Scenario) -> Span {
+    Span::from_secs(1).max(scenario.duration / 600)
 }
 
 fn add_new(warnings: &mut Vec<String>, more: Vec<String>) {
