@@ -104,3 +104,38 @@ fn a_trace_with_text_for_numbers_is_a_clear_error() {
     let said = stderr(&output);
     assert!(said.contains("trace.csv") && said.contains("later") && said.contains('4'), "{said}");
 }
+
+#[test]
+fn an_interrupted_model_keeps_what_it_has() {
+    let folder = Folder::new();
+    folder.file("small.toml", &SMALL.replace("duration = \"3s\"", "duration = \"2000h\""));
+    let arguments = ["run", "small.toml", "--only", "sim", "--replications", "1", "--quiet"];
+    let lab = folder.lab(&arguments).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    let told = Command::new("kill").args(["-INT", &lab.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    assert_eq!(code(&lab.wait_with_output().unwrap()), 130);
+    let results = summary(&folder, 0);
+    assert_eq!(results["partial"], true);
+    let requests = results["worlds"][0]["requests"].as_u64().unwrap();
+    assert!((1_000..700_000_000).contains(&requests), "{requests}");
+}
+
+#[test]
+fn a_trace_and_replaced_keys_reach_both_worlds_and_the_record() {
+    let folder = Folder::new();
+    let arrivals: String = (0..200).map(|n| format!("{}\n", f64::from(n) * 0.01)).collect();
+    folder.file("trace.csv", &format!("at\n{arrivals}"));
+    let arrival = "arrival = { process = \"trace\", file = \"trace.csv\" }";
+    let quiet = SMALL.split("[[fault]]").next().unwrap().replace("rate = \"100/s\"", arrival);
+    folder.file("small.toml", &quiet);
+    let output = folder.run(&["run", "small.toml", "--set", "backend.b.weight=3"]);
+    assert!(matches!(code(&output), 0 | 4), "{}\n{}", stdout(&output), stderr(&output));
+    let results = summary(&folder, 0);
+    for world in [0, 1] {
+        assert_eq!(results["worlds"][world]["requests"], 150, "those due after the warm-up");
+    }
+    let compared = folder.run(&["compare", folder.runs("small")[0].to_str().unwrap(), "--json"]);
+    let again: Value = serde_json::from_slice(&compared.stdout).unwrap();
+    assert_eq!(again["worlds"][0]["shares"][1]["weight"], 3, "{}", stderr(&compared));
+}

@@ -45,7 +45,8 @@ impl Recorded {
     /// When a file is missing, truncated or not lab's.
     pub fn open(folder: &Path) -> Result<Self, RunError> {
         let manifest = Manifest::load(&folder.join("run.json"))?;
-        let mut scenario = scenario::parse(&manifest.scenario.text, folder.join("scenario.toml"))?;
+        let written = &manifest.scenario;
+        let mut scenario = scenario::parse_with(&written.text, &written.path, &written.overrides)?;
         scenario.seed = manifest.seed;
         scenario.name.clone_from(&manifest.scenario.name);
         let layout = Layout::new(&scenario);

@@ -126,6 +126,7 @@ pub fn run(
         watcher.phase("model");
         let sim = Options {
             costs: options.calibration.clone().unwrap_or_default(),
+            stop: Some(stop),
             ..Options::default()
         };
         (modelled, recorder) = model::run(scenario, &layout, &sim, recorder, options.threads)?;
@@ -178,9 +179,6 @@ fn live_rounds(
     watcher: &dyn Watcher,
     stop: &AtomicBool,
 ) -> Result<Vec<reality::Round>, RunError> {
-    let file = directory.path().join("scenario.toml");
-    std::fs::write(&file, &scenario.text)
-        .map_err(|error| RunError::Scratch { path: file.clone(), error })?;
     let mut rounds = Vec::new();
     for round in 0..options.rounds.max(1) {
         if stop.load(Ordering::Relaxed) {
@@ -188,7 +186,8 @@ fn live_rounds(
         }
         let scratch = directory.path().join(format!("spool-{round}"));
         let live = LiveOptions {
-            scenario_file: file.clone(),
+            // The file itself: what it names, such as a trace, is relative to it.
+            scenario_file: scenario.path.clone(),
             overrides: scenario.overrides.clone(),
             real_time: options.real_time,
             scratch: scratch.clone(),
@@ -249,7 +248,11 @@ fn manifest(
         run: results.run.clone(),
         started: started.to_owned(),
         partial: results.partial,
-        scenario: ScenarioText::new(&scenario.name, &scenario.text),
+        scenario: ScenarioText {
+            path: scenario.path.clone(),
+            overrides: scenario.overrides.clone(),
+            ..ScenarioText::new(&scenario.name, &scenario.text)
+        },
         seed: scenario.seed,
         replications: if sim_ran { scenario.replications } else { 0 },
         rounds: rounds.len() as u32,

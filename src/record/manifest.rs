@@ -1,7 +1,7 @@
 //! `run.json`: everything needed to know what a run was, and to do it again.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -53,6 +53,12 @@ pub struct Manifest {
 pub struct ScenarioText {
     /// Its name.
     pub name: String,
+    /// The file, to which what it names (a trace, a calibration) is relative.
+    #[serde(default)]
+    pub path: PathBuf,
+    /// Keys that the command line replaced, with their values.
+    #[serde(default)]
+    pub overrides: Vec<(String, String)>,
     /// The file's text.
     pub text: String,
     /// SHA-256 of the text, in hexadecimal.
@@ -107,7 +113,7 @@ impl ScenarioText {
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         let text = text.into();
-        Self { name: name.into(), sha256: sha256_hex(text.as_bytes()), text }
+        Self { name: name.into(), sha256: sha256_hex(text.as_bytes()), text, ..Self::default() }
     }
 }
 

@@ -58,8 +58,11 @@ pub fn parse(text: &str, path: impl AsRef<Path>) -> Result<Scenario, Diagnostics
     parse_with(text, path.as_ref(), &[])
 }
 
-/// [`parse`] with overrides.
-fn parse_with(
+/// [`parse`] with some values replaced, as [`load_with`] takes them.
+///
+/// # Errors
+/// As [`load_with`].
+pub fn parse_with(
     text: &str,
     path: &Path,
     overrides: &[(String, String)],

@@ -20,7 +20,7 @@ pub use check::{Check, Measure, Relation, Subject, Tolerance};
 pub use checked::{Backend, BalancerFacts, Discipline, Engine, HostFacts, Scenario, StateSharing};
 pub use diagnostic::{Diagnostic, Diagnostics, Location};
 pub use load::{
-    BalancerFile, load, load_balancer, load_balancer_with, load_with, parse, parse_law,
+    BalancerFile, load, load_balancer, load_balancer_with, load_with, parse, parse_law, parse_with,
 };
 
 /// Version of the scenario format that this lab reads.
