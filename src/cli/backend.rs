@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::exit::Exit;
 use super::overrides::Overrides;
+use super::terminal::fail;
 use crate::backend::config::BODY_LIMIT;
 use crate::backend::law::{LAW_FORMS, parse_law};
 use crate::backend::queue::QueueConfig;
@@ -84,7 +86,7 @@ pub(super) fn run(arguments: &BackendArgs) -> ExitCode {
     }
     let config = match arguments.config() {
         Ok(config) => config,
-        Err(error) => return fail(2, &error),
+        Err(error) => return fail(Exit::Usage, &error),
     };
     let name = config.name.clone();
     let ready = |ready: &Ready| match (arguments.supervised, &ready.control) {
@@ -97,13 +99,8 @@ pub(super) fn run(arguments: &BackendArgs) -> ExitCode {
     };
     match program::serve(config, ready) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, &error),
+        Err(error) => fail(Exit::Failed, &error),
     }
-}
-
-fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(code)
 }
 
 fn speed(text: &str) -> Result<f64, String> {

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::exit::Exit;
 use super::overrides::Overrides;
+use super::terminal::fail;
 use crate::backend::law::{LAW_FORMS, parse_law};
 use crate::host::child::die_with_parent;
 use crate::host::clock;
@@ -117,17 +119,12 @@ pub(super) fn run(arguments: &LoadArgs) -> ExitCode {
     }
     let config = match arguments.config() {
         Ok(config) => config,
-        Err(error) => return fail(2, &error),
+        Err(error) => return fail(Exit::Usage, &error),
     };
     match program::generate(config, arguments.real_time) {
         Ok(outcome) => arguments.finish(&outcome),
-        Err(error) => fail(1, &error),
+        Err(error) => fail(Exit::Failed, &error),
     }
-}
-
-fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(code)
 }
 
 fn method(text: &str) -> Result<String, String> {
@@ -225,7 +222,7 @@ impl LoadArgs {
         match &outcome.report {
             report if report.partial => ExitCode::from(130),
             report if report.requests > 0 && outcome.tally.statuses.is_empty() => {
-                fail(1, &"no request was answered")
+                fail(Exit::Failed, &"no request was answered")
             }
             _ => ExitCode::SUCCESS,
         }

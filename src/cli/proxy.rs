@@ -1,13 +1,14 @@
 //! `lab proxy`: lab's own load balancer, as the live world runs it, or in front of anything.
 
-use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
+use super::exit::Exit;
 use super::overrides::Overrides;
+use super::terminal::fail;
 use crate::host::child::{Ready, die_with_parent};
 use crate::proxy::{ProxyConfig, program};
 use crate::scenario::{BalancerFile, load_balancer_with};
@@ -55,18 +56,12 @@ pub(super) fn run(arguments: &ProxyArgs) -> ExitCode {
     }
     let config = match arguments.config() {
         Ok(config) => config,
-        Err(error) => return fail(2, &*error),
+        Err(error) => return fail(Exit::Usage, &*error),
     };
     match program::serve(&config, |ready| arguments.announce(&config, ready)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, &error),
+        Err(error) => fail(Exit::Failed, &error),
     }
-}
-
-#[expect(clippy::print_stderr, reason = "the user's terminal")]
-fn fail(code: u8, error: &dyn Display) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(code)
 }
 
 fn peer(text: &str) -> Result<(String, SocketAddr), String> {

@@ -1,7 +1,9 @@
 //! What the terminal can do: colour, and whether anyone is looking.
 
 use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
 
+use super::exit::Exit;
 use crate::report::Paint;
 
 /// Whether to colour stdout: only on a terminal, and never with `NO_COLOR` (<https://no-color.org>).
@@ -20,4 +22,10 @@ pub(super) fn print(text: &str) {
 /// An error, as every command shows it on stderr.
 pub(super) fn complain(error: &dyn std::fmt::Display) {
     eprintln!("error: {error}");
+}
+
+/// Complains, and gives the exit code that goes with it.
+pub(super) fn fail(exit: Exit, error: &dyn std::fmt::Display) -> ExitCode {
+    complain(error);
+    exit.into()
 }

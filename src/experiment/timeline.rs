@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::live::sample::Sample;
 use crate::policy::PeerState;
+use crate::record::histogram::nearest_rank;
 use crate::record::{AttemptOutcome, AttemptRow, NO_UPSTREAM, Sink, TimelineRow};
 use crate::units::World;
 
@@ -53,8 +54,8 @@ impl Timeline {
                 failed: ended.failed,
                 in_flight: sample.map_or(0, |sample| sample.in_flight),
                 queue: sample.map_or(0, |sample| sample.queue),
-                p50_ns: nearest_rank(&ended.durations, 0.50),
-                p99_ns: nearest_rank(&ended.durations, 0.99),
+                p50_ns: quantile(&ended.durations, 0.50),
+                p99_ns: quantile(&ended.durations, 0.99),
                 cpu: sample.and_then(|sample| sample.cpu).map_or(f32::NAN, |share| share as f32),
                 instances: instances(samples, place.0),
                 state: sample.and_then(|sample| sample.state).unwrap_or(PeerState::Down),
@@ -68,7 +69,8 @@ fn instances(samples: &[Sample], second: u32) -> u16 {
     samples.iter().filter(|sample| sample.second == second && sample.running).count() as u16
 }
 
-fn nearest_rank(sorted: &[u64], quantile: f64) -> u64 {
-    let rank = (quantile * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
+/// 0 without any.
+fn quantile(sorted: &[u64], q: f64) -> u64 {
+    let rank = nearest_rank(q, sorted.len() as u64);
+    sorted.get((rank as usize).saturating_sub(1)).copied().unwrap_or(0)
 }

@@ -13,7 +13,7 @@ use super::ledger::Ledger;
 use super::pool::{Lease, Pool, Taken};
 use super::target::{Target, Template};
 use crate::host::clock;
-use crate::record::{NO_UPSTREAM, RequestError, RequestRow};
+use crate::record::{RequestError, RequestRow};
 use crate::traffic::{ClientConfig, Request};
 use crate::units::{Nanos, Purpose, Seed, Span, World};
 
@@ -284,18 +284,7 @@ impl Generator {
             id: request.id,
             class: request.class,
             scheduled_ns: self.relative(due),
-            sent_ns: 0,
-            connected_ns: 0,
-            first_byte_ns: 0,
-            finished_ns: 0,
-            demand_ns: 0,
-            queued_ns: 0,
-            service_ns: 0,
-            upstream: NO_UPSTREAM,
-            attempts: 0,
-            status: 0,
-            error: RequestError::None,
-            bytes: 0,
+            ..RequestRow::BLANK
         }
     }
 }

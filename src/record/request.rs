@@ -83,6 +83,27 @@ pub struct RequestRow {
 }
 
 impl RequestRow {
+    /// A row of which nothing is known yet.
+    pub const BLANK: Self = Self {
+        world: World::Sim,
+        replication: 0,
+        id: 0,
+        class: 0,
+        scheduled_ns: 0,
+        sent_ns: 0,
+        connected_ns: 0,
+        first_byte_ns: 0,
+        finished_ns: 0,
+        demand_ns: 0,
+        queued_ns: 0,
+        service_ns: 0,
+        upstream: super::NO_UPSTREAM,
+        attempts: 0,
+        status: 0,
+        error: RequestError::None,
+        bytes: 0,
+    };
+
     /// Whether the client was not served: no complete response, or a 5xx.
     #[must_use]
     pub const fn failed(&self) -> bool {

@@ -3,14 +3,27 @@
 /// A latency in nanoseconds: `1.23ms`, `301ms`, `2.50s`, three significant digits and a unit.
 #[must_use]
 pub fn latency(nanos: f64) -> String {
-    let (value, unit) = match nanos.abs() {
+    if nanos == 0.0 || nanos.is_nan() {
+        return "0".to_owned();
+    }
+    let (value, unit) = in_unit(nanos);
+    format!("{}{unit}", significant(value))
+}
+
+/// The same for labels on axes, with no more digits than needed: `300ms`, `1.5s`.
+#[must_use]
+pub fn short_latency(nanos: f64) -> String {
+    let (value, unit) = in_unit(nanos);
+    format!("{}{unit}", (value * 100.0).round() / 100.0)
+}
+
+fn in_unit(nanos: f64) -> (f64, &'static str) {
+    match nanos.abs() {
         n if n >= 1e9 => (nanos / 1e9, "s"),
         n if n >= 1e6 => (nanos / 1e6, "ms"),
         n if n >= 1e3 => (nanos / 1e3, "µs"),
-        n if n > 0.0 => (nanos, "ns"),
-        _ => return "0".to_owned(),
-    };
-    format!("{}{unit}", significant(value))
+        _ => (nanos, "ns"),
+    }
 }
 
 /// Four significant digits, since goals here are set at one percent and below.

@@ -10,25 +10,7 @@ use crate::record::{
 use crate::units::World;
 
 impl ReadRow for RequestRow {
-    const EMPTY: Self = Self {
-        world: World::Sim,
-        replication: 0,
-        id: 0,
-        class: 0,
-        scheduled_ns: 0,
-        sent_ns: 0,
-        connected_ns: 0,
-        first_byte_ns: 0,
-        finished_ns: 0,
-        demand_ns: 0,
-        queued_ns: 0,
-        service_ns: 0,
-        upstream: NO_UPSTREAM,
-        attempts: 0,
-        status: 0,
-        error: RequestError::None,
-        bytes: 0,
-    };
+    const EMPTY: Self = Self::BLANK;
 
     fn fill(rows: &mut [Self], columns: &Columns<'_>) -> Filled {
         let names = columns.names;

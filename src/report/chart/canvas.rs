@@ -165,18 +165,6 @@ where
     Ok(())
 }
 
-/// Nanoseconds as a short label: `300ms`, `1.5s`.
-pub(super) fn short_latency(nanos: f64) -> String {
-    let (value, unit) = match nanos {
-        n if n >= 1e9 => (n / 1e9, "s"),
-        n if n >= 1e6 => (n / 1e6, "ms"),
-        n if n >= 1e3 => (n / 1e3, "µs"),
-        n => (n, "ns"),
-    };
-    let rounded = (value * 100.0).round() / 100.0;
-    format!("{rounded}{unit}")
-}
-
 /// The end of the time axis: the last second of any world, at least one.
 pub(super) fn last_second(results: &Results) -> f64 {
     let last =

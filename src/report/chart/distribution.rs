@@ -4,6 +4,7 @@ use plotters::prelude::*;
 
 use super::canvas::{self, Drawn, Sheet};
 use crate::compare::Results;
+use crate::report::number::short_latency;
 
 /// Draws the chart.
 pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
@@ -26,7 +27,7 @@ pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
         .build_cartesian_2d(0.0..end, 0.0..1.0)?;
     canvas::mesh(
         &mut chart,
-        ("latency", &|nanos: &f64| canvas::short_latency(*nanos)),
+        ("latency", &|nanos: &f64| short_latency(*nanos)),
         ("share of the requests at or below", &|share: &f64| format!("{:.0}%", share * 100.0)),
     )?;
     for (place, world) in results.worlds.iter().enumerate() {

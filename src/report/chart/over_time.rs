@@ -6,6 +6,7 @@ use plotters::prelude::*;
 use super::axis::Logarithmic;
 use super::canvas::{self, Drawn, Sheet};
 use crate::compare::{Results, Second};
+use crate::report::number::short_latency;
 
 /// Draws the chart.
 pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
@@ -37,7 +38,7 @@ pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
     canvas::mesh(
         &mut chart,
         ("time since the start, s", &|seconds: &f64| format!("{seconds:.0}")),
-        ("latency", &|nanos: &f64| canvas::short_latency(*nanos)),
+        ("latency", &|nanos: &f64| short_latency(*nanos)),
     )?;
     for world in &results.worlds {
         let colour = canvas::world_colour(world.world);

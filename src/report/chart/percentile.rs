@@ -5,6 +5,7 @@ use plotters::prelude::*;
 use super::axis::{LabelledAt, Logarithmic};
 use super::canvas::{self, Drawn, Sheet};
 use crate::compare::Results;
+use crate::report::number::short_latency;
 
 /// Draws the chart.
 pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
@@ -27,7 +28,7 @@ pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
     canvas::mesh(
         &mut chart,
         ("percentile", &|nines: &f64| percent(*nines)),
-        ("latency", &|nanos: &f64| canvas::short_latency(*nanos)),
+        ("latency", &|nanos: &f64| short_latency(*nanos)),
     )?;
     for (place, world) in results.worlds.iter().enumerate() {
         let colour = canvas::world_colour(world.world);
