@@ -6,6 +6,12 @@
 //! worker, 64 kept connections, four upstreams and `least_conn`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its result")]
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints its result, and what it needs"
+)]
+
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
