@@ -63,11 +63,6 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         self.prepare(view);
         let facts = self.facts(&self.flights[slot].request);
         let admission = self.views[view as usize].upstream.admit(self.now, facts);
-        self.admitted(slot, admission);
-    }
-
-    /// The balancer has decided about a new request.
-    pub(super) fn admitted(&mut self, slot: u32, admission: Admission) {
         match admission {
             Admission::Go(attempt) => self.try_peer(slot, attempt, PickedBecause::Picked),
             Admission::Wait(ticket) => self.wait_in_line(slot, ticket),

@@ -31,10 +31,16 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let view = self.view_of(request.id);
         if self.straight && in_flight < self.in_flight_cap {
             let facts = self.facts(request);
-            let admission = self.views[view as usize].upstream.admit(self.now, facts);
-            match admission {
+            match self.views[view as usize].upstream.admit(self.now, facts) {
                 Admission::Go(attempt) => self.launch(request, scheduled, view, attempt),
-                admission => self.launch_otherwise(request, scheduled, view, admission),
+                Admission::Wait(ticket) => {
+                    let slot = self.land(request, scheduled, view);
+                    self.wait_in_line(slot, ticket);
+                }
+                Admission::Refused(refusal) => {
+                    let slot = self.land(request, scheduled, view);
+                    self.refuse(slot, refusal);
+                }
             }
         } else {
             self.arrive_otherwise(request, scheduled, view);
@@ -47,9 +53,6 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let now = self.now;
         let upstream = attempt.peer.0;
         let instance = &mut self.fleet[upstream as usize];
-        if !instance.calm {
-            return self.launch_otherwise(request, scheduled, view, Admission::Go(attempt));
-        }
         let demand = match request.demand {
             None => instance.demand(request.demand_word),
             Some(demand) => demand,
@@ -57,13 +60,14 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let slot = self.flights.reserve();
         let owner = Owner { slot, number: attempt.number, id: request.id };
         let work = Work { owner, service: instance.service(demand), fixed: Span::ZERO };
-        let entry = instance.station.enter(now, work);
+        let calm = instance.calm;
+        let entry = if calm { instance.station.enter(now, work) } else { Entry::Full };
         let (queued, service, end) = match entry {
             Entry::Known { start, end } => (start.since(now), end.since(start), end),
             Entry::Shared | Entry::Full => (Span::ZERO, Span::ZERO, Nanos::MAX),
         };
         let served = !matches!(entry, Entry::Full);
-        let reused = self.views[view as usize].pool.take(attempt.peer, now);
+        let reused = calm && self.views[view as usize].pool.take(attempt.peer, now);
         let flight = &mut self.flights[slot];
         let deadline = scheduled + self.scenario.traffic.client.timeout;
         let read_deadline = now + self.scenario.balancer.read_timeout;
@@ -95,35 +99,38 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         if end <= deadline && end <= read_deadline && end < Nanos::MAX {
             self.queue.push(end, super::event::Event::Flight { slot, plan });
         } else {
-            self.wait_otherwise(slot, entry);
+            self.wait_otherwise(slot, calm, entry);
         }
     }
 
-    /// A request that was admitted otherwise, or whose peer is not in order.
+    /// A slot for a request that was sent and does not go straight on.
     #[inline(never)]
-    fn launch_otherwise(
-        &mut self,
-        request: &Request,
-        scheduled: Nanos,
-        view: u32,
-        admission: Admission,
-    ) {
+    fn land(&mut self, request: &Request, scheduled: Nanos, view: u32) -> u32 {
         let slot = self.flights.reserve();
         let timeout = self.scenario.traffic.client.timeout;
         let plan = self.flights[slot].plan;
-        let mut flight = Flight::new(*request, scheduled, timeout, view, plan);
-        (flight.sent, flight.connected, flight.phase) = (self.now, self.now, Phase::Moving);
-        self.flights[slot] = flight;
-        self.admitted(slot, admission);
+        let flight = Flight::new(*request, scheduled, timeout, view, plan);
+        let (sent, phase) = (self.now, Phase::Moving);
+        self.flights[slot] = Flight { sent, connected: sent, phase, ..flight };
+        slot
     }
 
     /// A launched flight that does not simply wait for a known departure.
     #[inline(never)]
-    fn wait_otherwise(&mut self, slot: u32, entry: Entry) {
+    fn wait_otherwise(&mut self, slot: u32, calm: bool, entry: Entry) {
         match entry {
+            _ if !calm => self.begin_again(slot),
             Entry::Known { end, .. } => self.plan(slot, end, Due::Head(super::attempt::SERVED)),
             Entry::Shared => self.share(slot),
             Entry::Full => self.overflow(slot),
+        }
+    }
+
+    /// The backend is not in order: the attempt begins step by step.
+    fn begin_again(&mut self, slot: u32) {
+        let phase = std::mem::replace(&mut self.flights[slot].phase, Phase::Moving);
+        if let Phase::Trying(attempt, _) = phase {
+            self.try_peer(slot, attempt, PickedBecause::Picked);
         }
     }
 }
