@@ -80,7 +80,7 @@ impl Upstream {
     }
 
     /// Where a new request goes.
-    #[inline]
+    #[inline(always)]
     pub fn admit(&mut self, now: Nanos, facts: RequestFacts) -> Admission {
         if !self.line.is_empty() {
             // Nobody overtakes: a peer that returned since belongs to those who wait.
@@ -108,7 +108,7 @@ impl Upstream {
 
     /// A whole response with `status` arrived at once: [`Self::head`], and [`Self::finished`] if it
     /// is passed on. `None` means that it is; otherwise what follows.
-    #[inline]
+    #[inline(always)]
     pub fn answered(&mut self, now: Nanos, attempt: Attempt, status: u16) -> Option<Next> {
         if self.retry.acts_on_status(&attempt, status, now) {
             return Some(self.bad_status(now, attempt, status));

@@ -9,7 +9,7 @@ use crate::traffic::Request;
 use crate::units::{Nanos, Span};
 
 /// Where a flight is.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// Waits for a connection of the client.
     Unsent,
@@ -17,25 +17,18 @@ pub(super) enum Phase {
     ToBalancer,
     /// In the waiting line at the balancer.
     Waiting(Ticket),
-    /// At a peer, or on the way to or from it.
-    Trying(Attempt, Place),
     /// In the hands of the code that runs now.
     Moving,
+    /// Its attempt has no connection yet.
+    Connecting,
+    /// Its attempt is sent, and not yet taken up by the backend.
+    Sent,
+    /// Its attempt is in the backend's station.
+    Served,
+    /// The answer to its attempt is on the way to the balancer.
+    Answered,
     /// The slot is free.
     Over,
-}
-
-/// Where an attempt is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// No connection yet.
-    Connecting,
-    /// Sent, and not yet taken up by the backend.
-    Sent,
-    /// In the backend's station.
-    Served,
-    /// The answer is on its way to the balancer.
-    Answered,
 }
 
 /// What happens next to a flight, unless something else happens first.
@@ -76,6 +69,9 @@ pub(super) struct Flight {
     pub(super) carried: u32,
     /// Where it is.
     pub(super) phase: Phase,
+    /// The attempt that is going on, if any. Beside the phase and not in it, as the compiler moves
+    /// the fields of an enum's variant as a block of bytes, which stalls what was just written.
+    pub(super) attempt: Option<Attempt>,
     /// What is due.
     pub(super) due: Due,
     /// Number of the newest plan; counts on over the slot's flights, so that no old event fits.
@@ -123,6 +119,7 @@ impl Flight {
             view,
             carried: 0,
             phase: Phase::Unsent,
+            attempt: None,
             due: Due::Nothing,
             plan,
             because: PickedBecause::Picked,
@@ -177,6 +174,14 @@ impl Flights {
         self.free.push(slot);
     }
 
+    /// Takes the attempt out of a flight, to be given back to its upstream machine.
+    #[inline]
+    pub(super) fn take_attempt(&mut self, slot: u32) -> Option<Attempt> {
+        let flight = &mut self.slots[slot as usize];
+        flight.phase = Phase::Moving;
+        flight.attempt.take()
+    }
+
     /// How many there are.
     #[inline]
     pub(super) fn len(&self) -> usize {
@@ -195,7 +200,7 @@ impl Flights {
         let flight = &mut self.slots[owner.slot as usize];
         let same = flight.request.id == owner.id
             && flight.attempts == owner.number
-            && matches!(flight.phase, Phase::Trying(..));
+            && flight.attempt.is_some();
         same.then_some(flight)
     }
 
@@ -203,7 +208,7 @@ impl Flights {
     pub(super) fn trying(&self, peer: PeerId) -> Vec<u32> {
         let mut found: Vec<(Nanos, u64, u32)> = Vec::new();
         for (slot, flight) in self.slots.iter().enumerate() {
-            if let Phase::Trying(attempt, _) = &flight.phase
+            if let Some(attempt) = &flight.attempt
                 && attempt.peer == peer
             {
                 found.push((attempt.started, flight.request.id, slot as u32));

@@ -123,25 +123,20 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     /// The client gives up.
     pub(super) fn give_up(&mut self, slot: u32) {
         let flight = &mut self.flights[slot];
-        let view = &mut self.views[flight.view as usize];
-        match std::mem::replace(&mut flight.phase, Phase::Moving) {
-            Phase::Waiting(ticket) => {
-                view.upstream.abandon(self.now, ticket);
-                view.redeem(ticket);
-            }
-            Phase::Trying(attempt, _) => {
-                let next = self.end_attempt(slot, attempt, Outcome::ClientGone);
-                debug_assert!(matches!(next, Next::Done), "nothing follows a client that is gone");
-            }
-            phase => self.flights[slot].phase = phase,
+        if let Phase::Waiting(ticket) = flight.phase {
+            let view = &mut self.views[flight.view as usize];
+            view.upstream.abandon(self.now, ticket);
+            view.redeem(ticket);
+        } else if let Some(attempt) = flight.attempt.take() {
+            let next = self.end_attempt(slot, attempt, Outcome::ClientGone);
+            debug_assert!(matches!(next, Next::Done), "nothing follows a client that is gone");
         }
         self.fail(slot, self.now, RequestError::Timeout);
     }
 
     /// The run ends before the request does.
     pub(super) fn interrupt(&mut self, slot: u32) {
-        let phase = std::mem::replace(&mut self.flights[slot].phase, Phase::Moving);
-        if let Phase::Trying(attempt, _) = phase {
+        if let Some(attempt) = self.flights.take_attempt(slot) {
             let _nothing_follows = self.end_attempt(slot, attempt, Outcome::ClientGone);
         }
         self.fail(slot, self.now, RequestError::Interrupted);

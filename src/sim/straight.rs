@@ -3,7 +3,7 @@
 //! so it is written in one piece: the flight is built once, as it will stay until its departure.
 //! The outcome is that of the steps in `request` and `attempt`, to which every other case goes.
 
-use super::flight::{Due, Flight, Phase, Place};
+use super::flight::{Due, Flight, Phase};
 use super::observe::Observe;
 use super::station::{Entry, Owner, Work};
 use super::world::World;
@@ -66,7 +66,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             Entry::Known { start, end } => (start.since(now), end.since(start), end),
             Entry::Shared | Entry::Full => (Span::ZERO, Span::ZERO, Nanos::MAX),
         };
-        let served = !matches!(entry, Entry::Full);
+        let phase = if matches!(entry, Entry::Full) { Phase::Sent } else { Phase::Served };
         let reused = calm && self.views[view as usize].pool.take(attempt.peer, now);
         let flight = &mut self.flights[slot];
         let deadline = scheduled + self.scenario.traffic.client.timeout;
@@ -82,7 +82,8 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             view,
             carried: 0,
             attempts: attempt.number,
-            phase: Phase::Trying(attempt, if served { Place::Served } else { Place::Sent }),
+            phase,
+            attempt: Some(attempt),
             due: Due::Head(super::attempt::SERVED),
             plan,
             because: PickedBecause::Picked,
@@ -128,8 +129,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
 
     /// The backend is not in order: the attempt begins step by step.
     fn begin_again(&mut self, slot: u32) {
-        let phase = std::mem::replace(&mut self.flights[slot].phase, Phase::Moving);
-        if let Phase::Trying(attempt, _) = phase {
+        if let Some(attempt) = self.flights.take_attempt(slot) {
             self.try_peer(slot, attempt, PickedBecause::Picked);
         }
     }

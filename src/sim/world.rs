@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::event::Event;
 use super::fleet::{self, Instance};
-use super::flight::{Due, Flights, Phase, Place};
+use super::flight::{Due, Flights};
 use super::hop::Hops;
 use super::observe::Observe;
 use super::queue::EventQueue;
@@ -117,24 +117,22 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
         let mut next = arrivals.next();
         while !self.observer.is_satisfied() {
             let due = self.queue.next_at();
-            match next.take() {
-                // An event of the same instant goes first: who leaves makes room for who comes.
-                Some(request) if request.at < due => {
-                    self.now = request.at;
-                    self.arrive(&request, request.at);
-                    next = arrivals.next();
-                }
-                request => {
-                    if request.is_none() && self.is_over(due) {
-                        break;
-                    }
-                    next = request;
-                    let Some((at, event)) = self.queue.pop() else { break };
-                    debug_assert!(at >= self.now, "time never goes backwards");
-                    self.now = at;
-                    self.handle(event);
-                }
+            // An event of the same instant goes first: who leaves makes room for who comes.
+            if let Some(request) = &next
+                && request.at < due
+            {
+                self.now = request.at;
+                self.arrive(request, request.at);
+                next = arrivals.next();
+                continue;
             }
+            if next.is_none() && self.is_over(due) {
+                break;
+            }
+            let Some((at, event)) = self.queue.pop() else { break };
+            debug_assert!(at >= self.now, "time never goes backwards");
+            self.now = at;
+            self.handle(event);
         }
         self.finish();
     }
@@ -219,14 +217,6 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
         if at < Nanos::MAX {
             let plan = flight.plan;
             self.queue.push(at, Event::Flight { slot, plan });
-        }
-    }
-
-    /// Where an attempt is from now on.
-    #[inline]
-    pub(super) fn place(&mut self, slot: u32, place: Place) {
-        if let Phase::Trying(_, at) = &mut self.flights[slot].phase {
-            *at = place;
         }
     }
 
