@@ -255,7 +255,6 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// A response with `status` reaches the balancer.
-    #[inline(always)]
     pub(super) fn take_head(&mut self, slot: u32, status: u16) {
         let flight = &mut self.flights[slot];
         let cut_until = self.fleet[flight.upstream as usize].cut_until;
@@ -310,8 +309,13 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// Records the end of an attempt.
-    #[inline(always)]
-    fn attempt_ended(&mut self, slot: u32, started: Nanos, outcome: AttemptOutcome, status: u16) {
+    pub(super) fn attempt_ended(
+        &mut self,
+        slot: u32,
+        started: Nanos,
+        outcome: AttemptOutcome,
+        status: u16,
+    ) {
         let flight = &self.flights[slot];
         let view = flight.view;
         self.counts.attempts += 1;

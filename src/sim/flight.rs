@@ -4,9 +4,9 @@ use std::ops::{Index, IndexMut};
 
 use super::station::Owner;
 use crate::policy::{Attempt, Outcome, PeerId, Ticket};
-use crate::record::{NO_UPSTREAM, PickedBecause};
+use crate::record::{NO_UPSTREAM, PickedBecause, RequestError, RequestRow};
 use crate::traffic::Request;
-use crate::units::{Nanos, Span};
+use crate::units::{Nanos, Span, World};
 
 /// Where a flight is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +135,45 @@ impl Flight {
             service: Span::ZERO,
         }
     }
+
+    /// The flight is over; whatever was planned for it is void.
+    #[inline(always)]
+    pub(super) fn end(&mut self) {
+        debug_assert!(self.phase != Phase::Over, "a flight ends once");
+        self.phase = Phase::Over;
+        self.plan = self.plan.wrapping_add(1);
+    }
+
+    /// Its row, with how it ended for the client.
+    #[inline(always)]
+    pub(super) const fn row(
+        &self,
+        replication: u32,
+        finished: Nanos,
+        first_byte: Nanos,
+        status: u16,
+        error: RequestError,
+    ) -> RequestRow {
+        RequestRow {
+            world: World::Sim,
+            replication,
+            id: self.request.id,
+            class: self.request.class,
+            scheduled_ns: self.scheduled.0,
+            sent_ns: self.sent.0,
+            connected_ns: self.connected.0,
+            first_byte_ns: first_byte.0,
+            finished_ns: finished.0,
+            demand_ns: self.demand.0,
+            queued_ns: self.queued.0,
+            service_ns: self.service.0,
+            upstream: self.upstream,
+            attempts: self.attempts,
+            status,
+            error,
+            bytes: 0,
+        }
+    }
 }
 
 /// All flights.
@@ -167,10 +206,13 @@ impl Flights {
     /// Frees a slot; whatever was planned for it is void.
     #[inline]
     pub(super) fn remove(&mut self, slot: u32) {
-        let flight = &mut self.slots[slot as usize];
-        debug_assert!(!matches!(flight.phase, Phase::Over), "a flight ends once");
-        flight.phase = Phase::Over;
-        flight.plan = flight.plan.wrapping_add(1);
+        self.slots[slot as usize].end();
+        self.free.push(slot);
+    }
+
+    /// Frees the slot of a flight that [`Flight::end`] has ended.
+    #[inline(always)]
+    pub(super) fn free(&mut self, slot: u32) {
         self.free.push(slot);
     }
 

@@ -80,6 +80,13 @@ impl Counts {
     #[inline]
     fn add(&mut self, row: &RequestRow) {
         self.finished += 1;
+        if row.failed() || row.attempts > 1 {
+            self.add_unusual(row);
+        }
+    }
+
+    #[inline(never)]
+    fn add_unusual(&mut self, row: &RequestRow) {
         self.failed += u64::from(row.failed());
         self.timed_out += u64::from(row.error == RequestError::Timeout);
         self.dropped += u64::from(row.error == RequestError::Dropped);

@@ -6,9 +6,7 @@ use super::flight::{Due, Flight, Phase};
 use super::observe::{Observe, Seen};
 use super::world::World;
 use crate::policy::{Admission, Next, Outcome, Refusal, RefusalReason, Ticket};
-use crate::record::{
-    AttemptOutcome, AttemptRow, NO_UPSTREAM, PickedBecause, RequestError, RequestRow, Sink,
-};
+use crate::record::{AttemptOutcome, AttemptRow, NO_UPSTREAM, PickedBecause, RequestError, Sink};
 use crate::traffic::{Request, Source};
 use crate::units::{Nanos, Span, World as Which};
 
@@ -108,7 +106,6 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// A response with `status` leaves the balancer.
-    #[inline]
     pub(super) fn respond(&mut self, slot: u32, status: u16) {
         let flight = &self.flights[slot];
         let arrives = self.now + flight.leg;
@@ -149,7 +146,6 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// The request is over for the client at `finished`: one row, and what the client does next.
-    #[inline(always)]
     fn conclude(
         &mut self,
         slot: u32,
@@ -159,25 +155,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         error: RequestError,
     ) {
         let flight = &self.flights[slot];
-        let row = RequestRow {
-            world: Which::Sim,
-            replication: self.replication,
-            id: flight.request.id,
-            class: flight.request.class,
-            scheduled_ns: flight.scheduled.0,
-            sent_ns: flight.sent.0,
-            connected_ns: flight.connected.0,
-            first_byte_ns: first_byte.0,
-            finished_ns: finished.0,
-            demand_ns: flight.demand.0,
-            queued_ns: flight.queued.0,
-            service_ns: flight.service.0,
-            upstream: flight.upstream,
-            attempts: flight.attempts,
-            status,
-            error,
-            bytes: 0,
-        };
+        let row = flight.row(self.replication, finished, first_byte, status, error);
         let (view, carried) = (flight.view, flight.carried);
         let was_sent = !matches!(flight.phase, Phase::Unsent);
         self.counts.add(&row);
@@ -223,7 +201,8 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         self.plan_turn_after(user, Nanos::ZERO);
     }
 
-    fn plan_turn_after(&mut self, user: u32, answered: Nanos) {
+    #[inline(never)]
+    pub(super) fn plan_turn_after(&mut self, user: u32, answered: Nanos) {
         let request = self.plan.turn(user, self.turns[user as usize]);
         let due = answered + Span(request.at.0);
         if due < self.plan.end() {

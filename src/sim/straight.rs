@@ -7,10 +7,10 @@ use super::flight::{Due, Flight, Phase};
 use super::observe::Observe;
 use super::station::{Entry, Owner, Work};
 use super::world::World;
-use crate::policy::{Admission, Attempt};
-use crate::record::{PickedBecause, Sink};
+use crate::policy::{Admission, Attempt, Next};
+use crate::record::{AttemptOutcome, AttemptRow, PickedBecause, RequestError, RequestRow, Sink};
 use crate::traffic::Request;
-use crate::units::{Nanos, Span};
+use crate::units::{Nanos, Span, World as Which};
 
 impl<S: Sink, O: Observe> World<'_, S, O> {
     /// Whether requests may go the straight way: nobody watches, nothing on the way costs
@@ -34,11 +34,11 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             match self.views[view as usize].upstream.admit(self.now, facts) {
                 Admission::Go(attempt) => self.launch(request, scheduled, view, attempt),
                 Admission::Wait(ticket) => {
-                    let slot = self.land(request, scheduled, view);
+                    let slot = self.hold_over(request, scheduled, view);
                     self.wait_in_line(slot, ticket);
                 }
                 Admission::Refused(refusal) => {
-                    let slot = self.land(request, scheduled, view);
+                    let slot = self.hold_over(request, scheduled, view);
                     self.refuse(slot, refusal);
                 }
             }
@@ -104,9 +104,87 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         }
     }
 
+    /// Something is due for a flight, if `plan` is still its plan.
+    #[inline(always)]
+    pub(super) fn fly(&mut self, slot: u32, plan: u32) {
+        let flight = &mut self.flights[slot];
+        if flight.plan != plan {
+            return;
+        }
+        let cut = |world: &Self, peer: u32| world.fleet[peer as usize].cut_until > world.now;
+        match flight.due {
+            Due::Head(status) if self.straight => {
+                let upstream = flight.upstream;
+                if cut(self, upstream) { self.fly_otherwise(slot) } else { self.land(slot, status) }
+            }
+            _ => self.fly_otherwise(slot),
+        }
+    }
+
+    /// A response reaches the balancer, and with it the client.
+    #[inline(always)]
+    fn land(&mut self, slot: u32, status: u16) {
+        let now = self.now;
+        let flight = &mut self.flights[slot];
+        let Some(attempt) = flight.attempt.take() else { return };
+        let (number, started, peer) = (flight.view, attempt.started, attempt.peer);
+        let view = &mut self.views[number as usize];
+        if let Some(next) = view.upstream.answered(now, attempt, status) {
+            return self.go_round(slot, started, status, next);
+        }
+        view.pool.put(peer, now);
+        let row = flight.row(self.replication, now, now, status, RequestError::None);
+        flight.end();
+        if S::ATTEMPTS || S::TIMELINE {
+            let because = flight.because;
+            self.note_attempt(&row, number, started, because);
+        }
+        self.counts.attempts += 1;
+        self.counts.add(&row);
+        self.sink.request(&row);
+        self.flights.free(slot);
+        if !self.turns.is_empty() {
+            self.plan_turn_after((row.id >> 32) as u32, now);
+        }
+        self.settle(number);
+    }
+
+    /// The status led to another try.
+    #[inline(never)]
+    fn go_round(&mut self, slot: u32, started: Nanos, status: u16, next: Next) {
+        self.flights[slot].phase = Phase::Moving;
+        let view = self.flights[slot].view;
+        self.attempt_ended(slot, started, AttemptOutcome::StatusRetried, status);
+        self.follow(slot, next, PickedBecause::Retry);
+        self.settle(view);
+    }
+
+    /// Records the attempt whose answer ended the request.
+    fn note_attempt(&mut self, row: &RequestRow, view: u32, started: Nanos, why: PickedBecause) {
+        if S::TIMELINE {
+            let took = self.now.since(started);
+            self.timeline.ended(row.upstream, took, row.status >= 500);
+        }
+        if S::ATTEMPTS {
+            self.sink.attempt(&AttemptRow {
+                world: Which::Sim,
+                replication: self.replication,
+                id: row.id,
+                number: row.attempts,
+                view: view as u16,
+                upstream: row.upstream,
+                start_ns: started.0,
+                end_ns: self.now.0,
+                outcome: AttemptOutcome::Passed,
+                status: row.status,
+                because: why,
+            });
+        }
+    }
+
     /// A slot for a request that was sent and does not go straight on.
     #[inline(never)]
-    fn land(&mut self, request: &Request, scheduled: Nanos, view: u32) -> u32 {
+    fn hold_over(&mut self, request: &Request, scheduled: Nanos, view: u32) -> u32 {
         let slot = self.flights.reserve();
         let timeout = self.scenario.traffic.client.timeout;
         let plan = self.flights[slot].plan;
@@ -140,7 +218,6 @@ mod tests {
     use super::super::observe::Nobody;
     use super::super::{Counts, Options};
     use super::*;
-    use crate::record::{AttemptRow, RequestRow};
     use crate::scenario::{Scenario, parse};
     use crate::traffic::Plan;
     use crate::units::Seed;

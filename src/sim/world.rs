@@ -155,11 +155,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     #[inline(always)]
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Flight { slot, plan } => {
-                if self.flights[slot].plan == plan {
-                    self.fly(slot);
-                }
-            }
+            Event::Flight { slot, plan } => self.fly(slot, plan),
             event => self.handle_otherwise(event),
         }
     }
@@ -178,27 +174,20 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
         }
     }
 
-    /// Does what is due for a flight.
-    #[inline(always)]
-    fn fly(&mut self, slot: u32) {
-        let flight = &self.flights[slot];
-        let view = flight.view;
-        match flight.due {
-            Due::Head(status) => self.take_head(slot, status),
-            due => self.fly_otherwise(slot, due),
-        }
-        self.settle(view);
-    }
-
+    /// Does what is due for a flight, step by step.
     #[inline(never)]
-    fn fly_otherwise(&mut self, slot: u32, due: Due) {
-        match due {
-            Due::Head(_) | Due::Nothing => {}
+    pub(super) fn fly_otherwise(&mut self, slot: u32) {
+        let flight = &mut self.flights[slot];
+        let view = flight.view;
+        match std::mem::replace(&mut flight.due, Due::Nothing) {
+            Due::Head(status) => self.take_head(slot, status),
+            Due::Nothing => {}
             Due::AtBalancer => self.admit(slot),
             Due::AtBackend => self.reach(slot),
             Due::Ends(outcome) => self.end_and_follow(slot, outcome),
             Due::GivesUp => self.give_up(slot),
         }
+        self.settle(view);
     }
 
     /// Plans what happens to a flight next: `due` at `at`, unless a time-out comes before. Only

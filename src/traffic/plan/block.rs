@@ -12,7 +12,6 @@ pub(super) const LENGTH: usize = 32;
 /// A block of requests.
 #[derive(Clone, Debug)]
 pub(super) struct Block {
-    gap_words: [u64; LENGTH],
     demand_words: [u64; LENGTH],
     gaps: [f64; LENGTH],
 }
@@ -20,17 +19,18 @@ pub(super) struct Block {
 impl Block {
     /// A block to be filled.
     pub(super) const fn new() -> Self {
-        Self { gap_words: [0; LENGTH], demand_words: [0; LENGTH], gaps: [0.0; LENGTH] }
+        Self { demand_words: [0; LENGTH], gaps: [0.0; LENGTH] }
     }
 
     /// Fills it for the requests from number `first` on.
     #[inline(never)]
     pub(super) fn fill(&mut self, seed: Seed, arrival: &ArrivalConfig, first: u64) {
+        let mut gap_words = [0; LENGTH];
         for place in 0..LENGTH {
             let words = seed.words(Purpose::Request, first + place as u64);
-            [self.gap_words[place], self.demand_words[place]] = words;
+            [gap_words[place], self.demand_words[place]] = words;
         }
-        let gaps = self.gaps.iter_mut().zip(&self.gap_words);
+        let gaps = self.gaps.iter_mut().zip(&gap_words);
         match arrival {
             ArrivalConfig::Poisson | ArrivalConfig::Mmpp { .. } => {
                 gaps.for_each(|(gap, word)| *gap = poisson::gap(*word));
