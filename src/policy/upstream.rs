@@ -143,6 +143,9 @@ impl Upstream {
     /// the event was not yet polled, the event is taken back.
     pub fn abandon(&mut self, now: Nanos, ticket: Ticket) {
         if self.line.leave(ticket).is_some() {
+            // A policy of one's own may have kept the first in line waiting for a peer that those
+            // behind do not want.
+            self.serve_line(now);
             return;
         }
         let waits = |event: &Event| matches!(event, Event::Turn(t, _) | Event::Expired(t, _) if *t == ticket);

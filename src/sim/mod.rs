@@ -8,6 +8,7 @@
 //! Same scenario, same replication, same options: same rows, on any machine, in any order of
 //! replications, on any number of threads, and whoever takes the rows.
 
+mod ahead;
 mod attempt;
 mod client;
 mod disturb;

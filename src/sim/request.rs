@@ -1,5 +1,6 @@
 //! A request between the client and the balancer: arrival, connection, admission, answer.
 
+use super::ahead::Planned;
 use super::client::Connection;
 use super::event::Event;
 use super::flight::{Due, Flight, Phase};
@@ -216,6 +217,6 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         self.turns[user as usize] += 1;
         debug_assert!(matches!(self.scenario.traffic.source, Source::Closed { .. }));
         let request = self.plan.turn(user, turn);
-        self.arrive(&request, self.now);
+        self.arrive(&Planned { request, demand: request.demand }, self.now);
     }
 }

@@ -3,6 +3,7 @@
 //! so it is written in one piece: the flight is built once, as it will stay until its departure.
 //! The outcome is that of the steps in `request` and `attempt`, to which every other case goes.
 
+use super::ahead::Planned;
 use super::flight::{Due, Flight, Phase};
 use super::observe::Observe;
 use super::station::{Entry, Owner, Work};
@@ -24,7 +25,8 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
 
     /// A request is due.
     #[inline(always)]
-    pub(super) fn arrive(&mut self, request: &Request, scheduled: Nanos) {
+    pub(super) fn arrive(&mut self, planned: &Planned, scheduled: Nanos) {
+        let request = &planned.request;
         self.counts.planned += 1;
         let in_flight = self.flights.len();
         self.trend.sample(scheduled, in_flight);
@@ -32,7 +34,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         if self.straight && in_flight < self.in_flight_cap {
             let facts = self.facts(request);
             match self.views[view as usize].upstream.admit(self.now, facts) {
-                Admission::Go(attempt) => self.launch(request, scheduled, view, attempt),
+                Admission::Go(attempt) => self.launch(planned, scheduled, view, attempt),
                 Admission::Wait(ticket) => {
                     let slot = self.hold_over(request, scheduled, view);
                     self.wait_in_line(slot, ticket);
@@ -49,16 +51,19 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     #[inline(always)]
-    fn launch(&mut self, request: &Request, scheduled: Nanos, view: u32, attempt: Attempt) {
+    fn launch(&mut self, planned: &Planned, scheduled: Nanos, view: u32, attempt: Attempt) {
+        let Planned { request, demand } = planned;
         let now = self.now;
-        let upstream = attempt.peer.0;
-        let instance = &mut self.fleet[upstream as usize];
-        let demand = match request.demand {
-            None => instance.demand(request.demand_word),
-            Some(demand) => demand,
-        };
+        let (peer, number) = (attempt.peer, attempt.number);
         let slot = self.flights.reserve();
-        let owner = Owner { slot, number: attempt.number, id: request.id };
+        // First of all, while its fields are still in registers.
+        self.flights[slot].attempt = Some(attempt);
+        let instance = &mut self.fleet[peer.index()];
+        let demand = match *demand {
+            Some(demand) => demand,
+            None => instance.demand(request.demand_word),
+        };
+        let owner = Owner { slot, number, id: request.id };
         let work = Work { owner, service: instance.service(demand), fixed: Span::ZERO };
         let calm = instance.calm;
         let entry = if calm { instance.station.enter(now, work) } else { Entry::Full };
@@ -67,36 +72,34 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             Entry::Shared | Entry::Full => (Span::ZERO, Span::ZERO, Nanos::MAX),
         };
         let phase = if matches!(entry, Entry::Full) { Phase::Sent } else { Phase::Served };
-        let reused = calm && self.views[view as usize].pool.take(attempt.peer, now);
-        let flight = &mut self.flights[slot];
+        let reused = calm && self.views[view as usize].pool.take(peer, now);
         let deadline = scheduled + self.scenario.traffic.client.timeout;
         let read_deadline = now + self.scenario.balancer.read_timeout;
+        // Field by field, since the attempt is in place already.
+        let flight = &mut self.flights[slot];
         let plan = flight.plan.wrapping_add(1);
-        *flight = Flight {
-            request: *request,
-            scheduled,
-            deadline,
-            sent: now,
-            connected: now,
-            leg: Span::ZERO,
-            view,
-            carried: 0,
-            attempts: attempt.number,
-            phase,
-            attempt: Some(attempt),
-            due: Due::Head(super::attempt::SERVED),
-            plan,
-            because: PickedBecause::Picked,
-            reused,
-            read_deadline,
-            upstream,
-            entered: now,
-            departs: end,
-            far_leg: Span::ZERO,
-            demand,
-            queued,
-            service,
-        };
+        flight.request = *request;
+        flight.scheduled = scheduled;
+        flight.deadline = deadline;
+        flight.sent = now;
+        flight.connected = now;
+        flight.leg = Span::ZERO;
+        flight.view = view;
+        flight.carried = 0;
+        flight.attempts = number;
+        flight.phase = phase;
+        flight.due = Due::Head(super::attempt::SERVED);
+        flight.plan = plan;
+        flight.because = PickedBecause::Picked;
+        flight.reused = reused;
+        flight.read_deadline = read_deadline;
+        flight.upstream = peer.0;
+        flight.entered = now;
+        flight.departs = end;
+        flight.far_leg = Span::ZERO;
+        flight.demand = demand;
+        flight.queued = queued;
+        flight.service = service;
         if end <= deadline && end <= read_deadline && end < Nanos::MAX {
             self.queue.push(end, super::event::Event::Flight { slot, plan });
         } else {

@@ -1,5 +1,6 @@
 //! The modelled world: the state of one replication and the loop over what is due.
 
+use super::ahead::Ahead;
 use super::client::Client;
 use super::event::Event;
 use super::fleet::{self, Instance};
@@ -113,20 +114,19 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     /// time is over.
     pub(super) fn run(&mut self) {
         let plan = self.plan;
-        let mut arrivals = plan.arrivals();
-        let mut next = arrivals.next();
+        let mut ahead = Ahead::new(plan.arrivals(), self.scenario);
         while !self.observer.is_satisfied() {
             let due = self.queue.next_at();
             // An event of the same instant goes first: who leaves makes room for who comes.
-            if let Some(request) = &next
-                && request.at < due
+            if let Some(planned) = ahead.next()
+                && planned.request.at < due
             {
-                self.now = request.at;
-                self.arrive(request, request.at);
-                next = arrivals.next();
+                self.now = planned.request.at;
+                self.arrive(planned, self.now);
+                ahead.step();
                 continue;
             }
-            if next.is_none() && self.is_over(due) {
+            if ahead.next().is_none() && self.is_over(due) {
                 break;
             }
             let Some((at, event)) = self.queue.pop() else { break };

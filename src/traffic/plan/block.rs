@@ -26,9 +26,9 @@ impl Block {
     #[inline(never)]
     pub(super) fn fill(&mut self, seed: Seed, arrival: &ArrivalConfig, first: u64) {
         let mut gap_words = [0; LENGTH];
-        for place in 0..LENGTH {
-            let words = seed.words(Purpose::Request, first + place as u64);
-            [gap_words[place], self.demand_words[place]] = words;
+        let words = gap_words.iter_mut().zip(&mut self.demand_words);
+        for ((gap_word, demand_word), id) in words.zip(first..) {
+            [*gap_word, *demand_word] = seed.words(Purpose::Request, id);
         }
         let gaps = self.gaps.iter_mut().zip(&gap_words);
         match arrival {
