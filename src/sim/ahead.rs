@@ -11,8 +11,8 @@ const LENGTH: usize = 32;
 
 /// A request of the plan, and its demand at its first attempt if that is the same everywhere.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Planned {
-    pub(super) request: Request,
+pub(super) struct Planned<'r> {
+    pub(super) request: &'r Request,
     /// `None` if it depends on the backend.
     pub(super) demand: Option<Span>,
 }
@@ -22,7 +22,9 @@ pub(super) struct Ahead<'a> {
     arrivals: Arrivals<'a>,
     /// The law of all backends, if they have the same.
     law: Option<&'a Law>,
-    block: Vec<Planned>,
+    requests: Vec<Request>,
+    /// Their demands, if there is a law of all.
+    demands: [Span; LENGTH],
     place: usize,
 }
 
@@ -30,22 +32,28 @@ impl<'a> Ahead<'a> {
     pub(super) fn new(arrivals: Arrivals<'a>, scenario: &'a Scenario) -> Self {
         let mut laws = scenario.backends.iter().map(|backend| &backend.service);
         let law = laws.next().filter(|first| laws.all(|law| law == *first));
-        let mut ahead = Self { arrivals, law, block: Vec::with_capacity(LENGTH), place: 0 };
+        let (requests, demands) = (Vec::with_capacity(LENGTH), [Span::ZERO; LENGTH]);
+        let mut ahead = Self { arrivals, law, requests, demands, place: 0 };
         ahead.fill();
         ahead
     }
 
     /// The next one.
-    #[inline]
-    pub(super) fn next(&self) -> Option<&Planned> {
-        self.block.get(self.place)
+    #[inline(always)]
+    pub(super) fn next(&self) -> Option<Planned<'_>> {
+        let request = self.requests.get(self.place)?;
+        let demand = match self.law {
+            Some(_) => Some(self.demands[self.place % LENGTH]),
+            None => request.demand,
+        };
+        Some(Planned { request, demand })
     }
 
     /// Goes on to the one after it.
     #[inline]
     pub(super) fn step(&mut self) {
         self.place += 1;
-        if self.place >= self.block.len() {
+        if self.place >= self.requests.len() {
             self.fill();
         }
     }
@@ -53,14 +61,16 @@ impl<'a> Ahead<'a> {
     #[inline(never)]
     fn fill(&mut self) {
         self.place = 0;
-        self.block.clear();
-        let next = self.arrivals.by_ref().take(LENGTH);
-        self.block.extend(next.map(|request| Planned { request, demand: request.demand }));
-        if let Some(law) = self.law {
-            for planned in &mut self.block {
-                let drawn = || law.sample(planned.request.demand_word);
-                planned.demand = Some(planned.demand.unwrap_or_else(drawn));
-            }
+        self.requests.clear();
+        self.requests.extend(self.arrivals.by_ref().take(LENGTH));
+        let Some(law) = self.law else { return };
+        let mut words = [0; LENGTH];
+        for (word, request) in words.iter_mut().zip(&self.requests) {
+            *word = request.demand_word;
+        }
+        law.sample_all(&words[..self.requests.len()], &mut self.demands);
+        for (demand, request) in self.demands.iter_mut().zip(&self.requests) {
+            *demand = request.demand.unwrap_or(*demand);
         }
     }
 }

@@ -261,14 +261,14 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         if cut_until > self.now {
             return self.plan(slot, cut_until, Due::Head(status));
         }
-        let Some(attempt) = flight.attempt.take() else { return };
         flight.phase = Phase::Moving;
+        let Some(attempt) = &flight.attempt else { return };
         let (number, started, peer) = (flight.view, attempt.started, attempt.peer);
         if O::WATCHES {
             self.prepare(number);
         }
         let view = &mut self.views[number as usize];
-        match view.upstream.answered(self.now, attempt, status) {
+        match view.upstream.answered(self.now, &mut self.flights[slot].attempt, status) {
             None => {
                 view.pool.put(peer, self.now);
                 self.attempt_ended(slot, started, AttemptOutcome::Passed, status);

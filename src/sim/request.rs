@@ -159,7 +159,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let row = flight.row(self.replication, finished, first_byte, status, error);
         let (view, carried) = (flight.view, flight.carried);
         let was_sent = !matches!(flight.phase, Phase::Unsent);
-        self.counts.add(&row);
+        self.counts.add(status, row.attempts, error);
         self.sink.request(&row);
         self.see(view, Seen::Finished(&row));
         self.flights.remove(slot);
@@ -217,6 +217,6 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         self.turns[user as usize] += 1;
         debug_assert!(matches!(self.scenario.traffic.source, Source::Closed { .. }));
         let request = self.plan.turn(user, turn);
-        self.arrive(&Planned { request, demand: request.demand }, self.now);
+        self.arrive(Planned { request: &request, demand: request.demand }, self.now);
     }
 }

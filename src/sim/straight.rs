@@ -6,7 +6,7 @@
 use super::ahead::Planned;
 use super::flight::{Due, Flight, Phase};
 use super::observe::Observe;
-use super::station::{Entry, Owner, Work};
+use super::station::{Entry, Owner, Station, Work};
 use super::world::World;
 use crate::policy::{Admission, Attempt, Next};
 use crate::record::{AttemptOutcome, AttemptRow, PickedBecause, RequestError, RequestRow, Sink};
@@ -25,8 +25,8 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
 
     /// A request is due.
     #[inline(always)]
-    pub(super) fn arrive(&mut self, planned: &Planned, scheduled: Nanos) {
-        let request = &planned.request;
+    pub(super) fn arrive(&mut self, planned: Planned<'_>, scheduled: Nanos) {
+        let request = planned.request;
         self.counts.planned += 1;
         let in_flight = self.flights.len();
         self.trend.sample(scheduled, in_flight);
@@ -51,7 +51,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     #[inline(always)]
-    fn launch(&mut self, planned: &Planned, scheduled: Nanos, view: u32, attempt: Attempt) {
+    fn launch(&mut self, planned: Planned<'_>, scheduled: Nanos, view: u32, attempt: Attempt) {
         let Planned { request, demand } = planned;
         let now = self.now;
         let (peer, number) = (attempt.peer, attempt.number);
@@ -59,19 +59,24 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         // First of all, while its fields are still in registers.
         self.flights[slot].attempt = Some(attempt);
         let instance = &mut self.fleet[peer.index()];
-        let demand = match *demand {
+        let demand = match demand {
             Some(demand) => demand,
             None => instance.demand(request.demand_word),
         };
-        let owner = Owner { slot, number, id: request.id };
-        let work = Work { owner, service: instance.service(demand), fixed: Span::ZERO };
-        let calm = instance.calm;
-        let entry = if calm { instance.station.enter(now, work) } else { Entry::Full };
-        let (queued, service, end) = match entry {
-            Entry::Known { start, end } => (start.since(now), end.since(start), end),
-            Entry::Shared | Entry::Full => (Span::ZERO, Span::ZERO, Nanos::MAX),
+        let service = instance.service(demand);
+        let (start, end, phase) = match &mut instance.station {
+            Station::Fifo(fifo) if fifo.is_plain() && instance.calm => {
+                let (start, end) = fifo.serve(now, service);
+                (start, end, Phase::Served)
+            }
+            _ if !instance.calm => (now, Nanos::MAX, Phase::Moving),
+            station => {
+                let owner = Owner { slot, number, id: request.id };
+                enter_other(station, now, Work { owner, service, fixed: Span::ZERO })
+            }
         };
-        let phase = if matches!(entry, Entry::Full) { Phase::Sent } else { Phase::Served };
+        let service = if end < Nanos::MAX { end.since(start) } else { Span::ZERO };
+        let calm = instance.calm;
         let reused = calm && self.views[view as usize].pool.take(peer, now);
         let deadline = scheduled + self.scenario.traffic.client.timeout;
         let read_deadline = now + self.scenario.balancer.read_timeout;
@@ -98,12 +103,12 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         flight.departs = end;
         flight.far_leg = Span::ZERO;
         flight.demand = demand;
-        flight.queued = queued;
+        flight.queued = start.since(now);
         flight.service = service;
         if end <= deadline && end <= read_deadline && end < Nanos::MAX {
             self.queue.push(end, super::event::Event::Flight { slot, plan });
         } else {
-            self.wait_otherwise(slot, calm, entry);
+            self.wait_otherwise(slot, end, phase);
         }
     }
 
@@ -129,10 +134,10 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     fn land(&mut self, slot: u32, status: u16) {
         let now = self.now;
         let flight = &mut self.flights[slot];
-        let Some(attempt) = flight.attempt.take() else { return };
+        let Some(attempt) = &flight.attempt else { return };
         let (number, started, peer) = (flight.view, attempt.started, attempt.peer);
         let view = &mut self.views[number as usize];
-        if let Some(next) = view.upstream.answered(now, attempt, status) {
+        if let Some(next) = view.upstream.answered(now, &mut flight.attempt, status) {
             return self.go_round(slot, started, status, next);
         }
         view.pool.put(peer, now);
@@ -143,7 +148,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             self.note_attempt(&row, number, started, because);
         }
         self.counts.attempts += 1;
-        self.counts.add(&row);
+        self.counts.add(status, row.attempts, RequestError::None);
         self.sink.request(&row);
         self.flights.free(slot);
         if !self.turns.is_empty() {
@@ -199,12 +204,12 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
 
     /// A launched flight that does not simply wait for a known departure.
     #[inline(never)]
-    fn wait_otherwise(&mut self, slot: u32, calm: bool, entry: Entry) {
-        match entry {
-            _ if !calm => self.begin_again(slot),
-            Entry::Known { end, .. } => self.plan(slot, end, Due::Head(super::attempt::SERVED)),
-            Entry::Shared => self.share(slot),
-            Entry::Full => self.overflow(slot),
+    fn wait_otherwise(&mut self, slot: u32, end: Nanos, phase: Phase) {
+        match phase {
+            Phase::Moving => self.begin_again(slot),
+            Phase::Sent => self.overflow(slot),
+            _ if end == Nanos::MAX => self.share(slot),
+            _ => self.plan(slot, end, Due::Head(super::attempt::SERVED)),
         }
     }
 
@@ -213,6 +218,17 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         if let Some(attempt) = self.flights.take_attempt(slot) {
             self.try_peer(slot, attempt, PickedBecause::Picked);
         }
+    }
+}
+
+/// A job enters a station that is not plain: when its service starts and ends, and where the
+/// flight is then; without an end it shares the workers, or was refused.
+#[inline(never)]
+fn enter_other(station: &mut Station, now: Nanos, work: Work) -> (Nanos, Nanos, Phase) {
+    match station.enter(now, work) {
+        Entry::Known { start, end } => (start, end, Phase::Served),
+        Entry::Shared => (now, Nanos::MAX, Phase::Served),
+        Entry::Full => (now, Nanos::MAX, Phase::Sent),
     }
 }
 
