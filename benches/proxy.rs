@@ -5,6 +5,11 @@
 //! latency added; then lab's share of NGINX's as a median with its range. Each proxy has one
 //! worker, 64 kept connections, four upstreams and `least_conn`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its result")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints its result, and what it needs"
+)]
 
 use std::fs;
 use std::io::Write;

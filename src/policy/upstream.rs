@@ -80,7 +80,7 @@ impl Upstream {
     }
 
     /// Where a new request goes.
-    #[inline]
+    #[inline(always)]
     pub fn admit(&mut self, now: Nanos, facts: RequestFacts) -> Admission {
         if !self.line.is_empty() {
             // Nobody overtakes: a peer that returned since belongs to those who wait.
@@ -107,13 +107,21 @@ impl Upstream {
     }
 
     /// A whole response with `status` arrived at once: [`Self::head`], and [`Self::finished`] if it
-    /// is passed on. `None` means that it is; otherwise what follows.
-    #[inline]
-    pub fn answered(&mut self, now: Nanos, attempt: Attempt, status: u16) -> Option<Next> {
-        if self.retry.acts_on_status(&attempt, status, now) {
-            return Some(self.bad_status(now, attempt, status));
+    /// is passed on. `None` means that it is; otherwise what follows. The attempt is taken out of
+    /// where it is kept, and ended there where nothing follows: the usual case moves nothing.
+    #[inline(always)]
+    pub fn answered(
+        &mut self,
+        now: Nanos,
+        kept: &mut Option<Attempt>,
+        status: u16,
+    ) -> Option<Next> {
+        let attempt = kept.as_ref()?;
+        if self.retry.acts_on_status(attempt, status, now) {
+            return kept.take().map(|attempt| self.bad_status(now, attempt, status));
         }
-        self.end(now, &attempt, false);
+        self.end(now, attempt, false);
+        *kept = None;
         self.serve_line(now);
         None
     }
@@ -143,6 +151,9 @@ impl Upstream {
     /// the event was not yet polled, the event is taken back.
     pub fn abandon(&mut self, now: Nanos, ticket: Ticket) {
         if self.line.leave(ticket).is_some() {
+            // A policy of one's own may have kept the first in line waiting for a peer that those
+            // behind do not want.
+            self.serve_line(now);
             return;
         }
         let waits = |event: &Event| matches!(event, Event::Turn(t, _) | Event::Expired(t, _) if *t == ticket);
@@ -224,6 +235,13 @@ impl Upstream {
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// Whether there is neither anything to poll nor anything to be woken for.
+    #[must_use]
+    #[inline]
+    pub fn is_quiet(&self) -> bool {
+        self.events.is_empty() && self.checks.is_none() && self.line.is_empty()
     }
 
     /// A peer, for reports and `lab trace`.

@@ -1,7 +1,7 @@
 //! An attempt at a peer: the way there, the backend, the answer, and what follows.
 
 use super::event::Event;
-use super::flight::{Due, Phase, Place};
+use super::flight::{Due, Phase};
 use super::observe::{Observe, Seen};
 use super::station::{Entry, Owner, Station, Work};
 use super::world::World;
@@ -60,8 +60,8 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         }
         let flight = &mut self.flights[slot];
         (flight.reused, flight.far_leg) = (reused, leg);
-        let place = if reused { Place::Sent } else { Place::Connecting };
-        flight.phase = Phase::Trying(attempt, place);
+        flight.phase = if reused { Phase::Sent } else { Phase::Connecting };
+        flight.attempt = Some(attempt);
         if leg == Span::ZERO {
             self.reach(slot);
         } else {
@@ -72,18 +72,19 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
 
     /// A connection, or a request on a kept one, reaches the backend's host.
     pub(super) fn reach(&mut self, slot: u32) {
-        let Phase::Trying(attempt, place) = &self.flights[slot].phase else { return };
-        let (peer, started, place) = (attempt.peer, attempt.started, *place);
+        let flight = &mut self.flights[slot];
+        let Some(attempt) = &flight.attempt else { return };
+        let (peer, started) = (attempt.peer, attempt.started);
         let instance = &self.fleet[peer.index()];
         if instance.crashed {
             return self.end_and_follow(slot, Outcome::ConnectFailed);
         }
         let cut_until = instance.cut_until;
-        if place == Place::Connecting {
+        if flight.phase == Phase::Connecting {
             if cut_until > self.now {
                 return self.knock(slot, started, cut_until);
             }
-            self.place(slot, Place::Sent);
+            flight.phase = Phase::Sent;
         }
         self.flights[slot].read_deadline = self.now + self.scenario.balancer.read_timeout;
         if self.fleet[peer.index()].deaf_until() > self.now {
@@ -147,12 +148,12 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
                 flight.queued = start.since(self.now);
                 flight.service = end.since(start);
                 let head = end + flight.far_leg;
-                self.place(slot, Place::Served);
+                flight.phase = Phase::Served;
                 self.plan(slot, head, Due::Head(SERVED));
             }
             Entry::Shared => {
-                self.flights[slot].entered = self.now;
-                self.place(slot, Place::Served);
+                let flight = &mut self.flights[slot];
+                (flight.entered, flight.phase) = (self.now, Phase::Served);
                 self.share(slot);
             }
             Entry::Full => self.overflow(slot),
@@ -172,8 +173,9 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
 
     /// A backend answers without service.
     fn answer(&mut self, slot: u32, status: u16) {
-        let head = self.now + self.flights[slot].far_leg;
-        self.place(slot, Place::Answered);
+        let flight = &mut self.flights[slot];
+        let head = self.now + flight.far_leg;
+        flight.phase = Phase::Answered;
         self.plan(slot, head, Due::Head(status));
     }
 
@@ -253,22 +255,20 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// A response with `status` reaches the balancer.
-    #[inline(always)]
     pub(super) fn take_head(&mut self, slot: u32, status: u16) {
         let flight = &mut self.flights[slot];
         let cut_until = self.fleet[flight.upstream as usize].cut_until;
         if cut_until > self.now {
             return self.plan(slot, cut_until, Due::Head(status));
         }
-        let Phase::Trying(attempt, _) = std::mem::replace(&mut flight.phase, Phase::Moving) else {
-            return;
-        };
+        flight.phase = Phase::Moving;
+        let Some(attempt) = &flight.attempt else { return };
         let (number, started, peer) = (flight.view, attempt.started, attempt.peer);
         if O::WATCHES {
             self.prepare(number);
         }
         let view = &mut self.views[number as usize];
-        match view.upstream.answered(self.now, attempt, status) {
+        match view.upstream.answered(self.now, &mut self.flights[slot].attempt, status) {
             None => {
                 view.pool.put(peer, self.now);
                 self.attempt_ended(slot, started, AttemptOutcome::Passed, status);
@@ -283,8 +283,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
 
     /// The attempt in `slot` ends without an answer; does what follows.
     pub(super) fn end_and_follow(&mut self, slot: u32, outcome: Outcome) {
-        let phase = std::mem::replace(&mut self.flights[slot].phase, Phase::Moving);
-        if let Phase::Trying(attempt, _) = phase {
+        if let Some(attempt) = self.flights.take_attempt(slot) {
             let next = self.end_attempt(slot, attempt, outcome);
             self.follow(slot, next, PickedBecause::Retry);
         }
@@ -310,8 +309,13 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// Records the end of an attempt.
-    #[inline(always)]
-    fn attempt_ended(&mut self, slot: u32, started: Nanos, outcome: AttemptOutcome, status: u16) {
+    pub(super) fn attempt_ended(
+        &mut self,
+        slot: u32,
+        started: Nanos,
+        outcome: AttemptOutcome,
+        status: u16,
+    ) {
         let flight = &self.flights[slot];
         let view = flight.view;
         self.counts.attempts += 1;

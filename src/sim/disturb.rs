@@ -1,6 +1,6 @@
 //! Faults: how they begin, what they do to what is in flight, and how they end.
 
-use super::flight::{Phase, Place};
+use super::flight::Phase;
 use super::observe::{Observe, Seen};
 use super::world::World;
 use crate::policy::{Outcome, PeerChange, PeerId};
@@ -58,8 +58,8 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         for slot in self.flights.trying(peer) {
             let flight = &self.flights[slot];
             let lost = match flight.phase {
-                Phase::Trying(_, Place::Sent) => true,
-                Phase::Trying(_, Place::Served) => flight.departs > self.now,
+                Phase::Sent => true,
+                Phase::Served => flight.departs > self.now,
                 _ => false,
             };
             if lost {

@@ -4,12 +4,12 @@ use std::ops::{Index, IndexMut};
 
 use super::station::Owner;
 use crate::policy::{Attempt, Outcome, PeerId, Ticket};
-use crate::record::{NO_UPSTREAM, PickedBecause};
+use crate::record::{NO_UPSTREAM, PickedBecause, RequestError, RequestRow};
 use crate::traffic::Request;
-use crate::units::{Nanos, Span};
+use crate::units::{Nanos, Span, World};
 
 /// Where a flight is.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// Waits for a connection of the client.
     Unsent,
@@ -17,25 +17,18 @@ pub(super) enum Phase {
     ToBalancer,
     /// In the waiting line at the balancer.
     Waiting(Ticket),
-    /// At a peer, or on the way to or from it.
-    Trying(Attempt, Place),
     /// In the hands of the code that runs now.
     Moving,
+    /// Its attempt has no connection yet.
+    Connecting,
+    /// Its attempt is sent, and not yet taken up by the backend.
+    Sent,
+    /// Its attempt is in the backend's station.
+    Served,
+    /// The answer to its attempt is on the way to the balancer.
+    Answered,
     /// The slot is free.
     Over,
-}
-
-/// Where an attempt is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// No connection yet.
-    Connecting,
-    /// Sent, and not yet taken up by the backend.
-    Sent,
-    /// In the backend's station.
-    Served,
-    /// The answer is on its way to the balancer.
-    Answered,
 }
 
 /// What happens next to a flight, unless something else happens first.
@@ -76,6 +69,9 @@ pub(super) struct Flight {
     pub(super) carried: u32,
     /// Where it is.
     pub(super) phase: Phase,
+    /// The attempt that is going on, if any. Beside the phase and not in it, as the compiler moves
+    /// the fields of an enum's variant as a block of bytes, which stalls what was just written.
+    pub(super) attempt: Option<Attempt>,
     /// What is due.
     pub(super) due: Due,
     /// Number of the newest plan; counts on over the slot's flights, so that no old event fits.
@@ -123,6 +119,7 @@ impl Flight {
             view,
             carried: 0,
             phase: Phase::Unsent,
+            attempt: None,
             due: Due::Nothing,
             plan,
             because: PickedBecause::Picked,
@@ -136,6 +133,45 @@ impl Flight {
             demand: Span::ZERO,
             queued: Span::ZERO,
             service: Span::ZERO,
+        }
+    }
+
+    /// The flight is over; whatever was planned for it is void.
+    #[inline(always)]
+    pub(super) fn end(&mut self) {
+        debug_assert!(self.phase != Phase::Over, "a flight ends once");
+        self.phase = Phase::Over;
+        self.plan = self.plan.wrapping_add(1);
+    }
+
+    /// Its row, with how it ended for the client.
+    #[inline(always)]
+    pub(super) const fn row(
+        &self,
+        replication: u32,
+        finished: Nanos,
+        first_byte: Nanos,
+        status: u16,
+        error: RequestError,
+    ) -> RequestRow {
+        RequestRow {
+            world: World::Sim,
+            replication,
+            id: self.request.id,
+            class: self.request.class,
+            scheduled_ns: self.scheduled.0,
+            sent_ns: self.sent.0,
+            connected_ns: self.connected.0,
+            first_byte_ns: first_byte.0,
+            finished_ns: finished.0,
+            demand_ns: self.demand.0,
+            queued_ns: self.queued.0,
+            service_ns: self.service.0,
+            upstream: self.upstream,
+            attempts: self.attempts,
+            status,
+            error,
+            bytes: 0,
         }
     }
 }
@@ -170,11 +206,22 @@ impl Flights {
     /// Frees a slot; whatever was planned for it is void.
     #[inline]
     pub(super) fn remove(&mut self, slot: u32) {
-        let flight = &mut self.slots[slot as usize];
-        debug_assert!(!matches!(flight.phase, Phase::Over), "a flight ends once");
-        flight.phase = Phase::Over;
-        flight.plan = flight.plan.wrapping_add(1);
+        self.slots[slot as usize].end();
         self.free.push(slot);
+    }
+
+    /// Frees the slot of a flight that [`Flight::end`] has ended.
+    #[inline(always)]
+    pub(super) fn free(&mut self, slot: u32) {
+        self.free.push(slot);
+    }
+
+    /// Takes the attempt out of a flight, to be given back to its upstream machine.
+    #[inline]
+    pub(super) fn take_attempt(&mut self, slot: u32) -> Option<Attempt> {
+        let flight = &mut self.slots[slot as usize];
+        flight.phase = Phase::Moving;
+        flight.attempt.take()
     }
 
     /// How many there are.
@@ -195,7 +242,7 @@ impl Flights {
         let flight = &mut self.slots[owner.slot as usize];
         let same = flight.request.id == owner.id
             && flight.attempts == owner.number
-            && matches!(flight.phase, Phase::Trying(..));
+            && flight.attempt.is_some();
         same.then_some(flight)
     }
 
@@ -203,7 +250,7 @@ impl Flights {
     pub(super) fn trying(&self, peer: PeerId) -> Vec<u32> {
         let mut found: Vec<(Nanos, u64, u32)> = Vec::new();
         for (slot, flight) in self.slots.iter().enumerate() {
-            if let Phase::Trying(attempt, _) = &flight.phase
+            if let Some(attempt) = &flight.attempt
                 && attempt.peer == peer
             {
                 found.push((attempt.started, flight.request.id, slot as u32));

@@ -8,6 +8,7 @@
 //! Same scenario, same replication, same options: same rows, on any machine, in any order of
 //! replications, on any number of threads, and whoever takes the rows.
 
+mod ahead;
 mod attempt;
 mod client;
 mod disturb;
@@ -40,7 +41,7 @@ use std::sync::atomic::AtomicBool;
 use observe::{Nobody, Observe};
 use world::World;
 
-use crate::record::{Calibration, RequestError, RequestRow, Sink};
+use crate::record::{Calibration, RequestError, Sink};
 use crate::scenario::Scenario;
 use crate::traffic::Plan;
 use crate::units::{Nanos, Seed};
@@ -64,7 +65,7 @@ pub struct Counts {
     pub planned: u64,
     /// Requests that ended, each in one row.
     pub finished: u64,
-    /// Of these, those that failed ([`RequestRow::failed`]).
+    /// Of these, those that failed ([`failed`](crate::record::RequestRow::failed)).
     pub failed: u64,
     /// Those that the client gave up.
     pub timed_out: u64,
@@ -78,12 +79,19 @@ pub struct Counts {
 
 impl Counts {
     #[inline]
-    fn add(&mut self, row: &RequestRow) {
+    fn add(&mut self, status: u16, attempts: u16, error: RequestError) {
         self.finished += 1;
-        self.failed += u64::from(row.failed());
-        self.timed_out += u64::from(row.error == RequestError::Timeout);
-        self.dropped += u64::from(row.error == RequestError::Dropped);
-        self.retried += u64::from(row.attempts > 1);
+        if status >= 500 || attempts > 1 || error != RequestError::None {
+            self.add_unusual(status, attempts, error);
+        }
+    }
+
+    #[inline(never)]
+    fn add_unusual(&mut self, status: u16, attempts: u16, error: RequestError) {
+        self.failed += u64::from(status >= 500 || error != RequestError::None);
+        self.timed_out += u64::from(error == RequestError::Timeout);
+        self.dropped += u64::from(error == RequestError::Dropped);
+        self.retried += u64::from(attempts > 1);
     }
 }
 

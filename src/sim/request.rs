@@ -1,14 +1,13 @@
 //! A request between the client and the balancer: arrival, connection, admission, answer.
 
+use super::ahead::Planned;
 use super::client::Connection;
 use super::event::Event;
 use super::flight::{Due, Flight, Phase};
 use super::observe::{Observe, Seen};
 use super::world::World;
 use crate::policy::{Admission, Next, Outcome, Refusal, RefusalReason, Ticket};
-use crate::record::{
-    AttemptOutcome, AttemptRow, NO_UPSTREAM, PickedBecause, RequestError, RequestRow, Sink,
-};
+use crate::record::{AttemptOutcome, AttemptRow, NO_UPSTREAM, PickedBecause, RequestError, Sink};
 use crate::traffic::{Request, Source};
 use crate::units::{Nanos, Span, World as Which};
 
@@ -63,11 +62,6 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         self.prepare(view);
         let facts = self.facts(&self.flights[slot].request);
         let admission = self.views[view as usize].upstream.admit(self.now, facts);
-        self.admitted(slot, admission);
-    }
-
-    /// The balancer has decided about a new request.
-    pub(super) fn admitted(&mut self, slot: u32, admission: Admission) {
         match admission {
             Admission::Go(attempt) => self.try_peer(slot, attempt, PickedBecause::Picked),
             Admission::Wait(ticket) => self.wait_in_line(slot, ticket),
@@ -113,7 +107,6 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// A response with `status` leaves the balancer.
-    #[inline]
     pub(super) fn respond(&mut self, slot: u32, status: u16) {
         let flight = &self.flights[slot];
         let arrives = self.now + flight.leg;
@@ -128,25 +121,20 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     /// The client gives up.
     pub(super) fn give_up(&mut self, slot: u32) {
         let flight = &mut self.flights[slot];
-        let view = &mut self.views[flight.view as usize];
-        match std::mem::replace(&mut flight.phase, Phase::Moving) {
-            Phase::Waiting(ticket) => {
-                view.upstream.abandon(self.now, ticket);
-                view.redeem(ticket);
-            }
-            Phase::Trying(attempt, _) => {
-                let next = self.end_attempt(slot, attempt, Outcome::ClientGone);
-                debug_assert!(matches!(next, Next::Done), "nothing follows a client that is gone");
-            }
-            phase => self.flights[slot].phase = phase,
+        if let Phase::Waiting(ticket) = flight.phase {
+            let view = &mut self.views[flight.view as usize];
+            view.upstream.abandon(self.now, ticket);
+            view.redeem(ticket);
+        } else if let Some(attempt) = flight.attempt.take() {
+            let next = self.end_attempt(slot, attempt, Outcome::ClientGone);
+            debug_assert!(matches!(next, Next::Done), "nothing follows a client that is gone");
         }
         self.fail(slot, self.now, RequestError::Timeout);
     }
 
     /// The run ends before the request does.
     pub(super) fn interrupt(&mut self, slot: u32) {
-        let phase = std::mem::replace(&mut self.flights[slot].phase, Phase::Moving);
-        if let Phase::Trying(attempt, _) = phase {
+        if let Some(attempt) = self.flights.take_attempt(slot) {
             let _nothing_follows = self.end_attempt(slot, attempt, Outcome::ClientGone);
         }
         self.fail(slot, self.now, RequestError::Interrupted);
@@ -159,7 +147,6 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// The request is over for the client at `finished`: one row, and what the client does next.
-    #[inline(always)]
     fn conclude(
         &mut self,
         slot: u32,
@@ -169,28 +156,10 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         error: RequestError,
     ) {
         let flight = &self.flights[slot];
-        let row = RequestRow {
-            world: Which::Sim,
-            replication: self.replication,
-            id: flight.request.id,
-            class: flight.request.class,
-            scheduled_ns: flight.scheduled.0,
-            sent_ns: flight.sent.0,
-            connected_ns: flight.connected.0,
-            first_byte_ns: first_byte.0,
-            finished_ns: finished.0,
-            demand_ns: flight.demand.0,
-            queued_ns: flight.queued.0,
-            service_ns: flight.service.0,
-            upstream: flight.upstream,
-            attempts: flight.attempts,
-            status,
-            error,
-            bytes: 0,
-        };
+        let row = flight.row(self.replication, finished, first_byte, status, error);
         let (view, carried) = (flight.view, flight.carried);
         let was_sent = !matches!(flight.phase, Phase::Unsent);
-        self.counts.add(&row);
+        self.counts.add(status, row.attempts, error);
         self.sink.request(&row);
         self.see(view, Seen::Finished(&row));
         self.flights.remove(slot);
@@ -233,7 +202,8 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         self.plan_turn_after(user, Nanos::ZERO);
     }
 
-    fn plan_turn_after(&mut self, user: u32, answered: Nanos) {
+    #[inline(never)]
+    pub(super) fn plan_turn_after(&mut self, user: u32, answered: Nanos) {
         let request = self.plan.turn(user, self.turns[user as usize]);
         let due = answered + Span(request.at.0);
         if due < self.plan.end() {
@@ -247,6 +217,6 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         self.turns[user as usize] += 1;
         debug_assert!(matches!(self.scenario.traffic.source, Source::Closed { .. }));
         let request = self.plan.turn(user, turn);
-        self.arrive(&request, self.now);
+        self.arrive(Planned { request: &request, demand: request.demand }, self.now);
     }
 }

@@ -13,6 +13,13 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     /// that it is woken in time.
     #[inline(always)]
     pub(super) fn settle(&mut self, view: u32) {
+        if !self.views[view as usize].upstream.is_quiet() {
+            self.settle_wishes(view);
+        }
+    }
+
+    #[inline(never)]
+    fn settle_wishes(&mut self, view: u32) {
         while let Some(wish) = self.views[view as usize].upstream.poll_event() {
             self.grant(view, wish);
         }
@@ -25,7 +32,6 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         }
     }
 
-    #[inline(never)]
     fn grant(&mut self, view: u32, wish: Wish) {
         match wish {
             Wish::Turn(ticket, attempt) => {

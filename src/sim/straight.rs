@@ -3,14 +3,15 @@
 //! so it is written in one piece: the flight is built once, as it will stay until its departure.
 //! The outcome is that of the steps in `request` and `attempt`, to which every other case goes.
 
-use super::flight::{Due, Flight, Phase, Place};
+use super::ahead::Planned;
+use super::flight::{Due, Flight, Phase};
 use super::observe::Observe;
-use super::station::{Entry, Owner, Work};
+use super::station::{Entry, Owner, Station, Work};
 use super::world::World;
-use crate::policy::{Admission, Attempt};
-use crate::record::{PickedBecause, Sink};
+use crate::policy::{Admission, Attempt, Next};
+use crate::record::{AttemptOutcome, AttemptRow, PickedBecause, RequestError, RequestRow, Sink};
 use crate::traffic::Request;
-use crate::units::{Nanos, Span};
+use crate::units::{Nanos, Span, World as Which};
 
 impl<S: Sink, O: Observe> World<'_, S, O> {
     /// Whether requests may go the straight way: nobody watches, nothing on the way costs
@@ -24,17 +25,24 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
 
     /// A request is due.
     #[inline(always)]
-    pub(super) fn arrive(&mut self, request: &Request, scheduled: Nanos) {
+    pub(super) fn arrive(&mut self, planned: Planned<'_>, scheduled: Nanos) {
+        let request = planned.request;
         self.counts.planned += 1;
         let in_flight = self.flights.len();
         self.trend.sample(scheduled, in_flight);
         let view = self.view_of(request.id);
         if self.straight && in_flight < self.in_flight_cap {
             let facts = self.facts(request);
-            let admission = self.views[view as usize].upstream.admit(self.now, facts);
-            match admission {
-                Admission::Go(attempt) => self.launch(request, scheduled, view, attempt),
-                admission => self.launch_otherwise(request, scheduled, view, admission),
+            match self.views[view as usize].upstream.admit(self.now, facts) {
+                Admission::Go(attempt) => self.launch(planned, scheduled, view, attempt),
+                Admission::Wait(ticket) => {
+                    let slot = self.hold_over(request, scheduled, view);
+                    self.wait_in_line(slot, ticket);
+                }
+                Admission::Refused(refusal) => {
+                    let slot = self.hold_over(request, scheduled, view);
+                    self.refuse(slot, refusal);
+                }
             }
         } else {
             self.arrive_otherwise(request, scheduled, view);
@@ -43,88 +51,184 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     #[inline(always)]
-    fn launch(&mut self, request: &Request, scheduled: Nanos, view: u32, attempt: Attempt) {
+    fn launch(&mut self, planned: Planned<'_>, scheduled: Nanos, view: u32, attempt: Attempt) {
+        let Planned { request, demand } = planned;
         let now = self.now;
-        let upstream = attempt.peer.0;
-        let instance = &mut self.fleet[upstream as usize];
-        if !instance.calm {
-            return self.launch_otherwise(request, scheduled, view, Admission::Go(attempt));
-        }
-        let demand = match request.demand {
-            None => instance.demand(request.demand_word),
-            Some(demand) => demand,
-        };
+        let (peer, number) = (attempt.peer, attempt.number);
         let slot = self.flights.reserve();
-        let owner = Owner { slot, number: attempt.number, id: request.id };
-        let work = Work { owner, service: instance.service(demand), fixed: Span::ZERO };
-        let entry = instance.station.enter(now, work);
-        let (queued, service, end) = match entry {
-            Entry::Known { start, end } => (start.since(now), end.since(start), end),
-            Entry::Shared | Entry::Full => (Span::ZERO, Span::ZERO, Nanos::MAX),
+        // First of all, while its fields are still in registers.
+        self.flights[slot].attempt = Some(attempt);
+        let instance = &mut self.fleet[peer.index()];
+        let demand = match demand {
+            Some(demand) => demand,
+            None => instance.demand(request.demand_word),
         };
-        let served = !matches!(entry, Entry::Full);
-        let reused = self.views[view as usize].pool.take(attempt.peer, now);
-        let flight = &mut self.flights[slot];
+        let service = instance.service(demand);
+        let (start, end, phase) = match &mut instance.station {
+            Station::Fifo(fifo) if fifo.is_plain() && instance.calm => {
+                let (start, end) = fifo.serve(now, service);
+                (start, end, Phase::Served)
+            }
+            _ if !instance.calm => (now, Nanos::MAX, Phase::Moving),
+            station => {
+                let owner = Owner { slot, number, id: request.id };
+                enter_other(station, now, Work { owner, service, fixed: Span::ZERO })
+            }
+        };
+        let service = if end < Nanos::MAX { end.since(start) } else { Span::ZERO };
+        let calm = instance.calm;
+        let reused = calm && self.views[view as usize].pool.take(peer, now);
         let deadline = scheduled + self.scenario.traffic.client.timeout;
         let read_deadline = now + self.scenario.balancer.read_timeout;
+        // Field by field, since the attempt is in place already.
+        let flight = &mut self.flights[slot];
         let plan = flight.plan.wrapping_add(1);
-        *flight = Flight {
-            request: *request,
-            scheduled,
-            deadline,
-            sent: now,
-            connected: now,
-            leg: Span::ZERO,
-            view,
-            carried: 0,
-            attempts: attempt.number,
-            phase: Phase::Trying(attempt, if served { Place::Served } else { Place::Sent }),
-            due: Due::Head(super::attempt::SERVED),
-            plan,
-            because: PickedBecause::Picked,
-            reused,
-            read_deadline,
-            upstream,
-            entered: now,
-            departs: end,
-            far_leg: Span::ZERO,
-            demand,
-            queued,
-            service,
-        };
+        flight.request = *request;
+        flight.scheduled = scheduled;
+        flight.deadline = deadline;
+        flight.sent = now;
+        flight.connected = now;
+        flight.leg = Span::ZERO;
+        flight.view = view;
+        flight.carried = 0;
+        flight.attempts = number;
+        flight.phase = phase;
+        flight.due = Due::Head(super::attempt::SERVED);
+        flight.plan = plan;
+        flight.because = PickedBecause::Picked;
+        flight.reused = reused;
+        flight.read_deadline = read_deadline;
+        flight.upstream = peer.0;
+        flight.entered = now;
+        flight.departs = end;
+        flight.far_leg = Span::ZERO;
+        flight.demand = demand;
+        flight.queued = start.since(now);
+        flight.service = service;
         if end <= deadline && end <= read_deadline && end < Nanos::MAX {
             self.queue.push(end, super::event::Event::Flight { slot, plan });
         } else {
-            self.wait_otherwise(slot, entry);
+            self.wait_otherwise(slot, end, phase);
         }
     }
 
-    /// A request that was admitted otherwise, or whose peer is not in order.
+    /// Something is due for a flight, if `plan` is still its plan.
+    #[inline(always)]
+    pub(super) fn fly(&mut self, slot: u32, plan: u32) {
+        let flight = &mut self.flights[slot];
+        if flight.plan != plan {
+            return;
+        }
+        let cut = |world: &Self, peer: u32| world.fleet[peer as usize].cut_until > world.now;
+        match flight.due {
+            Due::Head(status) if self.straight => {
+                let upstream = flight.upstream;
+                if cut(self, upstream) { self.fly_otherwise(slot) } else { self.land(slot, status) }
+            }
+            _ => self.fly_otherwise(slot),
+        }
+    }
+
+    /// A response reaches the balancer, and with it the client.
+    #[inline(always)]
+    fn land(&mut self, slot: u32, status: u16) {
+        let now = self.now;
+        let flight = &mut self.flights[slot];
+        let Some(attempt) = &flight.attempt else { return };
+        let (number, started, peer) = (flight.view, attempt.started, attempt.peer);
+        let view = &mut self.views[number as usize];
+        if let Some(next) = view.upstream.answered(now, &mut flight.attempt, status) {
+            return self.go_round(slot, started, status, next);
+        }
+        view.pool.put(peer, now);
+        let row = flight.row(self.replication, now, now, status, RequestError::None);
+        flight.end();
+        if S::ATTEMPTS || S::TIMELINE {
+            let because = flight.because;
+            self.note_attempt(&row, number, started, because);
+        }
+        self.counts.attempts += 1;
+        self.counts.add(status, row.attempts, RequestError::None);
+        self.sink.request(&row);
+        self.flights.free(slot);
+        if !self.turns.is_empty() {
+            self.plan_turn_after((row.id >> 32) as u32, now);
+        }
+        self.settle(number);
+    }
+
+    /// The status led to another try.
     #[inline(never)]
-    fn launch_otherwise(
-        &mut self,
-        request: &Request,
-        scheduled: Nanos,
-        view: u32,
-        admission: Admission,
-    ) {
+    fn go_round(&mut self, slot: u32, started: Nanos, status: u16, next: Next) {
+        self.flights[slot].phase = Phase::Moving;
+        let view = self.flights[slot].view;
+        self.attempt_ended(slot, started, AttemptOutcome::StatusRetried, status);
+        self.follow(slot, next, PickedBecause::Retry);
+        self.settle(view);
+    }
+
+    /// Records the attempt whose answer ended the request.
+    fn note_attempt(&mut self, row: &RequestRow, view: u32, started: Nanos, why: PickedBecause) {
+        if S::TIMELINE {
+            let took = self.now.since(started);
+            self.timeline.ended(row.upstream, took, row.status >= 500);
+        }
+        if S::ATTEMPTS {
+            self.sink.attempt(&AttemptRow {
+                world: Which::Sim,
+                replication: self.replication,
+                id: row.id,
+                number: row.attempts,
+                view: view as u16,
+                upstream: row.upstream,
+                start_ns: started.0,
+                end_ns: self.now.0,
+                outcome: AttemptOutcome::Passed,
+                status: row.status,
+                because: why,
+            });
+        }
+    }
+
+    /// A slot for a request that was sent and does not go straight on.
+    #[inline(never)]
+    fn hold_over(&mut self, request: &Request, scheduled: Nanos, view: u32) -> u32 {
         let slot = self.flights.reserve();
         let timeout = self.scenario.traffic.client.timeout;
         let plan = self.flights[slot].plan;
-        let mut flight = Flight::new(*request, scheduled, timeout, view, plan);
-        (flight.sent, flight.connected, flight.phase) = (self.now, self.now, Phase::Moving);
-        self.flights[slot] = flight;
-        self.admitted(slot, admission);
+        let flight = Flight::new(*request, scheduled, timeout, view, plan);
+        let (sent, phase) = (self.now, Phase::Moving);
+        self.flights[slot] = Flight { sent, connected: sent, phase, ..flight };
+        slot
     }
 
     /// A launched flight that does not simply wait for a known departure.
     #[inline(never)]
-    fn wait_otherwise(&mut self, slot: u32, entry: Entry) {
-        match entry {
-            Entry::Known { end, .. } => self.plan(slot, end, Due::Head(super::attempt::SERVED)),
-            Entry::Shared => self.share(slot),
-            Entry::Full => self.overflow(slot),
+    fn wait_otherwise(&mut self, slot: u32, end: Nanos, phase: Phase) {
+        match phase {
+            Phase::Moving => self.begin_again(slot),
+            Phase::Sent => self.overflow(slot),
+            _ if end == Nanos::MAX => self.share(slot),
+            _ => self.plan(slot, end, Due::Head(super::attempt::SERVED)),
         }
+    }
+
+    /// The backend is not in order: the attempt begins step by step.
+    fn begin_again(&mut self, slot: u32) {
+        if let Some(attempt) = self.flights.take_attempt(slot) {
+            self.try_peer(slot, attempt, PickedBecause::Picked);
+        }
+    }
+}
+
+/// A job enters a station that is not plain: when its service starts and ends, and where the
+/// flight is then; without an end it shares the workers, or was refused.
+#[inline(never)]
+fn enter_other(station: &mut Station, now: Nanos, work: Work) -> (Nanos, Nanos, Phase) {
+    match station.enter(now, work) {
+        Entry::Known { start, end } => (start, end, Phase::Served),
+        Entry::Shared => (now, Nanos::MAX, Phase::Served),
+        Entry::Full => (now, Nanos::MAX, Phase::Sent),
     }
 }
 
@@ -133,7 +237,6 @@ mod tests {
     use super::super::observe::Nobody;
     use super::super::{Counts, Options};
     use super::*;
-    use crate::record::{AttemptRow, RequestRow};
     use crate::scenario::{Scenario, parse};
     use crate::traffic::Plan;
     use crate::units::Seed;

@@ -1,9 +1,10 @@
 //! The modelled world: the state of one replication and the loop over what is due.
 
+use super::ahead::Ahead;
 use super::client::Client;
 use super::event::Event;
 use super::fleet::{self, Instance};
-use super::flight::{Due, Flights, Phase, Place};
+use super::flight::{Due, Flights};
 use super::hop::Hops;
 use super::observe::Observe;
 use super::queue::EventQueue;
@@ -113,28 +114,25 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     /// time is over.
     pub(super) fn run(&mut self) {
         let plan = self.plan;
-        let mut arrivals = plan.arrivals();
-        let mut next = arrivals.next();
+        let mut ahead = Ahead::new(plan.arrivals(), self.scenario);
         while !self.observer.is_satisfied() {
             let due = self.queue.next_at();
-            match next.take() {
-                // An event of the same instant goes first: who leaves makes room for who comes.
-                Some(request) if request.at < due => {
-                    self.now = request.at;
-                    self.arrive(&request, request.at);
-                    next = arrivals.next();
-                }
-                request => {
-                    if request.is_none() && self.is_over(due) {
-                        break;
-                    }
-                    next = request;
-                    let Some((at, event)) = self.queue.pop() else { break };
-                    debug_assert!(at >= self.now, "time never goes backwards");
-                    self.now = at;
-                    self.handle(event);
-                }
+            // An event of the same instant goes first: who leaves makes room for who comes.
+            if let Some(planned) = ahead.next()
+                && planned.request.at < due
+            {
+                self.now = planned.request.at;
+                self.arrive(planned, self.now);
+                ahead.step();
+                continue;
             }
+            if ahead.next().is_none() && self.is_over(due) {
+                break;
+            }
+            let Some((at, event)) = self.queue.pop() else { break };
+            debug_assert!(at >= self.now, "time never goes backwards");
+            self.now = at;
+            self.handle(event);
         }
         self.finish();
     }
@@ -157,11 +155,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     #[inline(always)]
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Flight { slot, plan } => {
-                if self.flights[slot].plan == plan {
-                    self.fly(slot);
-                }
-            }
+            Event::Flight { slot, plan } => self.fly(slot, plan),
             event => self.handle_otherwise(event),
         }
     }
@@ -180,27 +174,20 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
         }
     }
 
-    /// Does what is due for a flight.
-    #[inline(always)]
-    fn fly(&mut self, slot: u32) {
-        let flight = &self.flights[slot];
-        let view = flight.view;
-        match flight.due {
-            Due::Head(status) => self.take_head(slot, status),
-            due => self.fly_otherwise(slot, due),
-        }
-        self.settle(view);
-    }
-
+    /// Does what is due for a flight, step by step.
     #[inline(never)]
-    fn fly_otherwise(&mut self, slot: u32, due: Due) {
-        match due {
-            Due::Head(_) | Due::Nothing => {}
+    pub(super) fn fly_otherwise(&mut self, slot: u32) {
+        let flight = &mut self.flights[slot];
+        let view = flight.view;
+        match std::mem::replace(&mut flight.due, Due::Nothing) {
+            Due::Head(status) => self.take_head(slot, status),
+            Due::Nothing => {}
             Due::AtBalancer => self.admit(slot),
             Due::AtBackend => self.reach(slot),
             Due::Ends(outcome) => self.end_and_follow(slot, outcome),
             Due::GivesUp => self.give_up(slot),
         }
+        self.settle(view);
     }
 
     /// Plans what happens to a flight next: `due` at `at`, unless a time-out comes before. Only
@@ -219,14 +206,6 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
         if at < Nanos::MAX {
             let plan = flight.plan;
             self.queue.push(at, Event::Flight { slot, plan });
-        }
-    }
-
-    /// Where an attempt is from now on.
-    #[inline]
-    pub(super) fn place(&mut self, slot: u32, place: Place) {
-        if let Phase::Trying(_, at) = &mut self.flights[slot].phase {
-            *at = place;
         }
     }
 

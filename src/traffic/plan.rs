@@ -1,5 +1,7 @@
 //! The plan: every request of one replication, addressed by its id, none of them stored.
 
+mod block;
+
 use super::arrival::clock::Clock;
 use super::arrival::mmpp::Modulation;
 use super::arrival::{ArrivalConfig, TraceEntry};
@@ -7,6 +9,7 @@ use super::key::{Shares, Zipf};
 use super::request::Request;
 use super::{Source, TrafficConfig};
 use crate::units::{Nanos, Purpose, Seed, Span};
+use block::Block;
 
 /// The requests of one replication.
 ///
@@ -91,6 +94,7 @@ pub struct Arrivals<'a> {
     process: Option<Process<'a>>,
     id: u64,
     last: Nanos,
+    block: Block,
 }
 
 #[derive(Clone, Debug)]
@@ -117,17 +121,28 @@ impl<'a> Arrivals<'a> {
                 Some(Process::Timed { arrival, clock, operational: 0.0 })
             }
         };
-        Self { plan, process, id: 0, last: Nanos::ZERO }
+        Self { plan, process, id: 0, last: Nanos::ZERO, block: Block::new() }
+    }
+
+    #[cold]
+    fn fill_block(&mut self) {
+        if let Source::Open { arrival, .. } = &self.plan.source {
+            self.block.fill(self.plan.seed, arrival, self.id);
+        }
     }
 
     #[inline]
     fn advance(&mut self) -> Option<Request> {
         let id = self.id;
-        let [gap_word, demand_word] = self.plan.seed.words(Purpose::Request, id);
+        let place = id as usize % block::LENGTH;
+        if place == 0 {
+            self.fill_block();
+        }
+        let (gap, demand_word) = self.block.at(place);
         let mut recorded = None;
         let at = match self.process.as_mut()? {
             Process::Timed { arrival, clock, operational } => {
-                *operational = arrival.operational(id, *operational, gap_word);
+                *operational = arrival.operational(id, *operational, gap);
                 clock.reach(*operational)?
             }
             Process::Trace { entries, speed } => {

@@ -78,6 +78,22 @@ impl Law {
         self.inverse(below, (1.0 - below).max(f64::MIN_POSITIVE))
     }
 
+    /// The durations of several words, each the same as [`Self::sample`] gives, in a fraction of
+    /// the time where the law is exponential: the logarithms of different words overlap.
+    ///
+    /// # Panics
+    /// If there are fewer durations than words.
+    pub fn sample_all(&self, words: &[u64], durations: &mut [Span]) {
+        let durations = &mut durations[..words.len()];
+        let pairs = words.iter().zip(durations);
+        if let Self::Exponential { mean } = self {
+            let mean = mean.0 as f64;
+            pairs.for_each(|(word, duration)| *duration = exponential(mean, unit_open(!word)));
+        } else {
+            pairs.for_each(|(word, duration)| *duration = self.sample(*word));
+        }
+    }
+
     /// Inverse of the distribution function at `below`; `above` is `1 - below`, handed in so that
     /// the tail keeps its precision.
     #[inline]
@@ -88,7 +104,7 @@ impl Law {
                 let width = high.0.saturating_sub(low.0) as f64;
                 *low + Span::from_nanos_f64(width * below)
             }
-            Self::Exponential { mean } => Span::from_nanos_f64(-(mean.0 as f64) * ln(above)),
+            Self::Exponential { mean } => exponential(mean.0 as f64, above),
             Self::LogNormal { mean, sigma } => {
                 let exponent = sigma * normal::quantile(below, above) - 0.5 * sigma * sigma;
                 Span::from_nanos_f64(mean.0 as f64 * libm::exp(exponent))
@@ -175,6 +191,11 @@ impl Law {
 }
 
 /// The value at quantile `u` of sorted values, interpolated linearly; zero without any.
+#[inline]
+fn exponential(mean_ns: f64, above: f64) -> Span {
+    Span::from_nanos_f64(-mean_ns * ln(above))
+}
+
 fn interpolated(sorted: &[Span], u: f64) -> Span {
     let Some(last) = sorted.len().checked_sub(1) else { return Span::ZERO };
     let place = u * last as f64;

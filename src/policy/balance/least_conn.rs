@@ -43,7 +43,9 @@ fn pick_among(
         return order.get(first).copied();
     }
     let mut round = Round::new();
-    for id in order.get(first..)? {
+    // From the first peer on, though none before `first` is tied: a loop of the same length each
+    // time ends where the processor expects it.
+    for id in order {
         let peer = &mut all[id.index()];
         let takes_part = (peer.load() == least) & allows(peer);
         round.enter(peer, takes_part);

@@ -4,6 +4,8 @@
 //! Every eligible peer's score grows by its effective weight, the largest score wins and pays the
 //! total. Weights 5, 1, 1 give `aabacaa` where plain weighted round robin gives `aaaaabc`.
 
+use std::hint::select_unpredictable;
+
 use super::Ask;
 use crate::policy::peer::{Load, Peer, PeerId};
 use crate::policy::peers::Peers;
@@ -58,8 +60,8 @@ impl Round {
         let recovers = takes_part & (peer.effective_weight < peer.config.weight);
         peer.effective_weight += u32::from(recovers);
         let leads = takes_part & (peer.current_weight > self.score);
-        self.best = if leads { Some(peer.id()) } else { self.best };
-        self.score = if leads { peer.current_weight } else { self.score };
+        self.best = select_unpredictable(leads, Some(peer.id()), self.best);
+        self.score = select_unpredictable(leads, peer.current_weight, self.score);
     }
 
     /// The winner pays what was handed out.

@@ -51,8 +51,14 @@ impl Fifo {
         }
     }
 
+    /// It has neither a limit nor anyone who asks for its jobs: then [`Self::serve`] is all there
+    /// is to an arrival.
+    #[inline]
+    pub(in crate::sim) const fn is_plain(&self) -> bool {
+        !self.remembers
+    }
+
     /// A job arrives.
-    #[inline(always)]
     pub(in crate::sim) fn enter(&mut self, now: Nanos, work: Work) -> Entry {
         if self.remembers {
             return self.enter_remembered(now, work);
@@ -110,9 +116,9 @@ impl Fifo {
         std::mem::take(&mut self.busy)
     }
 
-    /// Gives the next free worker a job of length `service`.
-    #[inline]
-    fn serve(&mut self, now: Nanos, service: Span) -> (Nanos, Nanos) {
+    /// Gives the next free worker a job of length `service`; when it starts and ends.
+    #[inline(always)]
+    pub(in crate::sim) fn serve(&mut self, now: Nanos, service: Span) -> (Nanos, Nanos) {
         let start = self.free[0].max(now).max(self.stopped_until);
         let end = start + service;
         self.replace_first(end);

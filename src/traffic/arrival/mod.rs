@@ -48,13 +48,12 @@ pub enum ArrivalConfig {
 
 impl ArrivalConfig {
     /// Operational time of request `index`, where `before` is that of the request before it (0
-    /// for the first) and `word` its random word. A trace has none of its own.
+    /// for the first) and `gap` the gap between them. A trace has none of its own.
     #[inline]
-    pub(super) fn operational(&self, index: u64, before: f64, word: u64) -> f64 {
+    pub(super) fn operational(&self, index: u64, before: f64, gap: f64) -> f64 {
         match self {
-            Self::Poisson | Self::Mmpp { .. } => before + poisson::gap(word),
+            Self::Poisson | Self::Mmpp { .. } | Self::Pareto { .. } => before + gap,
             Self::Uniform => uniform::time(index),
-            Self::Pareto { alpha } => before + pareto::gap(*alpha, word),
             Self::Trace { .. } => f64::INFINITY,
         }
     }

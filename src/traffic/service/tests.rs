@@ -170,3 +170,19 @@ fn a_retry_draws_anew_and_always_the_same() {
     assert_eq!(words, [1, 2, 3].map(|n| demand_word(seed, 42, n)));
     assert_eq!(words[0], seed.words(Purpose::Request, 42)[1]);
 }
+
+#[test]
+fn many_samples_are_those_of_each_word() {
+    let words: Vec<u64> = (0..100).map(|id| demand_word(Seed::new(5, 0), id, 1)).collect();
+    for law in [
+        Law::Exponential { mean: Span::from_millis(10) },
+        Law::Uniform { low: Span(5), high: Span(500) },
+        Law::LogNormal { mean: Span::from_millis(10), sigma: 1.0 },
+    ] {
+        let mut together = vec![Span::ZERO; 101];
+        law.sample_all(&words, &mut together);
+        let apart: Vec<Span> = words.iter().map(|word| law.sample(*word)).collect();
+        assert_eq!(together[..100], apart);
+        assert_eq!(together[100], Span::ZERO, "what has no word is left alone");
+    }
+}
