@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::check::Check;
+use super::edge::EdgeFacts;
 use crate::policy::UpstreamConfig;
 use crate::traffic::{Fault, Law, TrafficConfig};
 use crate::units::{Nanos, Ratio, Span};
@@ -71,6 +72,8 @@ pub struct BalancerFacts {
     pub keepalive: u32,
     /// An idle connection to a peer is closed after this.
     pub keepalive_timeout: Span,
+    /// What lab's own proxy does at its edge.
+    pub edge: EdgeFacts,
 }
 
 impl BalancerFacts {

@@ -8,6 +8,7 @@
 pub mod check;
 pub mod checked;
 pub mod diagnostic;
+pub mod edge;
 mod file;
 mod load;
 mod lower;
@@ -19,6 +20,7 @@ mod tree;
 pub use check::{Check, Measure, Relation, Subject, Tolerance};
 pub use checked::{Backend, BalancerFacts, Discipline, Engine, HostFacts, Scenario, StateSharing};
 pub use diagnostic::{Diagnostic, Diagnostics, Location};
+pub use edge::EdgeFacts;
 pub use load::{
     BalancerFile, load, load_balancer, load_balancer_with, load_with, parse, parse_law, parse_with,
 };

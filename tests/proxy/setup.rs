@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use lab::policy::{Algorithm, PeerConfig, QueueConfig, RetryConfig, UpstreamConfig};
 use lab::proxy::{Proxy, ProxyConfig};
-use lab::scenario::{BalancerFacts, Engine, StateSharing};
+use lab::scenario::{BalancerFacts, EdgeFacts, Engine, StateSharing};
 use lab::units::Span;
 
 use super::client::Wire;
@@ -32,6 +32,7 @@ pub(crate) fn config(addresses: &[SocketAddr]) -> ProxyConfig {
         read_timeout: Span::from_millis(5000),
         keepalive: 0,
         keepalive_timeout: Span::from_secs(60),
+        edge: EdgeFacts::default(),
     };
     ProxyConfig::new(balancer, addresses.to_vec())
 }

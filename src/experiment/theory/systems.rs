@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::System;
 use crate::policy::{Algorithm, PeerConfig, QueueConfig, RetryConfig, UpstreamConfig};
 use crate::scenario::{
-    Backend, BalancerFacts, Discipline, Engine, HostFacts, Scenario, StateSharing,
+    Backend, BalancerFacts, Discipline, EdgeFacts, Engine, HostFacts, Scenario, StateSharing,
 };
 use crate::theory::Prediction;
 use crate::theory::constant_service::ConstantService;
@@ -231,5 +231,6 @@ fn balancer(algorithm: Algorithm, backends: &[Backend]) -> BalancerFacts {
         read_timeout: Span::MAX,
         keepalive: 0,
         keepalive_timeout: Span::from_secs(60),
+        edge: EdgeFacts::default(),
     }
 }

@@ -8,6 +8,7 @@ use crate::policy::retry::{RetryConditions, RetryConfig};
 use crate::policy::upstream::QueueConfig;
 use crate::scenario::checked::{BalancerFacts, Engine, StateSharing};
 use crate::scenario::diagnostic::Problems;
+use crate::scenario::edge::EdgeFacts;
 use crate::scenario::file::{
     BalancerSection, HealthSection, QueueSection, RetrySection, RetryWord, ScenarioFile,
 };
@@ -38,6 +39,7 @@ pub(in crate::scenario) fn facts(file: &ScenarioFile, problems: &mut Problems) -
         read_timeout,
         keepalive: or(section.keepalive.as_ref(), 32),
         keepalive_timeout,
+        edge: EdgeFacts::default(),
     }
 }
 
