@@ -21,6 +21,7 @@ mod patience;
 pub mod pool;
 mod probe;
 pub mod program;
+pub mod proxy_protocol;
 mod refusal;
 mod relay;
 mod server;

@@ -47,9 +47,11 @@ pub struct Listener {
     pub address: SocketAddr,
     /// What is spoken there.
     pub mode: ListenMode,
-    /// The certificate, if clients speak TLS.
-    pub tls: Option<ListenerTls>,
+    /// The certificates, if clients speak TLS: each for the names it is made out to, the first also
+    /// for every other name and for clients that ask for none. Empty: no TLS.
+    pub tls: Vec<ListenerTls>,
     /// Every connection begins with a PROXY protocol header, version 1 or 2, that names the client.
+    /// Only those of [`ForwardFacts::trusted`] may send one; others are closed.
     pub proxy_protocol: bool,
     /// HTTP/2 is spoken with clients that ask for it: by ALPN under TLS, else by its preface.
     pub http2: bool,
@@ -59,7 +61,13 @@ impl Listener {
     /// HTTP without TLS and without PROXY protocol.
     #[must_use]
     pub const fn http(address: SocketAddr) -> Self {
-        Self { address, mode: ListenMode::Http, tls: None, proxy_protocol: false, http2: true }
+        Self {
+            address,
+            mode: ListenMode::Http,
+            tls: Vec::new(),
+            proxy_protocol: false,
+            http2: true,
+        }
     }
 }
 
@@ -72,7 +80,7 @@ pub enum ListenMode {
     Tcp,
 }
 
-/// A listener's certificate; both files are PEM, and read again at a reload.
+/// A listener's certificate; both files are PEM, and read again when they change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerTls {
     /// The certificate chain, the server's own first.
