@@ -8,6 +8,7 @@ pub mod compare;
 pub mod experiment;
 #[cfg(feature = "live")]
 pub mod host;
+pub mod http1;
 #[cfg(feature = "live")]
 pub mod live;
 #[cfg(feature = "live")]

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 const STOREYS: &[(&str, &[&str])] = &[
     ("units", &[]),
     ("host", &["units"]),
+    ("http1", &["units"]),
     ("policy", &["units"]),
     ("traffic", &["units"]),
     ("scenario", &["units", "policy", "traffic"]),
     ("record", &["units", "policy"]),
     ("sim", &["units", "policy", "traffic", "scenario", "record"]),
     ("theory", &["units", "traffic"]),
-    ("proxy", &["units", "host", "policy", "scenario", "record"]),
+    ("proxy", &["units", "host", "http1", "policy", "scenario", "record"]),
     ("backend", &["units", "host", "traffic", "scenario"]),
     ("load", &["units", "host", "traffic", "scenario", "record"]),
     ("live", &["units", "host", "policy", "traffic", "scenario", "record", "backend", "load"]),
@@ -52,7 +53,8 @@ const STOREYS: &[(&str, &[&str])] = &[
 ];
 
 /// Folders that must give the same bytes everywhere: no clock, no runtime, no files of results.
-const PURE: &[&str] = &["units", "policy", "traffic", "scenario", "sim", "theory", "compare"];
+const PURE: &[&str] =
+    &["units", "http1", "policy", "traffic", "scenario", "sim", "theory", "compare"];
 
 /// What the pure half must not name, and why.
 const IMPURE: &[(&str, &str)] = &[

@@ -1,0 +1,270 @@
+//! Header and trailer fields: names that mean something to a proxy, and where fields are in a text.
+
+use std::ops::Range;
+
+/// A field's name, as far as a proxy acts on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// Any that is only passed on.
+    Other,
+    /// `Host`
+    Host,
+    /// `Connection`
+    Connection,
+    /// `Content-Length`
+    ContentLength,
+    /// `Transfer-Encoding`
+    TransferEncoding,
+    /// `Keep-Alive`
+    KeepAlive,
+    /// `Proxy-Connection`
+    ProxyConnection,
+    /// `TE`
+    Te,
+    /// `Trailer`
+    Trailer,
+    /// `Upgrade`
+    Upgrade,
+    /// `HTTP2-Settings`
+    Http2Settings,
+    /// `Expect`
+    Expect,
+    /// `Date`
+    Date,
+    /// `Via`
+    Via,
+    /// `Forwarded`
+    Forwarded,
+    /// `X-Real-IP`
+    XRealIp,
+    /// `X-Forwarded-For`
+    XForwardedFor,
+    /// `X-Forwarded-Proto`
+    XForwardedProto,
+    /// `X-Forwarded-Host`
+    XForwardedHost,
+    /// `Content-Type`
+    ContentType,
+    /// `Authorization`
+    Authorization,
+    /// `Cookie`
+    Cookie,
+    /// `Set-Cookie`
+    SetCookie,
+    /// `X-Lab-Id`: the request's id in lab's plan.
+    LabId,
+    /// `X-Lab-Attempt`: towards backends, the number of the attempt.
+    LabAttempt,
+}
+
+impl Name {
+    /// The name, whatever its case.
+    #[must_use]
+    pub fn of(name: &[u8]) -> Self {
+        let known: &[(&[u8], Self)] = match name.len() {
+            2 => &[(b"te", Self::Te)],
+            3 => &[(b"via", Self::Via)],
+            4 => &[(b"host", Self::Host), (b"date", Self::Date)],
+            6 => &[(b"cookie", Self::Cookie), (b"expect", Self::Expect)],
+            7 => &[(b"upgrade", Self::Upgrade), (b"trailer", Self::Trailer)],
+            8 => &[(b"x-lab-id", Self::LabId)],
+            9 => &[(b"x-real-ip", Self::XRealIp), (b"forwarded", Self::Forwarded)],
+            10 => &[
+                (b"connection", Self::Connection),
+                (b"set-cookie", Self::SetCookie),
+                (b"keep-alive", Self::KeepAlive),
+            ],
+            12 => &[(b"content-type", Self::ContentType)],
+            13 => &[(b"authorization", Self::Authorization), (b"x-lab-attempt", Self::LabAttempt)],
+            14 => &[
+                (b"content-length", Self::ContentLength),
+                (b"http2-settings", Self::Http2Settings),
+            ],
+            15 => &[(b"x-forwarded-for", Self::XForwardedFor)],
+            16 => &[
+                (b"proxy-connection", Self::ProxyConnection),
+                (b"x-forwarded-host", Self::XForwardedHost),
+            ],
+            17 => &[
+                (b"transfer-encoding", Self::TransferEncoding),
+                (b"x-forwarded-proto", Self::XForwardedProto),
+            ],
+            _ => &[],
+        };
+        let found = known.iter().find(|(text, _)| name.eq_ignore_ascii_case(text));
+        found.map_or(Self::Other, |(_, name)| *name)
+    }
+
+    /// Whether the field is of one hop, whether `Connection` names it or not (RFC 9110 7.6.1).
+    #[must_use]
+    pub const fn is_hop(self) -> bool {
+        matches!(
+            self,
+            Self::Connection
+                | Self::KeepAlive
+                | Self::ProxyConnection
+                | Self::Te
+                | Self::TransferEncoding
+                | Self::Upgrade
+                | Self::Http2Settings
+        )
+    }
+
+    /// Whether the field is of the message, whatever `Connection` says: a client must not be able
+    /// to take from a request what the upstream relies on.
+    #[must_use]
+    pub const fn is_protected(self) -> bool {
+        matches!(
+            self,
+            Self::Host
+                | Self::ContentLength
+                | Self::ContentType
+                | Self::Authorization
+                | Self::Cookie
+                | Self::SetCookie
+                | Self::XForwardedFor
+                | Self::XForwardedHost
+                | Self::XForwardedProto
+                | Self::XRealIp
+                | Self::Forwarded
+        )
+    }
+
+    /// Whether the field may stand in a trailer section (RFC 9110 6.5.1): none that frames, routes
+    /// or authenticates.
+    #[must_use]
+    pub const fn may_trail(self) -> bool {
+        matches!(self, Self::Other | Self::Date)
+    }
+}
+
+/// Where a field is in its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// What it is.
+    pub name: Name,
+    /// First byte of its line.
+    start: u32,
+    /// First byte of its value.
+    value: u32,
+    /// Length of its value, without white space around.
+    value_length: u32,
+    /// Length of its name.
+    name_length: u32,
+}
+
+impl Field {
+    pub(super) fn new(start: usize, name: &[u8], value: Range<usize>) -> Self {
+        Self {
+            name: Name::of(name),
+            start: start as u32,
+            value: value.start as u32,
+            value_length: (value.end - value.start) as u32,
+            name_length: name.len() as u32,
+        }
+    }
+
+    /// Its name as it was written.
+    #[must_use]
+    pub fn name_in<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        &text[self.start as usize..][..self.name_length as usize]
+    }
+
+    /// Its value, without white space around.
+    #[must_use]
+    pub fn value_in<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        &text[self.value as usize..][..self.value_length as usize]
+    }
+
+    /// Its line, from the name to the end of the value, without a line end.
+    #[must_use]
+    pub fn line_in<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        &text[self.start as usize..(self.value + self.value_length) as usize]
+    }
+}
+
+/// A text with fields in it: a trailer section, or what all heads have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields {
+    pub(super) text: Vec<u8>,
+    pub(super) list: Vec<Field>,
+}
+
+impl Fields {
+    /// All text, with what stands before the fields.
+    #[must_use]
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Where the fields are in it, in order.
+    #[must_use]
+    pub fn list(&self) -> &[Field] {
+        &self.list
+    }
+
+    /// Names and values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.list.iter().map(|field| (field.name_in(&self.text), field.value_in(&self.text)))
+    }
+
+    /// Values of the fields that have this name.
+    pub fn all(&self, name: Name) -> impl Iterator<Item = &[u8]> {
+        let named = self.list.iter().filter(move |field| field.name == name);
+        named.map(|field| field.value_in(&self.text))
+    }
+
+    /// The first value of a field called `name`, in any case; for names without a [`Name`].
+    #[must_use]
+    pub fn named(&self, name: &[u8]) -> Option<&[u8]> {
+        let found = self.iter().find(|(found, _)| found.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value)
+    }
+
+    /// The only value of the fields of this name; `Err` if there are several.
+    pub(super) fn only(&self, name: Name) -> Result<Option<&[u8]>, ()> {
+        let mut values = self.all(name);
+        let first = values.next();
+        if values.next().is_some() { Err(()) } else { Ok(first) }
+    }
+
+    /// Appends those that may stand in a trailer section, as lines.
+    pub fn write_trailer(&self, out: &mut Vec<u8>) {
+        for field in self.list.iter().filter(|field| field.name.may_trail()) {
+            out.extend_from_slice(field.line_in(&self.text));
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.text.clear();
+        self.list.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_known_in_any_case() {
+        for (text, name) in [
+            ("HOST", Name::Host),
+            ("content-Length", Name::ContentLength),
+            ("Transfer-Encoding", Name::TransferEncoding),
+            ("x-forwarded-FOR", Name::XForwardedFor),
+            ("X-Lab-Attempt", Name::LabAttempt),
+            ("Hast", Name::Other),
+            ("", Name::Other),
+        ] {
+            assert_eq!(Name::of(text.as_bytes()), name, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_frames_a_message_cannot_trail() {
+        for name in [Name::ContentLength, Name::TransferEncoding, Name::Host, Name::Authorization] {
+            assert!(!name.may_trail(), "{name:?}");
+        }
+    }
+}
