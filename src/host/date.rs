@@ -9,6 +9,14 @@ pub fn rfc3339(wall: Nanos) -> String {
     format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", date.0, date.1, date.2, time.0, time.1, time.2)
 }
 
+/// The same with milliseconds: `2026-11-24T13:45:01.250Z`.
+#[must_use]
+pub fn rfc3339_millis(wall: Nanos) -> String {
+    let mut text = rfc3339(wall);
+    text.truncate(text.len() - 1);
+    text + &format!(".{:03}Z", wall.0 / 1_000_000 % 1_000)
+}
+
 /// `20261124T134501Z`, which sorts by time and can name a folder.
 #[must_use]
 pub fn compact(wall: Nanos) -> String {
@@ -49,5 +57,6 @@ mod tests {
             assert_eq!(rfc3339(Nanos::ZERO + Span::from_secs(seconds)), expected);
         }
         assert_eq!(compact(Nanos::ZERO), "19700101T000000Z");
+        assert_eq!(rfc3339_millis(Nanos(7_000_000)), "1970-01-01T00:00:00.007Z");
     }
 }

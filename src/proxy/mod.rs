@@ -5,9 +5,12 @@
 //! response is streamed back by `relay`, all in the task of its client's connection. The driver
 //! is the only way to the decision core, behind one short lock: one for all workers, or one each.
 
+mod access_log;
+mod account;
 mod admin;
 mod body;
 mod connection;
+mod count;
 mod driver;
 mod endpoint;
 mod error;
