@@ -49,34 +49,50 @@ fn bind_one(address: SocketAddr) -> io::Result<StdListener> {
     Ok(socket.into())
 }
 
-/// Tells all workers to stop.
+/// Tells the workers of a generation to end, in two steps.
 #[derive(Debug, Default)]
 pub(super) struct Stop {
+    draining: AtomicBool,
     told: AtomicBool,
     notify: Arc<Notify>,
 }
 
 impl Stop {
-    pub(super) fn tell(&self) {
-        self.told.store(true, Ordering::Release);
+    /// First step: accept nobody new, and say `Connection: close` (GOAWAY) in the next response of
+    /// each connection. Idle connections stay open, since a client may just be sending a request.
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
         self.notify.notify_waiters();
     }
 
+    /// Second step: close idle connections too, and each other one after its request.
+    pub(super) fn tell(&self) {
+        self.told.store(true, Ordering::Release);
+        self.drain();
+    }
+
+    /// Whether the first step was taken: responses say that the connection will be closed.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether the second step was taken: idle connections are closed.
     pub(super) fn is_told(&self) -> bool {
         self.told.load(Ordering::Acquire)
     }
 
-    /// Ready once told; needs no borrow.
+    /// Ready at the next step; needs no borrow.
     pub(super) fn notified(&self) -> OwnedNotified {
         Arc::clone(&self.notify).notified_owned()
     }
 
+    /// Ready once the first step was taken.
     pub(super) async fn wait(&self) {
         let notified = self.notify.notified();
         tokio::pin!(notified);
-        // Registered before the flag is read, so that no `tell` falls between.
+        // Registered before the flag is read, so that no step falls between.
         notified.as_mut().enable();
-        if !self.is_told() {
+        if !self.is_draining() {
             notified.await;
         }
     }

@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use tokio::runtime::{Builder, Runtime};
 
+use super::account::Account;
 use super::admin;
 use super::driver::Driver;
 use super::error::ProxyError;
@@ -230,5 +231,6 @@ fn worker(config: &ProxyConfig, number: u16, driver: Arc<Driver>) -> Worker {
     };
     let idle = config.balancer.keepalive as usize;
     let keepalive = pool::Limits::new(idle, config.balancer.keepalive_timeout);
-    Worker::new(number, driver, limits, keepalive)
+    let account = Account { counters: Arc::default(), log: None };
+    Worker::new(number, driver, account, limits, keepalive)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::account::Account;
 use super::connection::Connection;
 use super::driver::Driver;
 use super::pool::{self, Kept, Pool};
@@ -31,6 +32,8 @@ pub(super) struct Limits {
 /// One worker thread's state.
 pub(super) struct Worker {
     pub(super) driver: Arc<Driver>,
+    /// Every request is closed here, once, when it has ended.
+    pub(super) account: Account,
     pub(super) limits: Limits,
     pool: Mutex<Pool<Connection>>,
     changed: Arc<Changed>,
@@ -56,12 +59,14 @@ impl Worker {
     pub(super) fn new(
         number: u16,
         driver: Arc<Driver>,
+        account: Account,
         limits: Limits,
         keepalive: pool::Limits,
     ) -> Self {
         let changed = Arc::new(Changed::default());
         Self {
             driver,
+            account,
             limits,
             pool: Mutex::new(Pool::new(keepalive)),
             changed_waker: Waker::from(Arc::clone(&changed)),
