@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use super::tls::TlsError;
 use crate::record::RecordError;
 
 /// Why a proxy could not start, or ended badly.
@@ -27,6 +28,9 @@ pub enum ProxyError {
     /// The admin interface may change everything and asks nobody who they are.
     #[error("the admin interface listens at loopback addresses only, not at {0}")]
     AdminNotLoopback(SocketAddr),
+    /// A certificate or a key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The spool cannot be written.
     #[error(transparent)]
     Spool(#[from] RecordError),

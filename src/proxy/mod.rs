@@ -31,8 +31,15 @@ mod server;
 mod session;
 mod spool;
 mod tally;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "listeners and peers begin to use it with the new data path"
+)]
+mod tls;
 mod upgrade;
 mod worker;
 
 pub use error::ProxyError;
 pub use server::{Proxy, ProxyConfig};
+pub use tls::TlsError;
