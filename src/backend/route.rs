@@ -153,7 +153,7 @@ impl Site {
         response
     }
 
-    async fn serve(&self, head: &hyper::http::request::Parts) -> Response<Body> {
+    async fn serve(&self, head: &http::request::Parts) -> Response<Body> {
         let id = number(&head.headers, &ID)
             .unwrap_or_else(|| self.own_ids.fetch_add(1, Ordering::Relaxed));
         let attempt = number(&head.headers, &ATTEMPT).unwrap_or(1).min(u64::from(u16::MAX)) as u16;

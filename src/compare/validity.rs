@@ -8,13 +8,16 @@ use crate::units::{Ratio, Span};
 /// scheduled instant, so the error is a part of it.
 const SCHEDULE_ERROR_SHARE: f64 = 0.1;
 /// Less cannot be asked of a timer on a shared host.
-const SCHEDULE_ERROR_LEAST: Span = Span::from_micros(200);
+const DELAY_LEAST: Span = Span::from_micros(200);
 /// More would turn steady arrivals into bursts, however slow the service.
-const SCHEDULE_ERROR_MOST: Span = Span::from_millis(5);
+const DELAY_MOST: Span = Span::from_millis(5);
 /// Above this share of a core the generator itself queues.
 const GENERATOR_CPU: f64 = 0.8;
 /// Above this share of the CPU time, the host above this one decides the tail.
 const STOLEN_CPU: f64 = 0.05;
+/// Share of the median latency that a request's programs may wait for a core: what a busy host adds
+/// to it, and queueing multiplies. Some is part of every wake-up, hence the bounds.
+const CORE_WAIT_SHARE: f64 = 0.02;
 /// Share of a supply (descriptors, ports) that may be used.
 const SUPPLY: f64 = 0.9;
 /// How far wall clock and monotonic clock may move apart in a run.
@@ -36,6 +39,8 @@ pub struct LiveFacts {
     pub generator_cpu: f64,
     /// Share of the host's CPU time that a hypervisor gave to others, 0 to 1.
     pub stolen_cpu: f64,
+    /// Time that all programs together were ready to run and had no core, over the requests, ns.
+    pub waited_for_core_ns: u64,
     /// Requests never sent, since the in-flight cap was reached.
     pub dropped: u64,
     /// Most file descriptors open in any process of the run.
@@ -88,6 +93,7 @@ pub fn judge(facts: &LiveFacts) -> Validity {
         schedule_error(facts),
         share("generator CPU", facts.generator_cpu, GENERATOR_CPU, " of a core"),
         share("stolen CPU", facts.stolen_cpu, STOLEN_CPU, ""),
+        core_wait(facts),
         dropped(facts.dropped),
         supply("file descriptors", facts.descriptors_used, facts.descriptors_limit),
         supply("local ports", facts.connections_opened, facts.ports),
@@ -100,11 +106,18 @@ pub fn judge(facts: &LiveFacts) -> Validity {
 }
 
 fn schedule_error(facts: &LiveFacts) -> ValidityItem {
-    let limit = Span(facts.latency_p50_ns)
-        .scaled(SCHEDULE_ERROR_SHARE)
-        .clamp(SCHEDULE_ERROR_LEAST, SCHEDULE_ERROR_MOST);
-    let measured = Span(facts.schedule_error_p99_ns);
-    item("schedule error p99", measured.to_string(), format!("at most {limit}"), measured <= limit)
+    delay("schedule error p99", facts.schedule_error_p99_ns, SCHEDULE_ERROR_SHARE, facts)
+}
+
+fn core_wait(facts: &LiveFacts) -> ValidityItem {
+    delay("waiting for a core, per request", facts.waited_for_core_ns, CORE_WAIT_SHARE, facts)
+}
+
+/// A delay in nanoseconds that is part of the latency, and may be `share` of its median.
+fn delay(name: &str, ns: u64, share: f64, facts: &LiveFacts) -> ValidityItem {
+    let limit = Span(facts.latency_p50_ns).scaled(share).clamp(DELAY_LEAST, DELAY_MOST);
+    let measured = Span(ns);
+    item(name, measured.to_string(), format!("at most {limit}"), measured <= limit)
 }
 
 fn share(name: &str, value: f64, limit: f64, of: &str) -> ValidityItem {
@@ -165,6 +178,7 @@ mod tests {
             latency_p50_ns: 20_000_000,
             generator_cpu: 0.3,
             stolen_cpu: 0.0,
+            waited_for_core_ns: 90_000,
             descriptors_used: 100,
             descriptors_limit: 1024,
             connections_opened: 50,
@@ -190,7 +204,7 @@ mod tests {
     fn a_good_run_is_valid() {
         let validity = judge(&good());
         assert!(validity.valid(), "{validity:?}");
-        assert_eq!(validity.items.len(), 10);
+        assert_eq!(validity.items.len(), 11);
     }
 
     #[test]
@@ -204,6 +218,7 @@ mod tests {
             ("generator CPU", |facts| facts.generator_cpu = 0.8),
             ("generator CPU", |facts| facts.generator_cpu = f64::NAN),
             ("stolen CPU", |facts| facts.stolen_cpu = 0.06),
+            ("waiting for a core, per request", |facts| facts.waited_for_core_ns = 1_000_001),
             ("dropped by the in-flight cap", |facts| facts.dropped = 1),
             ("file descriptors", |facts| facts.descriptors_used = 950),
             ("local ports", |facts| facts.connections_opened = 28_000),

@@ -14,6 +14,18 @@ pub fn cpu_time(pid: u32) -> Option<Span> {
     Some(ticks_to_span(ticks))
 }
 
+/// Time that the threads of process `pid` were ready to run and had no core, so far; `None` if it is
+/// gone or the kernel does not count it (`Documentation/scheduler/sched-stats.rst`, schedstat).
+#[must_use]
+pub fn waited_for_core(pid: u32) -> Option<Span> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let waited = threads.filter_map(|thread| {
+        let schedstat = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        schedstat.split_whitespace().nth(1)?.parse::<u64>().ok()
+    });
+    waited.fold(None, |sum, nanos| Some(sum.unwrap_or(Span::ZERO) + Span(nanos)))
+}
+
 /// State letter of process `pid` (`R`, `S`, `T` for stopped, …); `None` if it is gone.
 #[must_use]
 pub fn state(pid: u32) -> Option<char> {

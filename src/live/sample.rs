@@ -1,5 +1,6 @@
 //! What each backend and the balancer's view of it look like, once a second.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -61,8 +62,17 @@ pub(super) struct PeerView {
 pub struct Sampler {
     watched: Arc<Mutex<Vec<Watched>>>,
     samples: Arc<Mutex<Vec<Sample>>>,
-    descriptors: Arc<AtomicU64>,
+    held: Arc<Held>,
     task: JoinHandle<()>,
+}
+
+/// What the processes of a round held, or were held by.
+#[derive(Debug, Default)]
+struct Held {
+    /// Most descriptors open in a counted process.
+    descriptors: AtomicU64,
+    /// Time that programs were ready to run and had no core, in nanoseconds.
+    waited: AtomicU64,
 }
 
 impl Sampler {
@@ -77,15 +87,15 @@ impl Sampler {
     ) -> Self {
         let watched = Arc::new(Mutex::new(watched));
         let samples = Arc::new(Mutex::new(Vec::new()));
-        let descriptors = Arc::new(AtomicU64::new(0));
+        let held = Arc::<Held>::default();
         let task = tokio::spawn(sample_every_second(
             zero,
             Arc::clone(&watched),
             (admins, counted),
             Arc::clone(&samples),
-            Arc::clone(&descriptors),
+            Arc::clone(&held),
         ));
-        Self { watched, samples, descriptors, task }
+        Self { watched, samples, held, task }
     }
 
     /// A backend was started again elsewhere.
@@ -95,14 +105,16 @@ impl Sampler {
         watched[backend].pid = pid;
     }
 
-    /// Stops, and gives the samples and the most descriptors that a counted process had open.
+    /// Stops, and gives the samples, the most descriptors that a counted process had open, and how
+    /// long all programs together waited for a core.
     #[must_use]
-    pub fn finish(self) -> (Vec<Sample>, u64) {
+    pub fn finish(self) -> (Vec<Sample>, u64, Span) {
         self.task.abort();
         let samples = std::mem::take(
             &mut *self.samples.lock().expect("no sampler panics with the lock held"),
         );
-        (samples, self.descriptors.load(Ordering::Relaxed))
+        let waited = Span(self.held.waited.load(Ordering::Relaxed));
+        (samples, self.held.descriptors.load(Ordering::Relaxed), waited)
     }
 }
 
@@ -111,16 +123,19 @@ async fn sample_every_second(
     watched: Arc<Mutex<Vec<Watched>>>,
     (admins, counted): (Vec<SocketAddr>, Vec<u32>),
     samples: Arc<Mutex<Vec<Sample>>>,
-    descriptors: Arc<AtomicU64>,
+    held: Arc<Held>,
 ) {
     let mut cpu_before: Vec<Option<Span>> = Vec::new();
+    let mut waits = Waits::default();
     for second in 0u32.. {
         let at = zero + Span::from_secs(u64::from(second) + 1);
         tokio::time::sleep(at.since(clock::now()).to_std()).await;
         let watched = watched.lock().expect("nothing panics with the lock held").clone();
         let (views, queues) = tokio::join!(peer_views(&admins), queues(&watched));
         let open = counted.iter().filter_map(|pid| usage::open_descriptors(*pid)).max();
-        descriptors.fetch_max(open.unwrap_or(0), Ordering::Relaxed);
+        held.descriptors.fetch_max(open.unwrap_or(0), Ordering::Relaxed);
+        let programs = counted.iter().copied().chain(watched.iter().map(|backend| backend.pid));
+        held.waited.store(waits.add(programs, usage::waited_for_core).0, Ordering::Relaxed);
         let cpu: Vec<_> = watched.iter().map(|backend| usage::cpu_time(backend.pid)).collect();
         cpu_before.resize(cpu.len(), None);
         let taken = watched.iter().enumerate().map(|(index, backend)| Sample {
@@ -145,6 +160,26 @@ async fn sample_every_second(
         });
         samples.lock().expect("nothing panics with the lock held").extend(taken);
         cpu_before = cpu;
+    }
+}
+
+/// Sums the time that processes waited for a core, also those that ended.
+#[derive(Debug, Default)]
+struct Waits {
+    /// The last reading of each process; none belongs to the time before the first look at it.
+    last: BTreeMap<u32, Span>,
+    sum: Span,
+}
+
+impl Waits {
+    fn add(&mut self, pids: impl Iterator<Item = u32>, read: impl Fn(u32) -> Option<Span>) -> Span {
+        for pid in pids {
+            let Some(now) = read(pid) else { continue };
+            if let Some(before) = self.last.insert(pid, now) {
+                self.sum += Span(now.0.saturating_sub(before.0));
+            }
+        }
+        self.sum
     }
 }
 
@@ -186,4 +221,18 @@ async fn queues(watched: &[Watched]) -> Vec<u32> {
 fn queue_depth(exposition: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(exposition).ok()?;
     text.lines().find_map(|line| line.strip_prefix("lab_backend_queue_depth "))?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_add_up_over_processes_that_come_and_go() {
+        let mut waits = Waits::default();
+        assert_eq!(waits.add([1, 2].into_iter(), |_| Some(Span(100))), Span::ZERO);
+        assert_eq!(waits.add([1, 2].into_iter(), |pid| (pid == 1).then_some(Span(130))), Span(30));
+        assert_eq!(waits.add([1, 3].into_iter(), |_| Some(Span(150))), Span(50));
+        assert_eq!(waits.add([3].into_iter(), |_| Some(Span(151))), Span(51));
+    }
 }

@@ -105,6 +105,8 @@ pub struct LiveRun {
     pub stolen: f64,
     /// How much more the wall clock moved than the monotonic one, in nanoseconds.
     pub clock_drift_ns: i64,
+    /// Time that all programs together were ready to run and had no core.
+    pub waited_for_core: Span,
     /// Most descriptors open in the generator or a balancer.
     pub descriptors: u64,
     /// How each program ended.
@@ -193,7 +195,7 @@ async fn round(
     let sampler = Sampler::start(zero, stack.watched(scenario), stack.admins.clone(), counted);
     let ended =
         drive(scenario, &mut stack, &mut faults, &mut load, &sampler, zero, (watcher, stop)).await;
-    let (samples, descriptors) = sampler.finish();
+    let (samples, descriptors, waited) = sampler.finish();
     let (report, interrupted) = match ended {
         Ok(ended) => ended,
         Err(error) => {
@@ -223,6 +225,7 @@ async fn round(
         load: report,
         stolen: stolen_share(cpu_before, usage::host_cpu_time()),
         clock_drift_ns: (wall_after - wall_before) as i64,
+        waited_for_core: waited,
         descriptors,
         exits,
         interrupted,
