@@ -160,6 +160,16 @@ pub struct Network {
 }
 
 impl Network {
+    /// Its first address: the bits behind the prefix are 0.
+    #[must_use]
+    pub fn first(&self) -> IpAddr {
+        let mask = |bits: u32| u128::MAX.checked_shl(bits - u32::from(self.prefix)).unwrap_or(0);
+        match self.address {
+            IpAddr::V4(address) => IpAddr::V4((address.to_bits() & mask(32) as u32).into()),
+            IpAddr::V6(address) => IpAddr::V6((address.to_bits() & mask(128)).into()),
+        }
+    }
+
     /// Whether `address` is one of its addresses. An IPv4 address in an IPv6 coat (`::ffff:…`) is
     /// taken as the IPv4 address that it is.
     #[must_use]
@@ -292,6 +302,7 @@ mod tests {
             ("10.0.0.0", 8, "::ffff:10.1.2.3", "::ffff:11.0.0.1"),
         ] {
             let network = network(address, prefix);
+            assert_eq!(network.first(), network.address);
             let is_in = |text: &str| network.contains(text.parse().expect("an address"));
             assert!(is_in(inside) && !is_in(outside), "{network:?}");
         }

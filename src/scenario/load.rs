@@ -20,6 +20,8 @@ const MAX_BYTES: u64 = 16 << 20;
 pub struct BalancerFile {
     /// The file it came from.
     pub path: PathBuf,
+    /// The file's text.
+    pub text: String,
     /// Seed of the draws of policies that draw: `scenario.seed`, or 1.
     pub seed: u64,
     /// The balancer; its peers are in `balancer.upstream.peers`.
@@ -90,10 +92,12 @@ pub fn load_balancer_with(
 ) -> Result<BalancerFile, Diagnostics> {
     let path = path.as_ref();
     let text = read(path)?;
+    let around = Surroundings { path, text: &text, overrides };
     read_file(&text, path, overrides, |file, problems| BalancerFile {
         path: path.to_owned(),
+        text: text.clone(),
         seed: file.scenario.as_ref().and_then(|s| s.value.seed.as_ref()).map_or(1, |s| s.value),
-        balancer: lower::balancer(file, problems),
+        balancer: lower::balancer(file, &around, problems),
         addresses: lower::addresses(file, problems),
     })
 }

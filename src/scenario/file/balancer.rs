@@ -11,6 +11,9 @@ use crate::scenario::tree::{Node, Value};
 use crate::units::{Ratio, Span};
 
 use super::LawForm;
+use super::edge::{
+    AdminSection, EdgeClientSection, ForwardSection, ListenSection, LogSection, PeerSection,
+};
 
 section! {
     /// What stands between clients and backends. Rules and defaults are those of NGINX.
@@ -45,6 +48,21 @@ section! {
         optional health: HealthSection,
         /// Where requests wait when every backend is at its `max_conns`. Default: they get 502.
         optional queue: QueueSection,
+        /// Where clients of `lab proxy` connect. Default: 127.0.0.1:8080.
+        optional listen: Vec<Written<ListenSection>>,
+        /// What a client of the proxy may do.
+        optional client: EdgeClientSection,
+        /// Which fields tell backends about the client.
+        optional forward: ForwardSection,
+        /// How backends are spoken to.
+        optional upstream: PeerSection,
+        /// The access log. Default: none.
+        optional log: LogSection,
+        /// The admin interface. Default: none.
+        optional admin: AdminSection,
+        /// How long requests in flight may take to end when the proxy stops, or when a reload
+        /// replaces the workers that serve them. Default: 30s.
+        optional drain_timeout: Span,
     }
 }
 

@@ -4,11 +4,16 @@
 //! that editors show. It names the default; [`super::lower`] applies it.
 
 mod balancer;
+mod edge;
 mod traffic;
 
 pub(crate) use balancer::{
     BackendSection, BalancerSection, FaultKindWord, FaultSection, HealthSection, QueueSection,
     RetrySection, RetryWord, Target,
+};
+pub(crate) use edge::{
+    AdminSection, EdgeClientSection, ForwardSection, ListenSection, LogSection, PeerSection,
+    PeerTlsSection,
 };
 pub(crate) use traffic::{
     ArrivalForm, ClassSection, ClientSection, KeysSection, LawForm, MmppForm, StageSection,

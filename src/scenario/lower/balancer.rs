@@ -1,6 +1,6 @@
 //! The balancer. Defaults are NGINX's, where NGINX has one.
 
-use super::{backend, or, positive};
+use super::{Surroundings, backend, edge, or, positive};
 use crate::policy::UpstreamConfig;
 use crate::policy::balance::Algorithm;
 use crate::policy::health::active::ActiveHealthConfig;
@@ -8,7 +8,6 @@ use crate::policy::retry::{RetryConditions, RetryConfig};
 use crate::policy::upstream::QueueConfig;
 use crate::scenario::checked::{BalancerFacts, Engine, StateSharing};
 use crate::scenario::diagnostic::Problems;
-use crate::scenario::edge::EdgeFacts;
 use crate::scenario::file::{
     BalancerSection, HealthSection, QueueSection, RetrySection, RetryWord, ScenarioFile,
 };
@@ -19,7 +18,11 @@ use crate::units::Span;
 const MAX_VIEWS: u64 = 1_000;
 
 /// The balancer and its peers.
-pub(in crate::scenario) fn facts(file: &ScenarioFile, problems: &mut Problems) -> BalancerFacts {
+pub(in crate::scenario) fn facts(
+    file: &ScenarioFile,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> BalancerFacts {
     let default = BalancerSection::default();
     let section = file.balancer.as_ref().map_or(&default, |section| &section.value);
     let minute = Span::from_secs(60);
@@ -39,7 +42,7 @@ pub(in crate::scenario) fn facts(file: &ScenarioFile, problems: &mut Problems) -
         read_timeout,
         keepalive: or(section.keepalive.as_ref(), 32),
         keepalive_timeout,
-        edge: EdgeFacts::default(),
+        edge: edge::lower(section, around, problems),
     }
 }
 

@@ -7,6 +7,7 @@
 mod backend;
 mod balancer;
 mod check;
+mod edge;
 mod fault;
 mod law;
 mod source;
@@ -69,7 +70,7 @@ pub(super) fn scenario(
         warm_up: warm_up(run, duration, problems),
         replications: run.replications.as_ref().map_or(1, |count| count.value.0),
         traffic,
-        balancer: balancer::facts(file, problems),
+        balancer: balancer::facts(file, around, problems),
         backends,
         host: host(file, around),
         faults,
@@ -78,9 +79,13 @@ pub(super) fn scenario(
 }
 
 /// Lowers the balancer and its peers alone.
-pub(super) fn balancer(file: &ScenarioFile, problems: &mut Problems) -> BalancerFacts {
+pub(super) fn balancer(
+    file: &ScenarioFile,
+    around: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> BalancerFacts {
     check_version(file, problems);
-    balancer::facts(file, problems)
+    balancer::facts(file, around, problems)
 }
 
 fn check_version(file: &ScenarioFile, problems: &mut Problems) {
