@@ -2,8 +2,11 @@
 
 use std::ops::Range;
 
+use super::syntax::{Version, list_items};
+
 /// A field's name, as far as a proxy acts on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Name {
     /// Any that is only passed on.
     Other,
@@ -95,21 +98,6 @@ impl Name {
         found.map_or(Self::Other, |(_, name)| *name)
     }
 
-    /// Whether the field is of one hop, whether `Connection` names it or not (RFC 9110 7.6.1).
-    #[must_use]
-    pub const fn is_hop(self) -> bool {
-        matches!(
-            self,
-            Self::Connection
-                | Self::KeepAlive
-                | Self::ProxyConnection
-                | Self::Te
-                | Self::TransferEncoding
-                | Self::Upgrade
-                | Self::Http2Settings
-        )
-    }
-
     /// Whether the field is of the message, whatever `Connection` says: a client must not be able
     /// to take from a request what the upstream relies on.
     #[must_use]
@@ -135,6 +123,43 @@ impl Name {
     #[must_use]
     pub const fn may_trail(self) -> bool {
         matches!(self, Self::Other | Self::Date)
+    }
+}
+
+/// A set of names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Names(u32);
+
+impl Names {
+    /// Fields of one hop, whether `Connection` names them or not (RFC 9110 7.6.1).
+    pub const HOP: Self = Self::NONE
+        .with(Name::Connection)
+        .with(Name::KeepAlive)
+        .with(Name::ProxyConnection)
+        .with(Name::Te)
+        .with(Name::TransferEncoding)
+        .with(Name::Upgrade)
+        .with(Name::Http2Settings);
+
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// One more.
+    #[must_use]
+    pub const fn with(self, name: Name) -> Self {
+        Self(self.0 | 1 << name as u32)
+    }
+
+    /// One less.
+    #[must_use]
+    pub const fn without(self, name: Name) -> Self {
+        Self(self.0 & !(1 << name as u32))
+    }
+
+    /// Whether `name` is in it.
+    #[must_use]
+    pub const fn contains(self, name: Name) -> bool {
+        self.0 & (1 << name as u32) != 0
     }
 }
 
@@ -221,6 +246,12 @@ impl Fields {
         found.map(|(_, value)| value)
     }
 
+    /// Whether `Connection` names `name`.
+    #[must_use]
+    pub fn connection_names(&self, name: &[u8]) -> bool {
+        self.all(Name::Connection).flat_map(list_items).any(|item| item.eq_ignore_ascii_case(name))
+    }
+
     /// The only value of the fields of this name; `Err` if there are several.
     pub(super) fn only(&self, name: Name) -> Result<Option<&[u8]>, ()> {
         let mut values = self.all(name);
@@ -239,6 +270,42 @@ impl Fields {
     pub(super) fn clear(&mut self) {
         self.text.clear();
         self.list.clear();
+    }
+}
+
+/// What the `Connection` fields of a message say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ConnectionOptions {
+    close: bool,
+    keep_alive: bool,
+    pub(super) upgrade: bool,
+    /// Names of fields are among the options.
+    pub(super) names_fields: bool,
+}
+
+impl ConnectionOptions {
+    pub(super) fn of(fields: &Fields) -> Self {
+        let mut options = Self::default();
+        for item in fields.all(Name::Connection).flat_map(list_items) {
+            if item.eq_ignore_ascii_case(b"keep-alive") {
+                options.keep_alive = true;
+            } else if item.eq_ignore_ascii_case(b"close") {
+                options.close = true;
+            } else if item.eq_ignore_ascii_case(b"upgrade") {
+                options.upgrade = true;
+            } else {
+                options.names_fields = true;
+            }
+        }
+        options
+    }
+
+    /// Whether the connection ends behind the message (RFC 9112 9.3).
+    pub(super) const fn closes(self, version: Version) -> bool {
+        match version {
+            Version::Http11 => self.close,
+            Version::Http10 => self.close || !self.keep_alive,
+        }
     }
 }
 

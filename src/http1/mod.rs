@@ -26,7 +26,7 @@ mod target;
 
 pub use body::{BodyReader, Framing, Step};
 pub use error::{BodyError, HeadError};
-pub use field::{Field, Fields, Name};
+pub use field::{Field, Fields, Name, Names};
 pub use lines::head_ends;
 pub use request::{Limits, RequestHead};
 pub use response::ResponseHead;

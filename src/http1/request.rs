@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::body::{Framing, coding};
 use super::error::HeadError;
-use super::field::{Fields, Name};
+use super::field::{ConnectionOptions, Fields, Name};
 use super::lines;
-use super::syntax::{Version, is_token, list_items, number};
+use super::syntax::{Version, is_token, number};
 use super::target::{Target, classify, is_host};
 
 /// How large a head may be.
@@ -47,8 +47,8 @@ pub struct RequestHead {
     framing: Framing,
     /// `close` in `Connection`, or HTTP/1.0 without `keep-alive`.
     closes: bool,
-    /// Whether `Connection` is there at all.
-    has_connection: bool,
+    /// Whether `Connection` names other fields.
+    names_fields: bool,
     upgrades: bool,
     expects_continue: bool,
 }
@@ -180,18 +180,10 @@ impl RequestHead {
     }
 
     fn connection(&mut self) {
-        let (mut close, mut keep_alive, mut upgrade) = (false, false, false);
-        self.has_connection = false;
-        for value in self.fields.all(Name::Connection) {
-            self.has_connection = true;
-            for item in list_items(value) {
-                close |= item.eq_ignore_ascii_case(b"close");
-                keep_alive |= item.eq_ignore_ascii_case(b"keep-alive");
-                upgrade |= item.eq_ignore_ascii_case(b"upgrade");
-            }
-        }
-        self.closes = close || (self.version == Version::Http10 && !keep_alive);
-        self.upgrades = upgrade
+        let connection = ConnectionOptions::of(&self.fields);
+        self.names_fields = connection.names_fields;
+        self.closes = connection.closes(self.version);
+        self.upgrades = connection.upgrade
             && self.version == Version::Http11
             && self.fields.all(Name::Upgrade).next().is_some();
     }
@@ -272,10 +264,10 @@ impl RequestHead {
         self.closes
     }
 
-    /// Whether there is a `Connection` field, which may name others.
+    /// Whether `Connection` names fields, which are of this hop then.
     #[must_use]
-    pub const fn has_connection(&self) -> bool {
-        self.has_connection
+    pub const fn names_fields(&self) -> bool {
+        self.names_fields
     }
 
     /// Whether it asks for another protocol (RFC 9110 7.8).

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use super::body::{Framing, coding};
 use super::error::HeadError;
-use super::field::{Fields, Name};
+use super::field::{ConnectionOptions, Fields, Name};
 use super::lines;
 use super::request::{Limits, version_of};
-use super::syntax::{Version, is_value, list_items, number};
+use super::syntax::{Version, is_value, number};
 
 /// The head of a response: its text, and where the parts are in it.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ pub struct ResponseHead {
     length: Option<u64>,
     chunked: bool,
     closes: bool,
-    has_connection: bool,
+    names_fields: bool,
 }
 
 impl ResponseHead {
@@ -94,16 +94,9 @@ impl ResponseHead {
         if self.chunked && self.length.is_some() {
             return Err(HeadError::TwoFramings);
         }
-        let (mut close, mut keep_alive) = (false, false);
-        self.has_connection = false;
-        for value in fields.all(Name::Connection) {
-            self.has_connection = true;
-            for item in list_items(value) {
-                close |= item.eq_ignore_ascii_case(b"close");
-                keep_alive |= item.eq_ignore_ascii_case(b"keep-alive");
-            }
-        }
-        self.closes = close || (self.version == Version::Http10 && !keep_alive);
+        let connection = ConnectionOptions::of(fields);
+        self.names_fields = connection.names_fields;
+        self.closes = connection.closes(self.version);
         Ok(())
     }
 
@@ -150,10 +143,10 @@ impl ResponseHead {
         self.closes
     }
 
-    /// Whether there is a `Connection` field, which may name others.
+    /// Whether `Connection` names fields, which are of this hop then.
     #[must_use]
-    pub const fn has_connection(&self) -> bool {
-        self.has_connection
+    pub const fn names_fields(&self) -> bool {
+        self.names_fields
     }
 
     /// All fields.

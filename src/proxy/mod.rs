@@ -9,6 +9,8 @@ mod access_log;
 mod account;
 mod admin;
 mod body;
+mod buffer;
+mod client;
 mod connection;
 mod count;
 mod driver;
@@ -19,8 +21,10 @@ mod header;
 mod in_flight;
 mod journal;
 mod listen;
+mod message;
 mod metrics;
 mod patience;
+mod peer;
 pub mod pool;
 mod probe;
 pub mod program;
@@ -37,7 +41,9 @@ mod tally;
     reason = "listeners and peers begin to use it with the new data path"
 )]
 mod tls;
+mod transport;
 mod upgrade;
+mod wire;
 mod worker;
 
 pub use error::ProxyError;

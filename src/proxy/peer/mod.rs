@@ -1,0 +1,104 @@
+//! The peer's side of one attempt, whatever protocol it speaks.
+//!
+//! The request is put together by [`Peer::start`], [`Peer::poll_content`] and [`Peer::end`], and
+//! sent by [`Peer::poll_flush`]. Heads are polled for until one is the response, then its body; both
+//! go on at the same time, so that a peer may answer before it has read everything. Everything is
+//! polled by the one task that serves the request. Dropping a peer gives the exchange up.
+
+#![allow(dead_code, reason = "the data path is moving here")]
+
+pub(super) mod http1;
+
+use std::io;
+use std::task::{Context, Poll};
+
+use super::message::{Broken, Piece, RequestOut};
+use crate::http1::{Fields, HeadError, ResponseHead};
+
+/// A peer that has been connected to.
+pub(super) enum Peer {
+    /// A connection of HTTP/1, used by nobody else meanwhile.
+    Http1(http1::Connection),
+}
+
+/// Why there is no head.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoHead {
+    /// The connection ended or broke before.
+    #[error("the connection ended before the head")]
+    Closed,
+    /// It is none, or one of what was not asked for.
+    #[error("a malformed head: {0}")]
+    Malformed(HeadError),
+}
+
+/// Calls the same method of whichever it is.
+macro_rules! each {
+    ($self:expr, $peer:ident => $call:expr) => {
+        match $self {
+            Self::Http1($peer) => $call,
+        }
+    };
+}
+
+impl Peer {
+    /// Whether its connection carried an earlier request, so that the peer may just have closed it
+    /// (`Outcome::Closed`). Of HTTP/2: false, since a GOAWAY says what was not processed.
+    pub(super) fn is_reused(&self) -> bool {
+        each!(self, peer => peer.is_reused())
+    }
+
+    /// Begins a request.
+    pub(super) fn start(&mut self, request: &RequestOut<'_>) {
+        each!(self, peer => peer.start(request));
+    }
+
+    /// Takes content of the request: how much, at least a byte. It may be kept back until
+    /// [`Self::poll_flush`].
+    pub(super) fn poll_content(
+        &mut self,
+        context: &mut Context<'_>,
+        content: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each!(self, peer => peer.poll_content(context, content))
+    }
+
+    /// The request has ended.
+    pub(super) fn end(&mut self, trailer: Option<&Fields>) {
+        each!(self, peer => peer.end(trailer));
+    }
+
+    /// Sends what was kept back.
+    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, peer => peer.poll_flush(context))
+    }
+
+    /// The next head, in `head`. Behind one that is not interim its body follows.
+    pub(super) fn poll_head(
+        &mut self,
+        context: &mut Context<'_>,
+        head: &mut ResponseHead,
+    ) -> Poll<Result<(), NoHead>> {
+        each!(self, peer => peer.poll_head(context, head))
+    }
+
+    /// The next piece of the response's body.
+    pub(super) fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, Broken>> {
+        each!(self, peer => peer.poll_body(context))
+    }
+
+    /// The content that [`Self::poll_body`] told of.
+    pub(super) fn content(&self) -> &[u8] {
+        each!(self, peer => peer.content())
+    }
+
+    /// `length` bytes of it were passed on.
+    pub(super) fn took(&mut self, length: usize) {
+        each!(self, peer => peer.took(length));
+    }
+
+    /// The trailer section of a body that has ended.
+    pub(super) fn take_trailer(&mut self) -> Option<Box<Fields>> {
+        each!(self, peer => peer.take_trailer())
+    }
+}
