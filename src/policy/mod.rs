@@ -17,7 +17,10 @@ mod peers;
 pub mod retry;
 pub mod upstream;
 
-pub use balance::{Algorithm, Balance, Candidates};
+pub use balance::{
+    Algorithm, Balance, Candidates, ConsistentHashConfig, LoadFactor, MaglevConfig, Policy,
+    RegisterError, Ring,
+};
 pub use health::active::ActiveHealthConfig;
 pub use outcome::{Outcome, Refusal, RefusalReason};
 pub use peer::{Peer, PeerConfig, PeerId, PeerState};

@@ -111,7 +111,7 @@ impl Peers {
     }
 
     #[inline]
-    fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
+    pub(in crate::policy) fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
         self.all.get_mut(id.index())
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::Check;
 use super::edge::EdgeFacts;
+use super::hash_key::HashKey;
 use crate::policy::UpstreamConfig;
 use crate::traffic::{Fault, Law, TrafficConfig};
 use crate::units::{Nanos, Ratio, Span};
@@ -64,6 +65,8 @@ pub struct BalancerFacts {
     pub state: StateSharing,
     /// What it decides: algorithm, peers, retry, health, queue.
     pub upstream: UpstreamConfig,
+    /// What of a request is hashed, if anything.
+    pub hash_key: Option<HashKey>,
     /// Longest time for a connection to a peer.
     pub connect_timeout: Span,
     /// Longest time for the head of a peer's response.

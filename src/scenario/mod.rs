@@ -10,6 +10,7 @@ pub mod checked;
 pub mod diagnostic;
 pub mod edge;
 mod file;
+mod hash_key;
 mod load;
 mod lower;
 mod reader;
@@ -21,6 +22,7 @@ pub use check::{Check, Measure, Relation, Subject, Tolerance};
 pub use checked::{Backend, BalancerFacts, Discipline, Engine, HostFacts, Scenario, StateSharing};
 pub use diagnostic::{Diagnostic, Diagnostics, Location};
 pub use edge::EdgeFacts;
+pub use hash_key::{Carrier, HashKey, PlannedKeys, client_address};
 pub use load::{
     BalancerFile, load, load_balancer, load_balancer_with, load_with, parse, parse_law, parse_with,
 };

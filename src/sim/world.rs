@@ -14,7 +14,7 @@ use super::view::View;
 use super::{Counts, Options};
 use crate::policy::RequestFacts;
 use crate::record::Sink;
-use crate::scenario::Scenario;
+use crate::scenario::{PlannedKeys, Scenario};
 use crate::traffic::{Plan, Request, Source};
 use crate::units::{Nanos, Purpose, Seed};
 
@@ -38,6 +38,8 @@ pub(super) struct World<'a, S, O> {
     pub(super) hops: Hops,
     /// Whether a request of each class may be sent again once it was sent.
     pub(super) idempotent: Vec<bool>,
+    /// The keys that requests carry, if the balancer looks at them.
+    pub(super) keys: Option<PlannedKeys>,
     /// The next turn of each user of a closed loop.
     pub(super) turns: Vec<u32>,
     pub(super) timeline: Timeline,
@@ -80,6 +82,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
             client: Client::new(&scenario.traffic.client, hops.connections_cost()),
             hops,
             idempotent: scenario.traffic.classes.iter().map(|class| class.idempotent()).collect(),
+            keys: PlannedKeys::new(scenario),
             turns: Vec::new(),
             timeline: Timeline::new(scenario.backends.len()),
             trend: Trend::new(scenario),
@@ -214,7 +217,10 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     pub(super) fn facts(&self, request: &Request) -> RequestFacts {
         RequestFacts {
             id: request.id,
-            key: request.key,
+            key: match &self.keys {
+                None => 0,
+                Some(keys) => keys.digest(request.class, request.key),
+            },
             idempotent: self.idempotent[request.class as usize],
         }
     }

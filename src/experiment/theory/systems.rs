@@ -227,6 +227,7 @@ fn balancer(algorithm: Algorithm, backends: &[Backend]) -> BalancerFacts {
             health: None,
             queue: QueueConfig::default(),
         },
+        hash_key: None,
         connect_timeout: Span::MAX,
         read_timeout: Span::MAX,
         keepalive: 0,

@@ -3,8 +3,18 @@
 //! What is common to all of NGINX's methods (who is eligible, the switch to the backups, the marks
 //! and counters of a pick) is done around them by the group; a method only chooses.
 
+mod algorithm;
+mod bounded_load;
 mod candidates;
+mod consistent_hash;
+mod envoy_ring;
+mod hash;
+mod ip_hash;
+mod ketama;
+mod key;
 mod least_conn;
+mod maglev;
+mod own;
 mod random;
 mod random_two;
 mod ranges;
@@ -12,28 +22,16 @@ mod smooth_weighted;
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
+pub use self::algorithm::{Algorithm, ConsistentHashConfig, LoadFactor, MaglevConfig, Ring};
 pub use self::candidates::Candidates;
+use self::consistent_hash::ConsistentHash;
+use self::maglev::Maglev;
+pub use self::own::{Policy, RegisterError, register, registered};
 use self::ranges::Ranges;
 use super::attempt::RequestFacts;
 use super::peer::{Load, Peer, PeerId};
 use super::peers::{PeerList, Peers};
 use crate::units::{Draw, Nanos, Span};
-
-/// The built-in algorithms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Algorithm {
-    /// Smooth weighted round robin.
-    RoundRobin,
-    /// Fewest requests in flight by weight; ties by smooth weighted round robin.
-    LeastConn,
-    /// Weighted random.
-    Random,
-    /// Two weighted random peers, the one with fewer requests in flight.
-    RandomTwo,
-}
 
 /// What an algorithm hears and answers. Implement it to add a policy of one's own and hand it to
 /// [`Upstream::with_policy`](super::Upstream::with_policy): it hears of every start, finish and
@@ -89,6 +87,10 @@ pub(super) enum Balancer {
     LeastConn,
     Random(Ranges),
     RandomTwo(Ranges),
+    IpHash(Ranges),
+    Hash(Ranges),
+    ConsistentHash(Box<ConsistentHash>),
+    Maglev(Box<Maglev>),
     Custom(Box<dyn Balance>),
 }
 
@@ -115,6 +117,13 @@ impl Balancer {
             Algorithm::LeastConn => Self::LeastConn,
             Algorithm::Random => Self::Random(Ranges::default()),
             Algorithm::RandomTwo => Self::RandomTwo(Ranges::default()),
+            Algorithm::IpHash => Self::IpHash(Ranges::default()),
+            Algorithm::Hash => Self::Hash(Ranges::default()),
+            Algorithm::ConsistentHash(config) => {
+                Self::ConsistentHash(Box::new(ConsistentHash::new(config)))
+            }
+            Algorithm::Maglev(config) => Self::Maglev(Box::new(Maglev::new(config))),
+            Algorithm::Own(policy) => Self::Custom((policy.make)()),
         }
     }
 
@@ -136,14 +145,20 @@ impl Balancer {
             Self::LeastConn => least_conn::pick(peers, ask),
             Self::Random(ranges) => random::pick(peers, ask, ranges, draws, draw),
             Self::RandomTwo(ranges) => random_two::pick(peers, ask, ranges, draws, draw),
-            Self::Custom(policy) => own(policy.as_mut(), peers, ask, request, draw),
+            Self::IpHash(ranges) => ip_hash::pick(peers, ask, ranges, request.key, draws),
+            Self::Hash(ranges) => hash::pick(peers, ask, ranges, request.key, draws),
+            Self::ConsistentHash(rings) => rings.pick(peers, ask, request.key, draws),
+            Self::Maglev(tables) => tables.pick(peers, ask, request.key, draws),
+            Self::Custom(policy) => ask_own(policy.as_mut(), peers, ask, request, draw),
         }
     }
 
     #[inline]
     pub(super) fn started(&mut self, peers: &Peers, peer: PeerId, now: Nanos) {
-        if let Self::Custom(policy) = self {
-            policy.started(peers, peer, now);
+        match self {
+            Self::ConsistentHash(rings) => rings.started(peer),
+            Self::Custom(policy) => policy.started(peers, peer, now),
+            _ => {}
         }
     }
 
@@ -156,14 +171,21 @@ impl Balancer {
         took: Span,
         failed: bool,
     ) {
-        if let Self::Custom(policy) = self {
-            policy.finished(peers, peer, now, took, failed);
+        match self {
+            Self::ConsistentHash(rings) => rings.finished(peer),
+            Self::Custom(policy) => policy.finished(peers, peer, now, took, failed),
+            _ => {}
         }
     }
 
     pub(super) fn peers_changed(&mut self, peers: &Peers, now: Nanos) {
         match self {
-            Self::Random(ranges) | Self::RandomTwo(ranges) => ranges.rebuild(peers),
+            Self::Random(ranges)
+            | Self::RandomTwo(ranges)
+            | Self::IpHash(ranges)
+            | Self::Hash(ranges) => ranges.rebuild(peers),
+            Self::ConsistentHash(rings) => rings.peers_changed(peers, now),
+            Self::Maglev(tables) => tables.peers_changed(peers, now),
             Self::Custom(policy) => policy.peers_changed(peers, now),
             Self::RoundRobin | Self::LeastConn => {}
         }
@@ -179,7 +201,7 @@ fn only(peers: &Peers, ask: Ask<'_>) -> Option<PeerId> {
 /// Asks a policy of one's own. Not inlined, as its arguments are taken by reference and would
 /// otherwise live in memory for the built-in algorithms too.
 #[inline(never)]
-fn own(
+fn ask_own(
     policy: &mut dyn Balance,
     peers: &Peers,
     ask: Ask<'_>,
@@ -197,6 +219,10 @@ impl fmt::Debug for Balancer {
             Self::LeastConn => "LeastConn",
             Self::Random(_) => "Random",
             Self::RandomTwo(_) => "RandomTwo",
+            Self::IpHash(_) => "IpHash",
+            Self::Hash(_) => "Hash",
+            Self::ConsistentHash(_) => "ConsistentHash",
+            Self::Maglev(_) => "Maglev",
             Self::Custom(_) => "Custom",
         })
     }

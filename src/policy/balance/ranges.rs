@@ -25,13 +25,29 @@ impl Ranges {
     /// Draws a peer of `list` by weight (`ngx_http_upstream_peek_random_peer`).
     #[inline]
     pub(super) fn draw(&self, peers: &Peers, list: PeerList, draw: &mut Draw) -> Option<PeerId> {
-        let ends = match list {
+        let number = draw.below(self.total(list)?);
+        self.at(peers, list, number)
+    }
+
+    /// The sum of the weights of `list`; `None` if it is empty.
+    #[inline]
+    pub(super) fn total(&self, list: PeerList) -> Option<u64> {
+        self.ends(list).last().copied()
+    }
+
+    /// The peer on whose range `number` falls, which is below the sum of the weights.
+    #[inline]
+    pub(super) fn at(&self, peers: &Peers, list: PeerList, number: u64) -> Option<PeerId> {
+        let place = self.ends(list).partition_point(|end| *end <= number);
+        peers.list(list).get(place).copied()
+    }
+
+    #[inline]
+    fn ends(&self, list: PeerList) -> &[u64] {
+        match list {
             PeerList::Primaries => &self.primaries,
             PeerList::Backups => &self.backups,
-        };
-        let number = draw.below(*ends.last()?);
-        let place = ends.partition_point(|end| *end <= number);
-        peers.list(list).get(place).copied()
+        }
     }
 }
 

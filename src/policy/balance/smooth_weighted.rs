@@ -34,6 +34,16 @@ fn pick_among(
     round.settle(all)
 }
 
+/// A contest of one, whose score stands as it was; its effective weight recovers.
+#[inline]
+pub(super) fn alone(peers: &mut Peers, id: PeerId) {
+    if let Some(peer) = peers.get_mut(id)
+        && peer.effective_weight < peer.config.weight
+    {
+        peer.effective_weight += 1;
+    }
+}
+
 /// One round of the contest.
 pub(super) struct Round {
     total: i64,

@@ -1,6 +1,6 @@
 //! `[balancer]`, `[[backend]]` and `[[fault]]`: the system under test and what goes wrong in it.
 
-use crate::policy::balance::Algorithm;
+use crate::scenario::HashKey;
 use crate::scenario::checked::{Discipline, Engine, StateSharing};
 use crate::scenario::diagnostic::{Problems, suggestion};
 use crate::scenario::reader::{
@@ -10,10 +10,10 @@ use crate::scenario::section::{about, choice, section};
 use crate::scenario::tree::{Node, Value};
 use crate::units::{Ratio, Span};
 
-use super::LawForm;
 use super::edge::{
     AdminSection, EdgeClientSection, ForwardSection, ListenSection, LogSection, PeerSection,
 };
+use super::{AlgorithmWord, LawForm, RingWord};
 
 section! {
     /// What stands between clients and backends. Rules and defaults are those of NGINX.
@@ -21,7 +21,22 @@ section! {
         /// What runs in the live world: `own` is lab's proxy. Default: own.
         optional engine: Engine,
         /// How a backend is chosen. Default: round_robin.
-        optional algorithm: Algorithm,
+        optional algorithm: AlgorithmWord,
+        /// What hash, consistent_hash and maglev hash, and policies of one's own may: `client`
+        /// (its address), `uri` (path and query), `path`, `host`, `header:NAME` or `cookie:NAME`.
+        /// A request without it goes by smooth weighted round robin. The keys of
+        /// `traffic.keys` are sent there. Default: none; ip_hash always hashes the client.
+        optional hash_key: HashKey,
+        /// The points on the ring of consistent_hash: `ketama`, those of NGINX, 160 for each unit
+        /// of weight; `envoy`, those of Envoy. Default: ketama.
+        optional ring: RingWord,
+        /// Least number of points on a ring of `envoy`. Default: 1024.
+        optional ring_size: Count,
+        /// For consistent_hash: no backend gets more than this times its share of the requests in
+        /// flight; above 100%. Default: no bound.
+        optional bounded_load: Ratio,
+        /// Entries in the table of maglev, a prime. Default: 65537.
+        optional table_size: Count,
         /// Separate balancers; a request reaches one of them by a draw. Default: 1.
         optional instances: Count,
         /// Worker threads of each. Default: 1.
@@ -191,12 +206,6 @@ pub(crate) enum RetryWord {
 choice! { Engine: "engine", "own" => Self::Own }
 choice! { StateSharing: "way to share state", "shared" => Self::Shared, "per_worker" => Self::PerWorker }
 choice! { Discipline: "discipline", "fifo" => Self::Fifo, "ps" => Self::Ps }
-choice! { Algorithm: "algorithm",
-    "round_robin" => Self::RoundRobin,
-    "least_conn" => Self::LeastConn,
-    "random" => Self::Random,
-    "random_two" => Self::RandomTwo,
-}
 choice! { FaultKindWord: "kind of fault",
     "crash" => Self::Crash,
     "hang" => Self::Hang,

@@ -1,8 +1,7 @@
 //! The balancer. Defaults are NGINX's, where NGINX has one.
 
-use super::{Surroundings, backend, edge, or, positive};
+use super::{Surroundings, algorithm, backend, edge, or, positive};
 use crate::policy::UpstreamConfig;
-use crate::policy::balance::Algorithm;
 use crate::policy::health::active::ActiveHealthConfig;
 use crate::policy::retry::{RetryConditions, RetryConfig};
 use crate::policy::upstream::QueueConfig;
@@ -38,6 +37,7 @@ pub(in crate::scenario) fn facts(
         workers,
         state: or(section.state.as_ref(), StateSharing::Shared),
         upstream: upstream(file, section, problems),
+        hash_key: algorithm::hash_key(section, problems),
         connect_timeout,
         read_timeout,
         keepalive: or(section.keepalive.as_ref(), 32),
@@ -65,7 +65,7 @@ fn upstream(
     problems: &mut Problems,
 ) -> UpstreamConfig {
     UpstreamConfig {
-        algorithm: or(section.algorithm.as_ref(), Algorithm::RoundRobin),
+        algorithm: algorithm::algorithm(section, problems),
         peers: backend::peers(file, section, problems),
         retry: section.retry.as_ref().map_or_else(RetryConfig::default, |s| retry(&s.value)),
         health: section.health.as_ref().map(|s| health(&s.value, problems)),

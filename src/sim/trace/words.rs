@@ -1,7 +1,7 @@
 //! Why a peer was chosen, in words, for each algorithm.
 
-use crate::policy::{Algorithm, Attempt, Peer, PeerId, PeerState, Upstream};
-use crate::units::Nanos;
+use crate::policy::{Algorithm, Attempt, LoadFactor, Peer, PeerId, PeerState, Upstream};
+use crate::units::{Nanos, Ratio};
 
 /// The scores of the peers before a decision; everything else can be told from the state after.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +47,22 @@ impl Before {
                  than the other",
                 scene.list(load)
             ),
+            Algorithm::IpHash | Algorithm::Hash | Algorithm::Maglev(_) => {
+                format!("{algorithm}: {} leads to {chosen}", key(attempt))
+            }
+            Algorithm::ConsistentHash(config) => match config.bounded_load {
+                None => format!("{algorithm}: {} leads to {chosen}", key(attempt)),
+                Some(LoadFactor(factor)) => format!(
+                    "{algorithm}: {} leads to {chosen}, with at most {} of its share among {} in \
+                     flight by weight",
+                    key(attempt),
+                    Ratio(f64::from(factor) / 10_000.0),
+                    scene.list(load)
+                ),
+            },
+            Algorithm::Own(policy) => {
+                format!("{}: among {} in flight by weight", policy.name, scene.list(load))
+            }
         };
         why + &scene.others
     }
@@ -140,6 +156,14 @@ impl<'a> Scene<'a> {
 
 fn is(excuse: &str) -> String {
     if excuse.starts_with("was") { excuse.to_owned() } else { format!("is {excuse}") }
+}
+
+/// A request's key as it was digested; without one the hashing algorithms take turns by weight.
+fn key(attempt: &Attempt) -> String {
+    match attempt.facts.key {
+        0 => "no key, so smooth weighted round robin".to_owned(),
+        key => format!("key digest {key:x}"),
+    }
 }
 
 fn load(peer: &Peer, in_flight: u32) -> String {

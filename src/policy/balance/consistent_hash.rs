@@ -1,0 +1,182 @@
+//! The key's place on a ring of points, each of which belongs to a peer.
+//!
+//! The first point at or after the key's hash decides; if its peer may not be picked, the next
+//! point, and so on for 20 rounds over all attempts of the request, then smooth weighted round
+//! robin (`ngx_http_upstream_get_chash_peer` in
+//! `src/http/modules/ngx_http_upstream_hash_module.c`). The next point often is the same peer's
+//! and uses up a round all the same. Peers that are out keep their points, so that a failure
+//! moves their keys alone; one that leaves takes its points along and moves no other's.
+//!
+//! With a bound on the load (see [`super::bounded_load`]) the walk goes on to the first peer with
+//! room for one more.
+
+use super::algorithm::{ConsistentHashConfig, Ring};
+use super::bounded_load::Bound;
+use super::ranges::{draws_used_up, drew_in_vain};
+use super::{Ask, envoy_ring, ketama, smooth_weighted};
+use crate::policy::peer::{Peer, PeerId};
+use crate::policy::peers::{PeerList, Peers};
+use crate::units::Nanos;
+
+/// The rings of a group.
+#[derive(Debug)]
+pub(in crate::policy) struct ConsistentHash {
+    config: ConsistentHashConfig,
+    primaries: Points,
+    backups: Points,
+    bound: Option<Bound>,
+}
+
+/// A point of a ring.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Point {
+    pub(super) value: u64,
+    pub(super) owner: PeerId,
+}
+
+impl ConsistentHash {
+    pub(super) fn new(config: ConsistentHashConfig) -> Self {
+        let bound = config.bounded_load.map(Bound::new);
+        Self { config, primaries: Points::default(), backups: Points::default(), bound }
+    }
+
+    /// Where the ring is entered by a key with this digest.
+    #[inline]
+    fn place(&self, key: u64) -> u64 {
+        match self.config.ring {
+            // Its upper half is the key's length.
+            Ring::Ketama => key & u64::from(u32::MAX),
+            Ring::Envoy { .. } => key,
+        }
+    }
+
+    #[inline]
+    fn points(&self, list: PeerList) -> &Points {
+        match list {
+            PeerList::Primaries => &self.primaries,
+            PeerList::Backups => &self.backups,
+        }
+    }
+
+    /// `rounds` are those in vain, over all attempts of the request.
+    pub(super) fn pick(
+        &self,
+        peers: &mut Peers,
+        ask: Ask<'_>,
+        key: u64,
+        rounds: &mut u8,
+    ) -> Option<PeerId> {
+        if draws_used_up(*rounds) || key == 0 {
+            return smooth_weighted::pick(peers, ask);
+        }
+        let points = self.points(ask.list);
+        let first = points.first_from(self.place(key));
+        if let Some(bound) = &self.bound {
+            return bounded(points, first, bound, peers, ask);
+        }
+        let mut place = first + usize::from(*rounds);
+        loop {
+            let id = points.owner(place)?;
+            if peers.get(id).is_some_and(|peer| ask.allows(peer)) {
+                smooth_weighted::alone(peers, id);
+                return Some(id);
+            }
+            place += 1;
+            if drew_in_vain(rounds) {
+                return smooth_weighted::pick(peers, ask);
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn started(&mut self, peer: PeerId) {
+        if let Some(bound) = &mut self.bound {
+            bound.started(peer);
+        }
+    }
+
+    #[inline]
+    pub(super) fn finished(&mut self, peer: PeerId) {
+        if let Some(bound) = &mut self.bound {
+            bound.finished(peer);
+        }
+    }
+
+    pub(super) fn peers_changed(&mut self, peers: &Peers, now: Nanos) {
+        self.primaries.update(self.config.ring, peers, PeerList::Primaries);
+        self.backups.update(self.config.ring, peers, PeerList::Backups);
+        if let Some(bound) = &mut self.bound {
+            bound.peers_changed(peers, now);
+        }
+    }
+}
+
+/// The first peer from `first` on that may be picked and has room. If a walk of as many points as
+/// there are peers meets none, the least loaded by weight, which has room if anyone has: a group
+/// that is full costs no more than that.
+fn bounded(
+    points: &Points,
+    first: usize,
+    bound: &Bound,
+    peers: &Peers,
+    ask: Ask<'_>,
+) -> Option<PeerId> {
+    let order = peers.list(ask.list);
+    let has_room = |peer: &Peer| {
+        ask.allows(peer) && peer.in_flight() < bound.capacity(ask.list, peer.weight())
+    };
+    for step in 0..order.len().max(WALK_MIN) {
+        let id = points.owner(first + step)?;
+        if peers.get(id).is_some_and(has_room) {
+            return Some(id);
+        }
+    }
+    let allowed = order.iter().filter_map(|id| peers.get(*id)).filter(|peer| ask.allows(peer));
+    allowed.min_by_key(|peer| peer.load()).map(Peer::id)
+}
+
+/// Points a walk looks at before it gives up, in a group with fewer peers than this.
+const WALK_MIN: usize = 64;
+
+/// The points of one list, in order of their values.
+#[derive(Debug, Default)]
+struct Points {
+    values: Vec<u64>,
+    owners: Vec<PeerId>,
+    /// The peers and weights that it was built from.
+    built_from: Vec<(PeerId, u32)>,
+}
+
+impl Points {
+    /// Builds the points anew if a peer came, went, or changed its weight.
+    fn update(&mut self, ring: Ring, peers: &Peers, list: PeerList) {
+        let members: Vec<&Peer> = peers.list(list).iter().filter_map(|id| peers.get(*id)).collect();
+        let weights = members.iter().map(|peer| (peer.id(), peer.weight()));
+        if weights.clone().eq(self.built_from.iter().copied()) {
+            return;
+        }
+        self.built_from = weights.collect();
+        let mut points = match ring {
+            Ring::Ketama => ketama::points(&members),
+            Ring::Envoy { size } => envoy_ring::points(&members, size),
+        };
+        // Of equal points the first is kept, in the order of configuration.
+        points.sort_by_key(|point| point.value);
+        points.dedup_by_key(|point| point.value);
+        self.values = points.iter().map(|point| point.value).collect();
+        self.owners = points.iter().map(|point| point.owner).collect();
+    }
+
+    /// The first point at or after `value`; the number of points if there is none.
+    #[inline]
+    fn first_from(&self, value: u64) -> usize {
+        self.values.partition_point(|point| *point < value)
+    }
+
+    /// Whose point number `place` is, counted round the ring.
+    #[inline]
+    fn owner(&self, place: usize) -> Option<PeerId> {
+        let place = place.checked_rem(self.owners.len())?;
+        self.owners.get(place).copied()
+    }
+}
