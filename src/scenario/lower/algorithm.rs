@@ -55,14 +55,13 @@ pub(super) fn hash_key(section: &BalancerSection, problems: &mut Problems) -> Op
             }
             return Some(HashKey::Client);
         }
-        AlgorithmWord::Hash | AlgorithmWord::ConsistentHash | AlgorithmWord::Maglev => {
-            if written.is_none() && !problems.mentions("balancer.hash_key") {
-                let place =
-                    section.algorithm.as_ref().map_or(Place::default(), |a| a.place.clone());
-                let help = "such as hash_key = \"header:x-user\", \"cookie:session\", \"client\", \
-                            \"uri\", \"path\" or \"host\"";
-                problems.report_with(&place, "this algorithm needs a `hash_key`", help);
-            }
+        AlgorithmWord::Hash | AlgorithmWord::ConsistentHash | AlgorithmWord::Maglev
+            if written.is_none() && !problems.mentions("balancer.hash_key") =>
+        {
+            let place = section.algorithm.as_ref().map_or(Place::default(), |a| a.place.clone());
+            let help = "such as hash_key = \"header:x-user\", \"cookie:session\", \"client\", \
+                        \"uri\", \"path\" or \"host\"";
+            problems.report_with(&place, "this algorithm needs a `hash_key`", help);
         }
         _ => {}
     }
