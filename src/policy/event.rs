@@ -2,7 +2,7 @@
 
 use super::attempt::{Attempt, Ticket};
 use super::outcome::Refusal;
-use super::peer::{PeerConfig, PeerId, PeerState};
+use super::peer::{Forced, PeerConfig, PeerId, PeerState};
 
 /// A change of peers from outside. A change of a peer that is unknown or was removed does nothing.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,10 @@ pub enum PeerChange {
     Resume(PeerId),
     /// A new weight, at least 1.
     Weight(PeerId, u32),
+    /// An operator's word on a peer's health, or its withdrawal.
+    Force(PeerId, Option<Forced>),
+    /// A new configuration of a peer whose name stays; health and requests in flight stay too.
+    Configure(PeerId, PeerConfig),
 }
 
 /// What the machine wants done or known.

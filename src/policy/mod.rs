@@ -23,7 +23,7 @@ pub use balance::{
 };
 pub use health::active::ActiveHealthConfig;
 pub use outcome::{Outcome, Refusal, RefusalReason};
-pub use peer::{Peer, PeerConfig, PeerId, PeerState};
+pub use peer::{Forced, Peer, PeerConfig, PeerId, PeerState};
 pub use peers::{PeerList, Peers};
 pub use retry::{RetryConditions, RetryConfig};
 pub use upstream::{

@@ -77,6 +77,16 @@ pub enum PeerState {
     Removed,
 }
 
+/// An operator's word on a peer's health, which goes before what checks and failures say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forced {
+    /// May be picked although checks or failures took it out.
+    Up,
+    /// Never picked.
+    Down,
+}
+
 /// A peer at run time.
 #[derive(Clone, Debug)]
 pub struct Peer {
@@ -97,9 +107,13 @@ pub struct Peer {
     /// Closed, or out by failures as of the last [`Self::reopen`].
     shut: bool,
     draining: bool,
+    /// Up or down by an operator's word, whatever health checks and failures say.
+    forced: Option<Forced>,
     removed: bool,
     /// The only peer of its group, which failures never take out (`peers->single`).
     alone: bool,
+    /// Failures do not take it out: it is alone, or up by an operator's word.
+    exempt: bool,
     /// Cut by failures, grows back by one with each pick the peer takes part in.
     pub(in crate::policy) effective_weight: u32,
     /// The running score of smooth weighted round robin.
@@ -147,14 +161,16 @@ impl Peer {
         Self {
             id,
             conns: 0,
-            limit: if config.max_conns == 0 { u32::MAX } else { config.max_conns },
+            limit: limit(config.max_conns),
             closed: config.down,
             load: if config.down { Load::INFINITE } else { Load::default() },
             scale: 0,
             shut: config.down,
             draining: false,
+            forced: None,
             removed: false,
             alone: false,
+            exempt: false,
             effective_weight: config.weight,
             current_weight: 0,
             passive: PassiveHealth::new(config.max_fails, config.fail_timeout),
@@ -236,10 +252,12 @@ impl Peer {
     const fn standing(&self) -> PeerState {
         if self.removed {
             PeerState::Removed
-        } else if self.config.down {
+        } else if self.config.down || matches!(self.forced, Some(Forced::Down)) {
             PeerState::Down
         } else if self.draining {
             PeerState::Draining
+        } else if matches!(self.forced, Some(Forced::Up)) {
+            PeerState::Up
         } else if !self.checks.is_healthy() {
             PeerState::Unhealthy
         } else if self.passive.has_failed() && !self.alone {
@@ -251,7 +269,8 @@ impl Peer {
 
     /// Administratively in, so that it counts in the number of tries (`peers->tries`).
     pub(in crate::policy) const fn is_in_service(&self) -> bool {
-        !(self.removed || self.config.down || self.draining)
+        let down = self.config.down || matches!(self.forced, Some(Forced::Down));
+        !(self.removed || down || self.draining)
     }
 
     /// Whether health checks are sent to it: also while it drains, but not when it is down.
@@ -262,7 +281,7 @@ impl Peer {
     /// The test of every method (`ngx_http_upstream_get_peer`), but for the limit and for what
     /// the request has tried.
     pub(in crate::policy) fn is_open(&self, now: Nanos) -> bool {
-        !self.closed && (self.alone || !self.passive.is_out(now))
+        !self.closed && (self.exempt || !self.passive.is_out(now))
     }
 
     /// Opens the door to a peer whose pause after failures is over, so that one request may test
@@ -281,7 +300,7 @@ impl Peer {
     #[inline]
     pub(in crate::policy) fn assign(&mut self, now: Nanos) -> bool {
         self.conns += 1;
-        let tests = !self.alone && {
+        let tests = !self.exempt && {
             self.passive.picked(now);
             self.passive.has_failed()
         };
@@ -325,7 +344,8 @@ impl Peer {
 
     /// The first instant at which a peer that is out by failures alone may be tested.
     pub(in crate::policy) fn tested_from(&self) -> Option<Nanos> {
-        (!self.closed && !self.alone && self.passive.has_failed()).then(|| self.passive.free_from())
+        (!self.closed && !self.exempt && self.passive.has_failed())
+            .then(|| self.passive.free_from())
     }
 
     /// The result of a health check; whether the peer went out or came back by it.
@@ -369,10 +389,61 @@ impl Peer {
     }
 
     fn refresh(&mut self) {
-        self.closed = !self.is_in_service() || !self.checks.is_healthy();
-        self.shut = self.closed || (!self.alone && self.passive.has_failed());
+        let healthy = self.checks.is_healthy() || matches!(self.forced, Some(Forced::Up));
+        self.exempt = self.alone || matches!(self.forced, Some(Forced::Up));
+        self.closed = !self.is_in_service() || !healthy;
+        self.shut = self.closed || (!self.exempt && self.passive.has_failed());
         self.weigh();
     }
+
+    /// An operator's word on its health, or its withdrawal.
+    pub(in crate::policy) fn force(&mut self, forced: Option<Forced>) {
+        self.forced = forced;
+        self.refresh();
+    }
+
+    /// The operator's word on its health, if there is one.
+    #[must_use]
+    pub const fn forced(&self) -> Option<Forced> {
+        self.forced
+    }
+
+    /// Whether it has left the group.
+    #[must_use]
+    pub const fn is_removed(&self) -> bool {
+        self.removed
+    }
+
+    /// Whether an operator lets it finish what it has.
+    #[must_use]
+    pub const fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// A new configuration; health, failures and requests in flight stay.
+    pub(in crate::policy) fn configure(&mut self, config: PeerConfig) {
+        self.set_weight(config.weight);
+        self.limit = limit(config.max_conns);
+        self.passive.configure(config.max_fails, config.fail_timeout);
+        let weight = self.config.weight;
+        self.config = PeerConfig { weight, ..config };
+        self.refresh();
+    }
+
+    /// Takes over what is known of a peer in another group: the same server, configured anew.
+    pub(in crate::policy) fn inherit(&mut self, other: &Self) {
+        self.draining = other.draining;
+        self.forced = other.forced;
+        self.checks = other.checks;
+        self.passive.inherit(&other.passive);
+        self.refresh();
+        self.reported = Some(self.standing());
+    }
+}
+
+/// The limit of requests in flight, as compared.
+const fn limit(max_conns: u32) -> u32 {
+    if max_conns == 0 { u32::MAX } else { max_conns }
 }
 
 #[cfg(test)]

@@ -200,6 +200,18 @@ impl Peers {
         self.change(id, Peer::remove);
     }
 
+    /// Gives a peer a new configuration; one of another list joins that at its end.
+    pub(in crate::policy) fn configure(&mut self, id: PeerId, config: PeerConfig) {
+        let Some(peer) = self.get(id).filter(|peer| !peer.is_removed()) else { return };
+        if peer.config.backup != config.backup {
+            self.primaries.retain(|other| *other != id);
+            self.backups.retain(|other| *other != id);
+            let list = if config.backup { &mut self.backups } else { &mut self.primaries };
+            list.push(id);
+        }
+        self.change(id, |peer| peer.configure(config));
+    }
+
     pub(in crate::policy) fn change(&mut self, id: PeerId, change: impl FnOnce(&mut Peer)) {
         if let Some(peer) = self.get_mut(id) {
             change(peer);

@@ -166,7 +166,8 @@ impl Upstream {
     /// Changes the peers; the id of an added one.
     pub fn apply(&mut self, now: Nanos, change: PeerChange) -> Option<PeerId> {
         let peers = &mut self.group.peers;
-        let (id, reason, added) = match change {
+        let adds = matches!(change, PeerChange::Add(_));
+        let (id, reason, checked_at_once) = match change {
             PeerChange::Add(config) => (peers.add(config), "added", true),
             PeerChange::Remove(id) => {
                 peers.remove(id);
@@ -184,6 +185,17 @@ impl Upstream {
                 peers.change(id, |peer| peer.set_weight(weight));
                 (id, "weight changed", false)
             }
+            PeerChange::Force(id, forced) => {
+                peers.change(id, |peer| peer.force(forced));
+                (id, "an operator's word", false)
+            }
+            PeerChange::Configure(id, config) => {
+                let was_down = peers.get(id).is_some_and(|peer| peer.config.down);
+                // One that was down fell out of the schedule of checks.
+                let returns = was_down && !config.down;
+                peers.configure(id, config);
+                (id, "configured anew", returns)
+            }
         };
         self.report(id, reason);
         // Failures do not take out a peer that is alone, so that others may change too.
@@ -191,11 +203,18 @@ impl Upstream {
             self.report(PeerId(other), "the group changed size");
         }
         self.group.peers_changed(now);
-        if added {
+        if checked_at_once {
             self.check_added(now, id);
         }
         self.serve_line(now);
-        added.then_some(id)
+        adds.then_some(id)
+    }
+
+    /// Takes over what another group knows of `peer`, the same server, as that of `id`: health,
+    /// failures, an operator's word. What it has in flight there is not counted here.
+    pub fn inherit(&mut self, now: Nanos, id: PeerId, peer: &Peer) {
+        self.group.peers.change(id, |mine| mine.inherit(peer));
+        self.group.peers_changed(now);
     }
 
     /// A health check ended. Results for unknown or removed peers, or without health checks

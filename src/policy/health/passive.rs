@@ -85,6 +85,20 @@ impl PassiveHealth {
         clears
     }
 
+    /// New numbers; the failures counted so far stay.
+    pub(in crate::policy) fn configure(&mut self, max_fails: u32, fail_timeout: Span) {
+        self.max_fails = max_fails;
+        self.pause = Nanos(fail_timeout.0).whole_seconds();
+        self.set_checked(self.checked);
+    }
+
+    /// Takes over the failures that another has counted.
+    pub(in crate::policy) fn inherit(&mut self, other: &Self) {
+        self.fails = other.fails;
+        self.accessed = other.accessed;
+        self.set_checked(other.checked);
+    }
+
     fn set_checked(&mut self, second: u64) {
         self.checked = second;
         let end = second.saturating_add(self.pause).saturating_add(1);

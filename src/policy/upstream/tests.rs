@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::policy::{Candidates, PeerState};
+use crate::policy::{Candidates, Forced, PeerList, PeerState};
 use crate::units::{Draw, Span};
 
 fn facts(id: u64) -> RequestFacts {
@@ -359,4 +359,96 @@ fn a_policy_of_ones_own_hears_of_everything() {
         "3 peers",
     ];
     assert_eq!(*heard.lock().unwrap(), expected);
+}
+
+fn picked(upstream: &mut Upstream, id: u64, now: Nanos) -> Option<PeerId> {
+    match upstream.admit(now, facts(id)) {
+        Admission::Go(attempt) => {
+            let peer = attempt.peer;
+            assert!(matches!(upstream.finished(now, attempt, Outcome::Responded), Next::Done));
+            Some(peer)
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn an_operators_word_goes_before_failures_and_checks() {
+    let mut upstream = build(&config(peers(2)));
+    let word = |upstream: &mut Upstream, peer, forced| {
+        upstream.apply(at(0), PeerChange::Force(PeerId(peer), forced));
+    };
+    word(&mut upstream, 0, Some(Forced::Down));
+    assert!((0..4).all(|id| picked(&mut upstream, id, at(0)) == Some(PeerId(1))));
+    assert_eq!(upstream.peer(PeerId(0)).map(|peer| peer.state(at(0))), Some(PeerState::Down));
+    word(&mut upstream, 0, None);
+    // A failure takes peer 0 out, and the word brings it back.
+    let failed = (0..2).any(|id| match upstream.admit(at(0), facts(id)) {
+        Admission::Go(attempt) if attempt.peer == PeerId(0) => {
+            let next = upstream.finished(at(0), attempt, Outcome::ConnectFailed);
+            assert!(matches!(next, Next::Retry(attempt) if attempt.peer == PeerId(1)));
+            true
+        }
+        _ => false,
+    });
+    assert!(failed);
+    assert!((0..4).all(|id| picked(&mut upstream, id, at(1)) == Some(PeerId(1))));
+    word(&mut upstream, 0, Some(Forced::Up));
+    // Failures took weight off, which grows back by the pick.
+    assert!((0..6).any(|id| picked(&mut upstream, id, at(1)) == Some(PeerId(0))));
+}
+
+#[test]
+fn a_peer_configured_anew_keeps_its_requests_and_moves_between_lists() {
+    let mut upstream = build(&config(peers(2)));
+    let Admission::Go(held) = upstream.admit(at(0), facts(0)) else { panic!("a peer is free") };
+    assert_eq!(held.peer, PeerId(0));
+    let anew = PeerConfig { max_conns: 1, weight: 3, ..PeerConfig::new("0") };
+    upstream.apply(at(0), PeerChange::Configure(PeerId(0), anew.clone()));
+    let peer = upstream.peer(PeerId(0)).expect("still there");
+    assert_eq!((peer.in_flight(), peer.weight(), peer.is_full()), (1, 3, true));
+    assert!((1..4).all(|id| picked(&mut upstream, id, at(0)) == Some(PeerId(1))));
+    assert!(matches!(upstream.finished(at(0), held, Outcome::Responded), Next::Done));
+    upstream.apply(at(0), PeerChange::Configure(PeerId(0), PeerConfig { backup: true, ..anew }));
+    assert_eq!(upstream.peers().list(PeerList::Backups), [PeerId(0)]);
+    assert!((4..8).all(|id| picked(&mut upstream, id, at(0)) == Some(PeerId(1))));
+}
+
+#[test]
+fn a_peer_that_was_down_is_checked_again_when_it_returns() {
+    let mut config =
+        config(vec![PeerConfig::new("a"), PeerConfig { down: true, ..PeerConfig::new("b") }]);
+    config.health = Some(ActiveHealthConfig {
+        path: "/".to_owned(),
+        interval: Span::from_millis(100),
+        timeout: Span::from_millis(100),
+        rise: 1,
+        fall: 1,
+    });
+    let mut upstream = build(&config);
+    let checked = |upstream: &mut Upstream, now| {
+        upstream.handle_timeout(at(now));
+        let mut found = Vec::new();
+        while let Some(event) = upstream.poll_event() {
+            if let Event::ProbeDue(peer) = event {
+                found.push(peer);
+            }
+        }
+        found
+    };
+    assert_eq!(checked(&mut upstream, 0), [PeerId(0)]);
+    assert_eq!(checked(&mut upstream, 100), [PeerId(0)]);
+    upstream.apply(at(110), PeerChange::Configure(PeerId(1), PeerConfig::new("b")));
+    assert_eq!(checked(&mut upstream, 110), [PeerId(1)]);
+}
+
+#[test]
+fn a_group_takes_over_what_another_knew_of_its_peers() {
+    let mut old = build(&config(peers(2)));
+    old.apply(at(0), PeerChange::Drain(PeerId(1)));
+    let mut new = build(&config(peers(2)));
+    let known = old.peer(PeerId(1)).expect("a peer").clone();
+    new.inherit(at(0), PeerId(1), &known);
+    assert!((0..4).all(|id| picked(&mut new, id, at(0)) == Some(PeerId(0))));
+    assert!(new.poll_event().is_none(), "what was known is no news");
 }
