@@ -145,6 +145,18 @@ fn two_worlds_are_held_against_one_another() {
     assert_eq!(same[0].verdict, Verdict::Held);
 }
 
+/// The live rounds have the plan of the model's first replication; the others saw other traffic.
+#[test]
+fn live_is_held_against_the_replication_with_its_plan() {
+    let of = |world| Subject { world: Some(world), ..subject(Measure::Quantile(0.9)) };
+    let agree = check(of(World::Sim), Relation::Agrees(of(World::Live), Tolerance::Relative(0.0)));
+    let sim = [digest(World::Sim, 1), digest(World::Sim, 3)];
+    let live = [digest(World::Live, 1)];
+    let verdict = |sim: &[_]| evaluate(&[agree.clone()], sim, &live)[0].verdict;
+    assert_eq!(verdict(&sim), Verdict::Held);
+    assert_eq!(verdict(&sim[1..]), Verdict::Failed);
+}
+
 #[test]
 fn a_world_that_did_not_run_leaves_its_checks_undecided() {
     let sim = [digest(World::Sim, 1)];
