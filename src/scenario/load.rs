@@ -91,11 +91,22 @@ pub fn load_balancer_with(
     overrides: &[(String, String)],
 ) -> Result<BalancerFile, Diagnostics> {
     let path = path.as_ref();
-    let text = read(path)?;
-    let around = Surroundings { path, text: &text, overrides };
-    read_file(&text, path, overrides, |file, problems| BalancerFile {
+    parse_balancer(&read(path)?, path, overrides)
+}
+
+/// [`load_balancer_with`] from the file's text; `path` is where it came from.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse_balancer(
+    text: &str,
+    path: &Path,
+    overrides: &[(String, String)],
+) -> Result<BalancerFile, Diagnostics> {
+    let around = Surroundings { path, text, overrides };
+    read_file(text, path, overrides, |file, problems| BalancerFile {
         path: path.to_owned(),
-        text: text.clone(),
+        text: text.to_owned(),
         seed: file.scenario.as_ref().and_then(|s| s.value.seed.as_ref()).map_or(1, |s| s.value),
         balancer: lower::balancer(file, &around, problems),
         addresses: lower::addresses(file, problems),

@@ -33,6 +33,14 @@ pub fn read(path: &Path, classes: &[String]) -> Result<Vec<TraceEntry>, TraceErr
     read(path, classes).and_then(Reader::finish).map_err(fail)
 }
 
+/// Reads a trace from CSV text, whatever the bytes are.
+///
+/// # Errors
+/// As [`read`], without the name of a file.
+pub fn parse_csv(text: &[u8], classes: &[String]) -> Result<Vec<TraceEntry>, TraceProblem> {
+    csv::rows(text, classes).and_then(Reader::finish)
+}
+
 #[cfg(feature = "files")]
 use parquet::read as read_parquet;
 

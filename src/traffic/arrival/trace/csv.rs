@@ -1,16 +1,19 @@
 //! Rows of a CSV file; lines that begin with `#` are comments.
 
 use std::borrow::Cow;
+use std::io::Read;
 use std::path::Path;
 
 use super::{Reader, TraceProblem};
 
 pub(super) fn read<'a>(path: &Path, classes: &'a [String]) -> Result<Reader<'a>, TraceProblem> {
-    let file = std::fs::File::open(path)?;
-    let mut rows = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .comment(Some(b'#'))
-        .from_reader(std::io::BufReader::new(file));
+    rows(std::io::BufReader::new(std::fs::File::open(path)?), classes)
+}
+
+/// The rows of a text.
+pub(super) fn rows(text: impl Read, classes: &[String]) -> Result<Reader<'_>, TraceProblem> {
+    let mut rows =
+        csv::ReaderBuilder::new().trim(csv::Trim::All).comment(Some(b'#')).from_reader(text);
     let names = rows.headers().map_err(problem)?.iter().map(str::to_owned).collect();
     let mut reader = Reader::new(names, classes)?;
     let mut row = csv::StringRecord::new();
