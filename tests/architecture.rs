@@ -18,7 +18,7 @@ const STOREYS: &[(&str, &[&str])] = &[
     ("sim", &["units", "policy", "traffic", "scenario", "record"]),
     ("theory", &["units", "traffic"]),
     ("proxy", &["units", "host", "http1", "policy", "scenario", "record"]),
-    ("backend", &["units", "host", "traffic", "scenario"]),
+    ("backend", &["units", "host", "policy", "traffic", "scenario"]),
     ("load", &["units", "host", "traffic", "scenario", "record"]),
     ("live", &["units", "host", "policy", "traffic", "scenario", "record", "backend", "load"]),
     ("compare", &["units", "traffic", "scenario", "record"]),

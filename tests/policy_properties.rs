@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use lab::policy::{
-    ActiveHealthConfig, Admission, Algorithm, Attempt, Balance, Candidates, Event, Head, Next,
-    Outcome, PeerChange, PeerConfig, PeerId, PeerList, PeerState, QueueConfig, RequestFacts,
+    ActiveHealthConfig, Admission, Algorithm, Attempt, Balance, Candidates, Event, Head,
+    LeastRequestConfig, LoadReport, Next, Outcome, PeakEwmaConfig, PeakEwmaVariant, PeerChange,
+    PeerConfig, PeerId, PeerList, PeerState, PrequalConfig, QueueConfig, RequestFacts,
     RetryConditions, RetryConfig, Ticket, Upstream, UpstreamConfig,
 };
 use lab::units::{Draw, Nanos, Seed, Span};
@@ -22,6 +23,11 @@ impl Balance for Careless {
         Some(PeerId(draw.below(9) as u32))
     }
 }
+
+const FULL_SCAN: LeastRequestConfig =
+    LeastRequestConfig { full_scan: true, ..LeastRequestConfig::DEFAULT };
+const FINAGLE: PeakEwmaConfig =
+    PeakEwmaConfig { variant: PeakEwmaVariant::Finagle, ..PeakEwmaConfig::DEFAULT };
 
 /// `None` stands for [`Careless`].
 fn build(config: &UpstreamConfig, algorithm: Option<Algorithm>) -> Upstream {
@@ -44,6 +50,7 @@ enum Op {
     Probe(Index, bool),
     Add(PeerConfig),
     Change(Index, Change),
+    LoadAnswer(Index, LoadReport),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +67,12 @@ fn algorithms() -> impl Strategy<Value = Option<Algorithm>> {
         Some(Algorithm::LeastConn),
         Some(Algorithm::Random),
         Some(Algorithm::RandomTwo),
+        Some(Algorithm::RoundRobinEdf),
+        Some(Algorithm::LeastRequest(LeastRequestConfig::DEFAULT)),
+        Some(Algorithm::LeastRequest(FULL_SCAN)),
+        Some(Algorithm::PeakEwma(PeakEwmaConfig::DEFAULT)),
+        Some(Algorithm::PeakEwma(FINAGLE)),
+        Some(Algorithm::Prequal(PrequalConfig::DEFAULT)),
         None,
     ])
 }
@@ -143,6 +156,9 @@ fn ops() -> impl Strategy<Value = Op> {
         2 => (any::<Index>(), any::<bool>()).prop_map(|(i, passed)| Op::Probe(i, passed)),
         1 => peers().prop_map(Op::Add),
         1 => (any::<Index>(), changes()).prop_map(|(i, change)| Op::Change(i, change)),
+        4 => (any::<Index>(), 0..6u32, 0..90u64).prop_map(|(i, rif, millis)| {
+            Op::LoadAnswer(i, LoadReport { rif, latency: Span::from_millis(millis) })
+        }),
     ]
 }
 
@@ -156,6 +172,8 @@ struct World {
     open: Vec<Attempt>,
     /// Those who wait, with what they tried before.
     waiting: BTreeMap<Ticket, Vec<PeerId>>,
+    /// Load probes that were asked for and have no answer yet.
+    asked: Vec<PeerId>,
     told: BTreeMap<PeerId, PeerState>,
     transcript: Vec<String>,
 }
@@ -170,6 +188,7 @@ impl World {
             next_id: 0,
             open: Vec::new(),
             waiting: BTreeMap::new(),
+            asked: Vec::new(),
             told: BTreeMap::new(),
             transcript: Vec::new(),
         }
@@ -193,6 +212,7 @@ impl World {
                 assert_eq!(added, Some(PeerId(self.upstream.peer_count() as u32 - 1)));
             }
             Op::Change(which, change) => self.change(*which, *change),
+            Op::LoadAnswer(which, load) => self.answer_load(*which, *load),
         }
         self.take_events();
         self.compare_books();
@@ -340,6 +360,17 @@ impl World {
         }
     }
 
+    /// An answer to a load probe, or one that nobody asked for, of a peer that may have left.
+    fn answer_load(&mut self, which: Index, load: LoadReport) {
+        let peer = match self.asked.len() {
+            0 => self.some_peer(which),
+            count => Some(self.asked.swap_remove(which.index(count))),
+        };
+        if let Some(peer) = peer {
+            self.upstream.load_probe_result(self.now, peer, load);
+        }
+    }
+
     fn change(&mut self, which: Index, change: Change) {
         let Some(id) = self.some_peer(which) else { return };
         let change = match change {
@@ -369,6 +400,11 @@ impl World {
                 Event::ProbeDue(peer) => {
                     let state = self.upstream.peer(peer).unwrap().state(self.now);
                     assert!(!matches!(state, PeerState::Down | PeerState::Removed));
+                }
+                Event::LoadProbeDue(peer) => {
+                    let state = self.upstream.peer(peer).unwrap().state(self.now);
+                    assert_ne!(state, PeerState::Removed);
+                    self.asked.push(peer);
                 }
                 Event::Changed { peer, state, .. } => {
                     assert_ne!(self.told.insert(peer, state), Some(state), "told twice");

@@ -1,13 +1,12 @@
 //! The private listener, where faults are ordered: `GET /fault`, `POST /fault`, `/metrics`.
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
 use super::fault::{FaultReport, FaultState};
-use super::route::{Body, Site, text};
+use super::route::{Body, Site, json, text};
 
 const ORDER_LIMIT: usize = 64 << 10;
 
@@ -60,12 +59,4 @@ async fn order(site: &Site, request: Request<Incoming>) -> Response<Body> {
         Ok(ended) => json(StatusCode::OK, &Ordered { state, ended }),
         Err(error) => text(StatusCode::UNPROCESSABLE_ENTITY, &format!("{error}\n")),
     }
-}
-
-fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
-    let body = serde_json::to_vec(value).unwrap_or_default();
-    let mut response = Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

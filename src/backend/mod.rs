@@ -8,6 +8,7 @@ pub mod config;
 pub mod control;
 pub mod fault;
 pub mod law;
+mod load;
 pub mod metrics;
 pub mod partition;
 pub mod program;

@@ -1,4 +1,5 @@
-//! What the backend answers: `/health`, `/metrics`, `/load`, and service on every other path.
+//! What the backend answers: `/health`, `/metrics`, `/probe`, `/load`, and service on every other
+//! path.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -104,6 +105,7 @@ impl Site {
         let mut response = match request.uri().path() {
             "/health" => self.health(),
             "/metrics" => self.metrics(),
+            "/probe" => self.load(),
             _ => self.service(request).await,
         };
         response.headers_mut().insert(BACKEND, self.name.clone());
@@ -132,6 +134,11 @@ impl Site {
     pub(super) fn metrics(&self) -> Response<Body> {
         let exposition = self.metrics.exposition(self.queue.depth(), self.config.queue.workers);
         text(StatusCode::OK, &exposition)
+    }
+
+    /// Requests in flight and the latency to expect, beside the queue and at once.
+    fn load(&self) -> Response<Body> {
+        json(StatusCode::OK, &self.queue.load(clock::now()))
     }
 
     async fn service(&self, request: Request<Incoming>) -> Response<Body> {
@@ -238,6 +245,15 @@ fn load_asked(uri: &hyper::Uri) -> Result<Option<Span>, &'static str> {
     let span = Span::from_nanos_f64(millis * 1e6);
     let allowed = millis >= 0.0 && span <= LOAD_MAX;
     allowed.then_some(Some(span)).ok_or("ms must be between 0 and 60000\n")
+}
+
+/// An answer in JSON.
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    let body = serde_json::to_vec(value).unwrap_or_default();
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// A plain answer.

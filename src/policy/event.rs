@@ -32,6 +32,8 @@ pub enum Event {
     Expired(Ticket, Refusal),
     /// Send a health check to this peer now, and report its result.
     ProbeDue(PeerId),
+    /// Ask this peer for its load now, and report the answer if one comes in time.
+    LoadProbeDue(PeerId),
     /// A peer's state changed, for record and log.
     Changed {
         /// Which.

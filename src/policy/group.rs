@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::attempt::{Attempt, Progress, RequestFacts, SoFar};
 use super::balance::{Ask, Balancer};
+use super::load_report::LoadReport;
 use super::peer::PeerId;
 use super::peers::{Effect, PeerList, Peers};
 use crate::units::{Nanos, Purpose, Seed};
@@ -141,6 +142,33 @@ impl Group {
     /// Tells the balancer that peers came, went, or changed weight or health.
     pub(super) fn peers_changed(&mut self, now: Nanos) {
         self.balancer.peers_changed(&self.peers, now);
+    }
+
+    /// Whether the balancer asks peers for their load.
+    #[inline]
+    pub(super) const fn probes_load(&self) -> bool {
+        self.balancer.probes_load()
+    }
+
+    /// The next peer to be asked for its load.
+    pub(super) fn next_load_probe(&mut self) -> Option<PeerId> {
+        self.balancer.next_probe()
+    }
+
+    /// When the balancer wants to be woken.
+    pub(super) fn next_timeout(&self) -> Option<Nanos> {
+        self.balancer.next_timeout()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Nanos) {
+        self.balancer.handle_timeout(&self.peers, now);
+    }
+
+    /// The answer of a load probe.
+    pub(super) fn load_reported(&mut self, now: Nanos, peer: PeerId, load: LoadReport) {
+        if self.peers.get(peer).is_some_and(|peer| !peer.is_removed()) {
+            self.balancer.load_reported(peer, load, now);
+        }
     }
 
     /// Whether a request finds no peer only since all that would do are at their limits.

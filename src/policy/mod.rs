@@ -11,17 +11,22 @@ mod event;
 mod group;
 pub mod health;
 mod limit;
+pub mod load_report;
 pub mod outcome;
 pub mod peer;
 mod peers;
 pub mod retry;
 pub mod upstream;
 
+pub use balance::least_request::LeastRequestConfig;
+pub use balance::peak_ewma::{PeakEwmaConfig, PeakEwmaVariant};
+pub use balance::prequal::PrequalConfig;
 pub use balance::{
     Algorithm, Balance, Candidates, ConsistentHashConfig, LoadFactor, MaglevConfig, Policy,
     RegisterError, Ring,
 };
 pub use health::active::ActiveHealthConfig;
+pub use load_report::{LatencyByLoad, LoadReport};
 pub use outcome::{Outcome, Refusal, RefusalReason};
 pub use peer::{Forced, Peer, PeerConfig, PeerId, PeerState};
 pub use peers::{PeerList, Peers};

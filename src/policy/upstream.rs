@@ -15,6 +15,7 @@ use super::group::{Group, Pick};
 use super::health::active::{ActiveHealthConfig, CheckSchedule};
 pub use super::limit::QueueConfig;
 use super::limit::WaitingLine;
+use super::load_report::LoadReport;
 use super::outcome::{Outcome, Refusal, RefusalReason};
 use super::peer::{Peer, PeerConfig, PeerId};
 use super::peers::{Effect, Peers};
@@ -228,13 +229,23 @@ impl Upstream {
         }
     }
 
+    /// The answer to a load probe ([`Event::LoadProbeDue`]) arrived. Of a probe that was lost or
+    /// took longer than the policy allows, nothing is reported. Answers of unknown or removed
+    /// peers, or to a policy that does not ask, are ignored.
+    pub fn load_probe_result(&mut self, now: Nanos, peer: PeerId, load: LoadReport) {
+        self.group.load_reported(now, peer, load);
+    }
+
     /// When to call [`Self::handle_timeout`]; `None` while nothing is pending. With health checks
-    /// it is at once until the first call, which starts their schedule.
+    /// or load probes it is at once until the first call, which starts them.
     #[must_use]
     #[inline]
     pub fn next_timeout(&self) -> Option<Nanos> {
-        let checks = self.checks.as_ref().and_then(|checks| checks.schedule.next());
-        if self.line.is_empty() { checks } else { earliest(checks, self.next_in_line()) }
+        let mut next = self.checks.as_ref().and_then(|checks| checks.schedule.next());
+        if self.group.probes_load() {
+            next = earliest(next, self.group.next_timeout());
+        }
+        if self.line.is_empty() { next } else { earliest(next, self.next_in_line()) }
     }
 
     /// Lets time pass. Calling it early or twice is harmless.
@@ -247,20 +258,28 @@ impl Upstream {
                 self.events.push_back(Event::ProbeDue(peer));
             }
         }
+        self.group.handle_timeout(now);
         self.serve_line(now);
     }
 
     /// The next thing to do or to know; `None` when there is nothing.
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if event.is_none() && self.group.probes_load() {
+            return self.group.next_load_probe().map(Event::LoadProbeDue);
+        }
+        event
     }
 
     /// Whether there is neither anything to poll nor anything to be woken for.
     #[must_use]
     #[inline]
     pub fn is_quiet(&self) -> bool {
-        self.events.is_empty() && self.checks.is_none() && self.line.is_empty()
+        self.events.is_empty()
+            && self.checks.is_none()
+            && self.line.is_empty()
+            && !self.group.probes_load()
     }
 
     /// A peer, for reports and `lab trace`.

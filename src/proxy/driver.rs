@@ -16,16 +16,17 @@ use tokio::sync::{Notify, oneshot};
 use super::endpoint::Endpoint;
 use super::in_flight::InFlight;
 use super::journal::Journal;
+use super::load_probe;
 use super::probe;
 use super::tally::Tally;
 use crate::host::clock;
 use crate::host::timer::Timer;
 use crate::policy::{
-    ActiveHealthConfig, Admission, Attempt, Event, Head, Next, Outcome, PeerChange, PeerConfig,
-    PeerId, PeerState, Refusal, RequestFacts, Ticket, Upstream, UpstreamConfig,
+    ActiveHealthConfig, Admission, Attempt, Event, Head, LoadReport, Next, Outcome, PeerChange,
+    PeerConfig, PeerId, PeerState, Refusal, RequestFacts, Ticket, Upstream, UpstreamConfig,
 };
 use crate::record::{AttemptOutcome, PickedBecause};
-use crate::units::{Nanos, Seed};
+use crate::units::{Nanos, Seed, Span};
 
 /// One view of the peers, shared by the workers that share it.
 pub(super) struct Driver {
@@ -34,6 +35,8 @@ pub(super) struct Driver {
     wake: Notify,
     journal: Journal,
     health: Option<ActiveHealthConfig>,
+    /// Time-out of load probes, for an algorithm that sends them.
+    load_probes: Option<Span>,
 }
 
 struct State {
@@ -139,6 +142,7 @@ impl Driver {
             wake: Notify::new(),
             journal,
             health: config.health.clone(),
+            load_probes: config.algorithm.load_probe_timeout(),
         }
     }
 
@@ -264,6 +268,7 @@ impl Driver {
                     }
                 }
                 Event::ProbeDue(peer) => state.probes.push(peer),
+                Event::LoadProbeDue(peer) => state.endpoints[peer.index()].want_load(),
                 Event::Changed { peer, state: to, reason } => {
                     if to == PeerState::Removed {
                         state.endpoints[peer.index()].remove();
@@ -303,7 +308,9 @@ impl Driver {
     /// When the process is out of descriptors.
     pub(super) async fn run(self: Arc<Self>) -> io::Result<()> {
         let mut timer = Timer::new()?;
+        let mut probed = 0;
         loop {
+            self.probe_loads(&mut probed);
             self.with(|state| state.upstream.handle_timeout(clock::now()));
             let (probes, deadline) = self.arm();
             for peer in probes {
@@ -335,6 +342,21 @@ impl Driver {
         });
     }
 
+    /// Starts the load probes of the peers from place `probed` on, if there are to be any.
+    fn probe_loads(self: &Arc<Self>, probed: &mut usize) {
+        let Some(limit) = self.load_probes else { return };
+        let state = self.lock();
+        for endpoint in &state.endpoints[*probed..] {
+            tokio::spawn(load_probe::run(Arc::clone(self), Arc::clone(endpoint), limit));
+        }
+        *probed = state.endpoints.len();
+    }
+
+    /// A load probe was answered.
+    pub(super) fn load_reported(self: &Arc<Self>, peer: PeerId, load: LoadReport) {
+        self.with(|state| state.upstream.load_probe_result(clock::now(), peer, load));
+    }
+
     /// Adds a peer at `address`.
     pub(super) fn add(self: &Arc<Self>, peer: PeerConfig, address: SocketAddr) {
         self.with(|state| {
@@ -344,6 +366,7 @@ impl Driver {
             let added = state.upstream.apply(clock::now(), PeerChange::Add(peer));
             debug_assert_eq!(added, Some(id));
         });
+        self.wake.notify_one();
     }
 
     /// Applies `change` to the peer called `name`; false if there is none.

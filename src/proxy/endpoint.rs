@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::header::HeaderValue;
+use tokio::sync::Notify;
 
 use crate::policy::PeerId;
 
@@ -18,6 +19,8 @@ pub(super) struct Endpoint {
     /// The address as a `Host`, for requests without one and for health checks.
     pub(super) host_value: HeaderValue,
     removed: AtomicBool,
+    /// Somebody wishes to know its load.
+    load_wanted: Notify,
 }
 
 impl Endpoint {
@@ -30,12 +33,24 @@ impl Endpoint {
             name_value: header_value(name),
             host_value: header_value(&address.to_string()),
             removed: AtomicBool::new(false),
+            load_wanted: Notify::new(),
         }
     }
 
     /// From now on its idle connections are of no use.
     pub(super) fn remove(&self) {
         self.removed.store(true, Ordering::Relaxed);
+        self.load_wanted.notify_one();
+    }
+
+    /// Wishes for its load. A wish while one is open is the same wish.
+    pub(super) fn want_load(&self) {
+        self.load_wanted.notify_one();
+    }
+
+    /// Waits until somebody wishes for its load, or it is removed.
+    pub(super) async fn load_wanted(&self) {
+        self.load_wanted.notified().await;
     }
 
     pub(super) fn is_removed(&self) -> bool {

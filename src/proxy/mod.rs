@@ -21,6 +21,7 @@ mod header;
 mod in_flight;
 mod journal;
 mod listen;
+mod load_probe;
 mod message;
 mod metrics;
 mod patience;

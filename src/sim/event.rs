@@ -42,6 +42,8 @@ pub(super) enum Event {
     User(u32),
     /// A second of the timeline is over.
     Second,
+    /// The load probe in this slot has reached its backend, or its answer the balancer.
+    LoadProbe(u32),
 }
 
 /// Bits of the packed form below the kind: one number of 28 bits and one of 32.
@@ -74,6 +76,7 @@ impl From<Event> for Packed {
             Event::ConnectionFree { view, carried } => Self::new(6, view, carried),
             Event::User(user) => Self::new(7, 0, user),
             Event::Second => Self::new(8, 0, 0),
+            Event::LoadProbe(slot) => Self::new(9, slot, 0),
         }
     }
 }
@@ -92,7 +95,8 @@ impl From<Packed> for Event {
             5 => Self::Probe { view: first, backend: second, answered: true },
             6 => Self::ConnectionFree { view: first, carried: second },
             7 => Self::User(second),
-            _ => Self::Second,
+            8 => Self::Second,
+            _ => Self::LoadProbe(first),
         }
     }
 }
@@ -114,6 +118,7 @@ mod tests {
             Event::ConnectionFree { view: 4, carried: u32::MAX },
             Event::User(u32::MAX),
             Event::Second,
+            Event::LoadProbe(77),
         ];
         assert_eq!(events.map(|event| Event::from(Packed::from(event))), events);
     }

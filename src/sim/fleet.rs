@@ -33,12 +33,14 @@ pub(super) struct Instance<'a> {
 }
 
 impl<'a> Instance<'a> {
-    fn new(backend: &'a Backend, watched: bool) -> Self {
+    fn new(backend: &'a Backend, watched: bool, probed: bool) -> Self {
         let station = match backend.discipline {
             Discipline::Fifo => {
-                Station::Fifo(Fifo::new(backend.workers, backend.queue_limit, watched))
+                Station::Fifo(Fifo::new(backend.workers, backend.queue_limit, watched, probed))
             }
-            Discipline::Ps => Station::Sharing(Sharing::new(backend.workers, backend.queue_limit)),
+            Discipline::Ps => {
+                Station::Sharing(Sharing::new(backend.workers, backend.queue_limit, probed))
+            }
         };
         let mut instance = Self {
             station,
@@ -132,7 +134,7 @@ impl<'a> Instance<'a> {
 }
 
 /// The backends of a scenario, in its order. A station remembers its jobs if a fault may hit it
-/// or the timeline watches it.
+/// or the timeline watches it, or if it may be asked for its load.
 pub(super) fn fleet(scenario: &Scenario, watched: bool) -> Vec<Instance<'_>> {
     let hit = |place: usize| {
         scenario.faults.iter().any(|fault| {
@@ -140,8 +142,10 @@ pub(super) fn fleet(scenario: &Scenario, watched: bool) -> Vec<Instance<'_>> {
                 && matches!(fault.kind, FaultKind::Crash | FaultKind::Hang | FaultKind::Slow(_))
         })
     };
+    let probed = scenario.balancer.upstream.algorithm.probes_load();
     let instances = scenario.backends.iter().enumerate();
-    instances.map(|(place, backend)| Instance::new(backend, watched || hit(place))).collect()
+    let instance = |(place, backend)| Instance::new(backend, watched || hit(place), probed);
+    instances.map(instance).collect()
 }
 
 /// Whether it can matter which connections the balancer keeps: only where they can break or be

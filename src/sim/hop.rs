@@ -56,6 +56,14 @@ impl Hops {
         }
     }
 
+    /// One of the two legs of load probe `number`: a quarter of the hop, as that of a request.
+    pub(super) fn probe_leg(&self, number: u64) -> Span {
+        match &self.hop {
+            Some(cost) => cost.at(unit_open(self.seed.words(Purpose::LoadProbe, number)[0])) / 4,
+            None => Span::ZERO,
+        }
+    }
+
     /// By how much attempt `number` of request `id` holds its worker longer than asked.
     #[inline]
     pub(super) fn occupation(&self, id: u64, number: u16) -> Span {

@@ -17,6 +17,7 @@ mod event;
 mod fleet;
 mod flight;
 mod hop;
+mod load_probe;
 mod observe;
 mod queue;
 mod replicate;

@@ -43,6 +43,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
                 self.refuse(slot, refusal);
             }
             Wish::ProbeDue(peer) => self.probe(view, peer),
+            Wish::LoadProbeDue(peer) => self.probe_load(view, peer),
             Wish::Changed { peer, state, reason } => self.peer_changed(view, peer, state, reason),
         }
     }

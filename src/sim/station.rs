@@ -12,6 +12,7 @@ mod sharing;
 pub(super) use fifo::Fifo;
 pub(super) use sharing::Sharing;
 
+use crate::policy::LoadReport;
 use crate::units::{Nanos, Span};
 
 /// Which attempt a job serves. The client may have gone while the job is still served.
@@ -93,6 +94,14 @@ impl Station {
         match self {
             Self::Fifo(fifo) => fifo.waiting(now),
             Self::Sharing(sharing) => sharing.waiting(),
+        }
+    }
+
+    /// What it answers to a load probe; nothing but zeros if it was not made to be probed.
+    pub(super) fn load(&mut self, now: Nanos) -> LoadReport {
+        match self {
+            Self::Fifo(fifo) => fifo.load(now),
+            Self::Sharing(sharing) => sharing.load(now),
         }
     }
 

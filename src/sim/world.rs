@@ -6,6 +6,7 @@ use super::event::Event;
 use super::fleet::{self, Instance};
 use super::flight::{Due, Flights};
 use super::hop::Hops;
+use super::load_probe::LoadProbes;
 use super::observe::Observe;
 use super::queue::EventQueue;
 use super::timeline::Timeline;
@@ -36,6 +37,7 @@ pub(super) struct World<'a, S, O> {
     pub(super) fleet: Vec<Instance<'a>>,
     pub(super) client: Client,
     pub(super) hops: Hops,
+    pub(super) load_probes: LoadProbes,
     /// Whether a request of each class may be sent again once it was sent.
     pub(super) idempotent: Vec<bool>,
     /// The keys that requests carry, if the balancer looks at them.
@@ -81,6 +83,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
             fleet: fleet::fleet(scenario, S::TIMELINE),
             client: Client::new(&scenario.traffic.client, hops.connections_cost()),
             hops,
+            load_probes: LoadProbes::new(balancer.upstream.algorithm),
             idempotent: scenario.traffic.classes.iter().map(|class| class.idempotent()).collect(),
             keys: PlannedKeys::new(scenario),
             turns: Vec::new(),
@@ -174,6 +177,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
             Event::ConnectionFree { view, carried } => self.free_connection(view, carried),
             Event::User(user) => self.take_turn(user),
             Event::Second => self.end_second(),
+            Event::LoadProbe(slot) => self.go_on_probing(slot),
         }
     }
 

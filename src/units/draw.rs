@@ -43,6 +43,8 @@ pub enum Purpose {
     Resample = 12,
     /// Costs that the host adds, drawn from its calibration.
     HostCost = 13,
+    /// The way of a load probe to a backend and back.
+    LoadProbe = 14,
 }
 
 /// The key of all draws of one replication.

@@ -16,7 +16,7 @@ use crate::units::Nanos;
 
 /// The queue and its worker threads.
 #[derive(Debug)]
-pub struct Fifo {
+pub(super) struct Fifo {
     shared: Arc<Shared>,
 }
 
@@ -158,7 +158,8 @@ mod tests {
 
     fn queue(workers: u32, limit: Option<u32>) -> (Fifo, Arc<Faults>) {
         let faults = Arc::new(Faults::new(Arc::default()));
-        let observer = Observer { faults: Arc::clone(&faults), metrics: Arc::default() };
+        let observer =
+            Observer { faults: Arc::clone(&faults), metrics: Arc::default(), load: Arc::default() };
         let discipline = Discipline::Fifo;
         let config = QueueConfig { discipline, workers, limit, real_time: false };
         (Fifo::start(config, observer).unwrap(), faults)
@@ -166,7 +167,7 @@ mod tests {
 
     fn submit(queue: &Fifo, span: Span, enqueued: Nanos) -> oneshot::Receiver<Served> {
         let (done, receiver) = oneshot::channel();
-        queue.submit(Job { work: Work::Hold(span), enqueued, done }).unwrap();
+        queue.submit(Job { work: Work::Hold(span), enqueued, found: 0, done }).unwrap();
         receiver
     }
 
@@ -191,7 +192,7 @@ mod tests {
         let served: Vec<_> = (0..3).map(|_| submit(&queue, long, came)).collect();
         assert_eq!(queue.depth(), Depth { waiting: 1, busy: 2 });
         let (done, _) = oneshot::channel();
-        let refused = queue.submit(Job { work: Work::Hold(long), enqueued: came, done });
+        let refused = queue.submit(Job { work: Work::Hold(long), enqueued: came, found: 0, done });
         assert_eq!(refused, Err(QueueFull));
         let queued = served.into_iter().map(|job| job.blocking_recv().unwrap().queued);
         assert_eq!(queued.collect::<Vec<_>>(), [Span::ZERO, Span::ZERO, long]);

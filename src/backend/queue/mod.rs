@@ -9,7 +9,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::fault::Faults;
+use super::load::Load;
 use super::metrics::Metrics;
+use crate::policy::LoadReport;
 use crate::scenario::Discipline;
 use crate::units::{Nanos, Span};
 
@@ -66,6 +68,8 @@ pub struct QueueFull;
 struct Job {
     work: Work,
     enqueued: Nanos,
+    /// Requests in flight when it came.
+    found: u32,
     done: oneshot::Sender<Served>,
 }
 
@@ -80,10 +84,14 @@ pub struct Depth {
 
 /// A running queue. Its threads end when it is dropped.
 #[derive(Debug)]
-pub enum Queue {
-    /// First in, first out.
+pub struct Queue {
+    line: Line,
+    load: Arc<Load>,
+}
+
+#[derive(Debug)]
+enum Line {
     Fifo(fifo::Fifo),
-    /// Processor sharing.
     Sharing(sharing::Sharing),
 }
 
@@ -97,11 +105,17 @@ impl Queue {
         faults: &Arc<Faults>,
         metrics: &Arc<Metrics>,
     ) -> io::Result<Self> {
-        let observer = Observer { faults: Arc::clone(faults), metrics: Arc::clone(metrics) };
-        Ok(match config.discipline {
-            Discipline::Fifo => Self::Fifo(fifo::Fifo::start(config, observer)?),
-            Discipline::Ps => Self::Sharing(sharing::Sharing::start(config, observer)?),
-        })
+        let load = Arc::<Load>::default();
+        let observer = Observer {
+            faults: Arc::clone(faults),
+            metrics: Arc::clone(metrics),
+            load: Arc::clone(&load),
+        };
+        let line = match config.discipline {
+            Discipline::Fifo => Line::Fifo(fifo::Fifo::start(config, observer)?),
+            Discipline::Ps => Line::Sharing(sharing::Sharing::start(config, observer)?),
+        };
+        Ok(Self { line, load })
     }
 
     /// Puts a request that came at `enqueued` into the queue. The receiver gets the result; to
@@ -115,20 +129,28 @@ impl Queue {
         enqueued: Nanos,
     ) -> Result<oneshot::Receiver<Served>, QueueFull> {
         let (done, receiver) = oneshot::channel();
-        let job = Job { work, enqueued, done };
-        match self {
-            Self::Fifo(queue) => queue.submit(job)?,
-            Self::Sharing(queue) => queue.submit(job)?,
-        }
+        let found = self.load.arrives();
+        let job = Job { work, enqueued, found, done };
+        let submitted = match &self.line {
+            Line::Fifo(queue) => queue.submit(job),
+            Line::Sharing(queue) => queue.submit(job),
+        };
+        submitted.inspect_err(|_| self.load.refused())?;
         Ok(receiver)
+    }
+
+    /// What a load probe is answered: requests in flight, and the latency to expect.
+    #[must_use]
+    pub fn load(&self, now: Nanos) -> LoadReport {
+        self.load.report(now)
     }
 
     /// How full it is now.
     #[must_use]
     pub fn depth(&self) -> Depth {
-        match self {
-            Self::Fifo(queue) => queue.depth(),
-            Self::Sharing(queue) => queue.depth(),
+        match &self.line {
+            Line::Fifo(queue) => queue.depth(),
+            Line::Sharing(queue) => queue.depth(),
         }
     }
 }
@@ -138,6 +160,7 @@ impl Queue {
 struct Observer {
     faults: Arc<Faults>,
     metrics: Arc<Metrics>,
+    load: Arc<Load>,
 }
 
 /// The factor under which a service began.
@@ -154,6 +177,8 @@ impl Observer {
     }
 
     fn finish(&self, job: Job, begun: Begun, served: Served) {
+        let latency = served.queued + served.service;
+        self.load.ended(job.enqueued + latency, job.found, latency);
         self.metrics.served(served.service);
         self.faults.served(begun.generation, job.work.span(), served.service);
         // The client may be gone; its work was done all the same.

@@ -18,7 +18,7 @@ use crate::units::Nanos;
 
 /// The set of requests present and the thread that serves them.
 #[derive(Debug)]
-pub struct Sharing {
+pub(super) struct Sharing {
     shared: Arc<Shared>,
 }
 
@@ -241,7 +241,7 @@ mod tests {
     fn enter(set: &mut Set, at: u64, length: u64) {
         set.advance(Nanos(at));
         let (done, _) = oneshot::channel();
-        let job = Job { work: Work::Hold(Span(length)), enqueued: Nanos(at), done };
+        let job = Job { work: Work::Hold(Span(length)), enqueued: Nanos(at), found: 0, done };
         set.enter(job, Begun { slow: 1.0, generation: 0 });
     }
 

@@ -3,11 +3,15 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::least_request::LeastRequestConfig;
 use super::own::Policy;
+use super::peak_ewma::PeakEwmaConfig;
+use super::prequal::PrequalConfig;
 use super::{hash, ip_hash, key};
+use crate::units::Span;
 
 /// A balancing algorithm and its settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Algorithm {
     /// Smooth weighted round robin.
     RoundRobin,
@@ -25,6 +29,14 @@ pub enum Algorithm {
     ConsistentHash(ConsistentHashConfig),
     /// By the request's key in a table: even shares, few keys moved, one access to memory.
     Maglev(MaglevConfig),
+    /// Envoy's weighted round robin: earliest deadline first.
+    RoundRobinEdf,
+    /// Envoy's choice of some random peers, the one with the fewest requests in flight.
+    LeastRequest(LeastRequestConfig),
+    /// Two random peers, the one with the lower latency times requests in flight.
+    PeakEwma(PeakEwmaConfig),
+    /// Load probes ahead of the requests, and the hot-cold choice among their answers.
+    Prequal(PrequalConfig),
     /// A policy of one's own.
     Own(Policy),
 }
@@ -72,7 +84,7 @@ impl Default for MaglevConfig {
 
 impl Algorithm {
     /// The names of those built in.
-    pub const NAMES: [&'static str; 8] = [
+    pub const NAMES: [&'static str; 12] = [
         "round_robin",
         "least_conn",
         "random",
@@ -81,6 +93,10 @@ impl Algorithm {
         "hash",
         "consistent_hash",
         "maglev",
+        "round_robin_edf",
+        "least_request",
+        "peak_ewma",
+        "prequal",
     ];
 
     /// Its name in scenarios and reports.
@@ -95,7 +111,26 @@ impl Algorithm {
             Self::Hash => "hash",
             Self::ConsistentHash(_) => "consistent_hash",
             Self::Maglev(_) => "maglev",
+            Self::RoundRobinEdf => "round_robin_edf",
+            Self::LeastRequest(_) => "least_request",
+            Self::PeakEwma(_) => "peak_ewma",
+            Self::Prequal(_) => "prequal",
             Self::Own(policy) => policy.name,
+        }
+    }
+
+    /// Whether it asks peers for their load ([`Event::LoadProbeDue`](super::super::Event)).
+    #[must_use]
+    pub const fn probes_load(&self) -> bool {
+        matches!(self, Self::Prequal(_))
+    }
+
+    /// The time after which the answer to such a probe is lost.
+    #[must_use]
+    pub const fn load_probe_timeout(&self) -> Option<Span> {
+        match self {
+            Self::Prequal(config) => Some(config.timeout),
+            _ => None,
         }
     }
 
@@ -108,7 +143,7 @@ impl Algorithm {
             | Self::ConsistentHash(_)
             | Self::Maglev(_)
             | Self::Own(_) => true,
-            Self::RoundRobin | Self::LeastConn | Self::Random | Self::RandomTwo => false,
+            _ => false,
         }
     }
 
@@ -123,7 +158,7 @@ impl Algorithm {
                 hash::digest(key)
             }
             Self::ConsistentHash(_) | Self::Maglev(_) | Self::Own(_) => key::digest(key),
-            Self::RoundRobin | Self::LeastConn | Self::Random | Self::RandomTwo => 0,
+            _ => 0,
         }
     }
 

@@ -7,28 +7,39 @@ mod algorithm;
 mod bounded_load;
 mod candidates;
 mod consistent_hash;
+pub mod edf;
 mod envoy_ring;
 mod hash;
 mod ip_hash;
 mod ketama;
 mod key;
 mod least_conn;
+pub mod least_request;
 mod maglev;
 mod own;
+pub mod peak_ewma;
+pub mod prequal;
 mod random;
 mod random_two;
 mod ranges;
+mod schedules;
 mod smooth_weighted;
+mod uniform;
 
 use std::fmt;
 
 pub use self::algorithm::{Algorithm, ConsistentHashConfig, LoadFactor, MaglevConfig, Ring};
 pub use self::candidates::Candidates;
 use self::consistent_hash::ConsistentHash;
+use self::least_request::LeastRequest;
 use self::maglev::Maglev;
 pub use self::own::{Policy, RegisterError, register, registered};
+use self::peak_ewma::PeakEwmaTwo;
+use self::prequal::Prequal;
 use self::ranges::Ranges;
+use self::schedules::Schedules;
 use super::attempt::RequestFacts;
+use super::load_report::LoadReport;
 use super::peer::{Load, Peer, PeerId};
 use super::peers::{PeerList, Peers};
 use crate::units::{Draw, Nanos, Span};
@@ -91,6 +102,10 @@ pub(super) enum Balancer {
     Hash(Ranges),
     ConsistentHash(Box<ConsistentHash>),
     Maglev(Box<Maglev>),
+    RoundRobinEdf(Schedules),
+    LeastRequest(LeastRequest),
+    PeakEwma(PeakEwmaTwo),
+    Prequal(Box<Prequal>),
     Custom(Box<dyn Balance>),
 }
 
@@ -106,8 +121,14 @@ impl Ask<'_> {
     /// The test of `ngx_http_upstream_get_peer`; a peer that may not be picked has no finite load.
     #[inline]
     fn allows(&self, peer: &Peer) -> bool {
-        peer.load() != Load::INFINITE && !self.tried.contains(&peer.id())
+        may_serve(peer) && !self.tried.contains(&peer.id())
     }
+}
+
+/// Whether a request that has been nowhere yet may be given to `peer`.
+#[inline]
+fn may_serve(peer: &Peer) -> bool {
+    peer.load() != Load::INFINITE
 }
 
 impl Balancer {
@@ -124,6 +145,10 @@ impl Balancer {
             }
             Algorithm::Maglev(config) => Self::Maglev(Box::new(Maglev::new(config))),
             Algorithm::Own(policy) => Self::Custom((policy.make)()),
+            Algorithm::RoundRobinEdf => Self::RoundRobinEdf(Schedules::default()),
+            Algorithm::LeastRequest(config) => Self::LeastRequest(LeastRequest::new(config)),
+            Algorithm::PeakEwma(config) => Self::PeakEwma(PeakEwmaTwo::new(config)),
+            Algorithm::Prequal(config) => Self::Prequal(Box::new(Prequal::new(config))),
         }
     }
 
@@ -149,6 +174,10 @@ impl Balancer {
             Self::Hash(ranges) => hash::pick(peers, ask, ranges, request.key, draws),
             Self::ConsistentHash(rings) => rings.pick(peers, ask, request.key, draws),
             Self::Maglev(tables) => tables.pick(peers, ask, request.key, draws),
+            Self::RoundRobinEdf(schedules) => schedules.pick_in_turn(peers, ask, draw),
+            Self::LeastRequest(policy) => policy.pick(peers, ask, draw),
+            Self::PeakEwma(policy) => policy.pick(peers, ask, draw),
+            Self::Prequal(policy) => policy.pick(peers, ask, draw),
             Self::Custom(policy) => ask_own(policy.as_mut(), peers, ask, request, draw),
         }
     }
@@ -158,6 +187,7 @@ impl Balancer {
         match self {
             Self::ConsistentHash(rings) => rings.started(peer),
             Self::Custom(policy) => policy.started(peers, peer, now),
+            Self::PeakEwma(policy) => policy.started(peer),
             _ => {}
         }
     }
@@ -174,6 +204,7 @@ impl Balancer {
         match self {
             Self::ConsistentHash(rings) => rings.finished(peer),
             Self::Custom(policy) => policy.finished(peers, peer, now, took, failed),
+            Self::PeakEwma(policy) => policy.finished(peer, now, took),
             _ => {}
         }
     }
@@ -186,8 +217,46 @@ impl Balancer {
             | Self::Hash(ranges) => ranges.rebuild(peers),
             Self::ConsistentHash(rings) => rings.peers_changed(peers, now),
             Self::Maglev(tables) => tables.peers_changed(peers, now),
+            Self::RoundRobinEdf(schedules) => schedules.peers_changed(peers),
+            Self::LeastRequest(policy) => policy.peers_changed(peers),
+            Self::PeakEwma(policy) => policy.peers_changed(peers, now),
+            Self::Prequal(policy) => policy.peers_changed(peers),
             Self::Custom(policy) => policy.peers_changed(peers, now),
             Self::RoundRobin | Self::LeastConn => {}
+        }
+    }
+
+    /// Whether it asks peers for their load, and so has wishes of its own.
+    #[inline]
+    pub(super) const fn probes_load(&self) -> bool {
+        matches!(self, Self::Prequal(_))
+    }
+
+    /// The next peer to be asked for its load.
+    pub(super) fn next_probe(&mut self) -> Option<PeerId> {
+        match self {
+            Self::Prequal(policy) => policy.next_probe(),
+            _ => None,
+        }
+    }
+
+    /// When it wants to be woken, if ever.
+    pub(super) fn next_timeout(&self) -> Option<Nanos> {
+        match self {
+            Self::Prequal(policy) => Some(policy.next_timeout()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, peers: &Peers, now: Nanos) {
+        if let Self::Prequal(policy) = self {
+            policy.handle_timeout(peers, now);
+        }
+    }
+
+    pub(super) fn load_reported(&mut self, peer: PeerId, load: LoadReport, now: Nanos) {
+        if let Self::Prequal(policy) = self {
+            policy.load_reported(peer, load, now);
         }
     }
 }
@@ -223,6 +292,10 @@ impl fmt::Debug for Balancer {
             Self::Hash(_) => "Hash",
             Self::ConsistentHash(_) => "ConsistentHash",
             Self::Maglev(_) => "Maglev",
+            Self::RoundRobinEdf(_) => "RoundRobinEdf",
+            Self::LeastRequest(_) => "LeastRequest",
+            Self::PeakEwma(_) => "PeakEwma",
+            Self::Prequal(_) => "Prequal",
             Self::Custom(_) => "Custom",
         })
     }

@@ -18,6 +18,10 @@ pub(crate) enum AlgorithmWord {
     Hash,
     ConsistentHash,
     Maglev,
+    RoundRobinEdf,
+    LeastRequest,
+    PeakEwma,
+    Prequal,
     Own(Policy),
 }
 
@@ -31,6 +35,10 @@ const BUILT_IN: &[(&str, AlgorithmWord)] = &[
     ("hash", AlgorithmWord::Hash),
     ("consistent_hash", AlgorithmWord::ConsistentHash),
     ("maglev", AlgorithmWord::Maglev),
+    ("round_robin_edf", AlgorithmWord::RoundRobinEdf),
+    ("least_request", AlgorithmWord::LeastRequest),
+    ("peak_ewma", AlgorithmWord::PeakEwma),
+    ("prequal", AlgorithmWord::Prequal),
 ];
 
 impl AlgorithmWord {

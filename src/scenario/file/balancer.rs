@@ -13,7 +13,9 @@ use crate::units::{Ratio, Span};
 use super::edge::{
     AdminSection, EdgeClientSection, ForwardSection, ListenSection, LogSection, PeerSection,
 };
-use super::{AlgorithmWord, LawForm, RingWord};
+use super::{
+    AlgorithmWord, LawForm, LeastRequestSection, PeakEwmaSection, PrequalSection, RingWord,
+};
 
 section! {
     /// What stands between clients and backends. Rules and defaults are those of NGINX.
@@ -37,6 +39,15 @@ section! {
         optional bounded_load: Ratio,
         /// Entries in the table of maglev, a prime. Default: 65537.
         optional table_size: Count,
+        /// Settings of least_request, which may stand beside another algorithm. Default:
+        /// Envoy's.
+        optional least_request: LeastRequestSection,
+        /// Settings of peak_ewma, which may stand beside another algorithm. Default:
+        /// those of linkerd.
+        optional peak_ewma: PeakEwmaSection,
+        /// Settings of prequal, which may stand beside another algorithm. Default:
+        /// those of the paper.
+        optional prequal: PrequalSection,
         /// Separate balancers; a request reaches one of them by a draw. Default: 1.
         optional instances: Count,
         /// Worker threads of each. Default: 1.

@@ -3,11 +3,13 @@
 //! The doc comment of a key is its documentation: it becomes the description in the JSON Schema
 //! that editors show. It names the default; [`super::lower`] applies it.
 
+mod adaptive;
 mod algorithm;
 mod balancer;
 mod edge;
 mod traffic;
 
+pub(crate) use adaptive::{LeastRequestSection, PeakEwmaSection, PrequalSection};
 pub(crate) use algorithm::{AlgorithmWord, RingWord};
 pub(crate) use balancer::{
     BackendSection, BalancerSection, FaultKindWord, FaultSection, HealthSection, QueueSection,

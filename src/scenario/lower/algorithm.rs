@@ -1,6 +1,6 @@
 //! The algorithm with its settings, and what it hashes.
 
-use super::or;
+use super::{adaptive, or};
 use crate::policy::{Algorithm, ConsistentHashConfig, LoadFactor, MaglevConfig, Ring};
 use crate::scenario::HashKey;
 use crate::scenario::diagnostic::{Place, Problems};
@@ -23,6 +23,8 @@ pub(super) fn algorithm(section: &BalancerSection, problems: &mut Problems) -> A
     let is_envoy = section.ring.as_ref().is_some_and(|ring| ring.value == RingWord::Envoy);
     belongs(section.ring_size.as_ref(), is_ring && is_envoy, "ring = \"envoy\"", problems);
     belongs(section.table_size.as_ref(), word == AlgorithmWord::Maglev, "maglev", problems);
+    // Checked also where they are not used: they name their algorithm, which `--set` may choose.
+    let (least_request, peak_ewma, prequal) = adaptive::settings(section, problems);
     match word {
         AlgorithmWord::RoundRobin => Algorithm::RoundRobin,
         AlgorithmWord::LeastConn => Algorithm::LeastConn,
@@ -40,6 +42,10 @@ pub(super) fn algorithm(section: &BalancerSection, problems: &mut Problems) -> A
                 .as_ref()
                 .map_or(MaglevConfig::default().table_size, |size| table_size(size, problems)),
         }),
+        AlgorithmWord::RoundRobinEdf => Algorithm::RoundRobinEdf,
+        AlgorithmWord::LeastRequest => Algorithm::LeastRequest(least_request),
+        AlgorithmWord::PeakEwma => Algorithm::PeakEwma(peak_ewma),
+        AlgorithmWord::Prequal => Algorithm::Prequal(prequal),
         AlgorithmWord::Own(policy) => Algorithm::Own(policy),
     }
 }

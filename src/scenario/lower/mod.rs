@@ -4,6 +4,7 @@
 //! Where something was refused a harmless stand-in takes its place and the lowering goes on, so
 //! that all problems are found at once; with a problem reported the result is thrown away.
 
+mod adaptive;
 mod algorithm;
 mod backend;
 mod balancer;

@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
+use smallvec::SmallVec;
+
 use super::{Entry, Owner, Work};
+use crate::policy::{LatencyByLoad, LoadReport};
 use crate::units::{Nanos, Span};
 
 /// A job whose service is planned: from `start` to `end`.
@@ -16,6 +19,11 @@ pub(in crate::sim) struct Job {
     pub(in crate::sim) end: Nanos,
     service: Span,
     fixed: Span,
+    entered: Nanos,
+    /// Jobs present when it came, if the station is probed.
+    found: u32,
+    /// Whether its end is part of what the station says of its load.
+    told: bool,
 }
 
 /// A first-in-first-out station.
@@ -31,21 +39,29 @@ pub(in crate::sim) struct Fifo {
     /// dropped from the front. Empty unless `remembers`.
     jobs: VecDeque<Job>,
     remembers: bool,
+    /// What it has to say of its load, if it may be asked.
+    latencies: Option<Box<LatencyByLoad>>,
     busy: f64,
     busy_from: Nanos,
 }
 
 impl Fifo {
-    /// An empty station. It remembers its jobs if it has a limit or `remembers` says so; what
-    /// disturbs or watches the station needs that.
-    pub(in crate::sim) fn new(workers: u32, queue_limit: Option<u32>, remembers: bool) -> Self {
+    /// An empty station. It remembers its jobs if it has a limit, is `probed` for its load, or
+    /// `remembers` says so; what disturbs or watches the station needs that.
+    pub(in crate::sim) fn new(
+        workers: u32,
+        queue_limit: Option<u32>,
+        remembers: bool,
+        probed: bool,
+    ) -> Self {
         Self {
             free: vec![Nanos::ZERO; workers.max(1) as usize],
             queue_limit: queue_limit.map_or(usize::MAX, |limit| limit as usize),
             slowdown: 1.0,
             stopped_until: Nanos::ZERO,
             jobs: VecDeque::new(),
-            remembers: remembers || queue_limit.is_some(),
+            remembers: remembers || probed || queue_limit.is_some(),
+            latencies: probed.then(Box::default),
             busy: 0.0,
             busy_from: Nanos::ZERO,
         }
@@ -75,7 +91,10 @@ impl Fifo {
         }
         let Work { owner, service, fixed } = work;
         let (start, end) = self.serve(now, self.stretched(service, fixed));
-        self.jobs.push_back(Job { owner, start, end, service, fixed });
+        let found = if self.latencies.is_some() { self.present(now) } else { 0 };
+        let entered = now;
+        let job = Job { owner, start, end, service, fixed, entered, found, told: false };
+        self.jobs.push_back(job);
         Entry::Known { start, end }
     }
 
@@ -85,6 +104,9 @@ impl Fifo {
         self.jobs.clear();
         self.free.fill(now);
         self.stopped_until = Nanos::ZERO;
+        if let Some(latencies) = &mut self.latencies {
+            **latencies = LatencyByLoad::default();
+        }
     }
 
     /// Service that starts from now on takes `factor` times as long; what waits is planned anew.
@@ -107,6 +129,31 @@ impl Fifo {
     /// Jobs that wait for a worker.
     pub(in crate::sim) fn waiting(&self, now: Nanos) -> usize {
         self.jobs.len() - self.jobs.partition_point(|job| job.start <= now)
+    }
+
+    /// What it answers to a load probe.
+    pub(in crate::sim) fn load(&mut self, now: Nanos) -> LoadReport {
+        self.forget(now);
+        let rif = self.present(now);
+        self.latencies.as_ref().map_or_else(Default::default, |known| known.report(now, rif))
+    }
+
+    /// Jobs that are not over; with several workers some behind the first may be.
+    fn present(&self, now: Nanos) -> u32 {
+        self.jobs.iter().filter(|job| job.end > now).count() as u32
+    }
+
+    /// Takes down the latencies of jobs that are over, in order of their ends.
+    fn tell(&mut self, now: Nanos) {
+        let Some(latencies) = &mut self.latencies else { return };
+        let over = |job: &&mut Job| job.end <= now && !job.told;
+        let mut ended: SmallVec<[(Nanos, u32, Span); 8]> = SmallVec::new();
+        for job in self.jobs.iter_mut().filter(over) {
+            job.told = true;
+            ended.push((job.end, job.found, job.end.since(job.entered)));
+        }
+        ended.sort_unstable();
+        ended.into_iter().for_each(|(end, found, took)| latencies.record(end, found, took));
     }
 
     /// Worker time used since the last call, in nanoseconds.
@@ -173,6 +220,9 @@ impl Fifo {
 
     /// Drops the jobs at the front that are over.
     fn forget(&mut self, now: Nanos) {
+        if self.latencies.is_some() {
+            self.tell(now);
+        }
         while self.jobs.front().is_some_and(|job| job.end <= now) {
             let job = self.jobs.pop_front().expect("there is a front");
             self.busy += overlap(&job, self.busy_from, now);
@@ -205,7 +255,7 @@ mod tests {
 
     #[test]
     fn jobs_wait_for_the_first_free_worker() {
-        let mut fifo = Fifo::new(2, None, true);
+        let mut fifo = Fifo::new(2, None, true, false);
         for (id, service) in [(0, 10), (1, 4), (2, 5), (3, 1)] {
             let _ = fifo.enter(Nanos(0), work(id, service));
         }
@@ -216,7 +266,7 @@ mod tests {
 
     #[test]
     fn many_workers_are_taken_in_order_of_becoming_free() {
-        let mut fifo = Fifo::new(7, None, true);
+        let mut fifo = Fifo::new(7, None, true, false);
         for id in 0..7 {
             let _ = fifo.enter(Nanos(0), work(id, 10 * (7 - id)));
         }
@@ -228,12 +278,12 @@ mod tests {
 
     #[test]
     fn a_limit_counts_who_waits_and_not_who_is_served() {
-        let mut fifo = Fifo::new(1, Some(1), false);
+        let mut fifo = Fifo::new(1, Some(1), false, false);
         assert!(matches!(fifo.enter(Nanos(0), work(0, 10)), Entry::Known { .. }));
         assert!(matches!(fifo.enter(Nanos(1), work(1, 10)), Entry::Known { .. }));
         assert_eq!(fifo.enter(Nanos(2), work(2, 10)), Entry::Full);
         assert!(matches!(fifo.enter(Nanos(10), work(3, 10)), Entry::Known { .. }));
-        let mut none = Fifo::new(1, Some(0), false);
+        let mut none = Fifo::new(1, Some(0), false, false);
         assert!(matches!(none.enter(Nanos(0), work(0, 10)), Entry::Known { .. }));
         assert_eq!(none.enter(Nanos(9), work(1, 10)), Entry::Full);
         assert!(matches!(none.enter(Nanos(10), work(2, 10)), Entry::Known { .. }));
@@ -241,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_slowdown_stretches_what_starts_while_it_lasts() {
-        let mut fifo = Fifo::new(1, None, true);
+        let mut fifo = Fifo::new(1, None, true, false);
         for id in 0..3 {
             let _ = fifo.enter(Nanos(0), work(id, 10));
         }
@@ -255,7 +305,7 @@ mod tests {
 
     #[test]
     fn what_was_due_during_a_hang_completes_at_its_end() {
-        let mut fifo = Fifo::new(2, None, true);
+        let mut fifo = Fifo::new(2, None, true, false);
         for (id, service) in [(0, 10), (1, 100), (2, 5)] {
             let _ = fifo.enter(Nanos(0), work(id, service));
         }
@@ -265,7 +315,7 @@ mod tests {
 
     #[test]
     fn busy_time_is_what_the_workers_did() {
-        let mut fifo = Fifo::new(2, None, true);
+        let mut fifo = Fifo::new(2, None, true, false);
         let _ = fifo.enter(Nanos(0), work(0, 10));
         let _ = fifo.enter(Nanos(4), work(1, 10));
         assert_eq!(fifo.take_busy(Nanos(8)), 12.0);
@@ -273,5 +323,19 @@ mod tests {
         let _ = fifo.enter(Nanos(20), work(2, 10));
         fifo.clear(Nanos(23));
         assert_eq!(fifo.take_busy(Nanos(30)), 3.0);
+    }
+
+    #[test]
+    fn it_says_how_many_are_there_and_how_long_they_took() {
+        let mut fifo = Fifo::new(2, None, false, true);
+        for (id, service) in [(0, 100), (1, 10), (2, 10), (3, 10)] {
+            let _ = fifo.enter(Nanos(0), work(id, service));
+        }
+        assert_eq!(fifo.load(Nanos(5)), LoadReport { rif: 4, latency: Span(0) });
+        // 1, 2 and 3 are over, though 0 before them is not; they found 1, 2 and 3.
+        assert_eq!(fifo.load(Nanos(40)), LoadReport { rif: 1, latency: Span(20) });
+        let _ = fifo.enter(Nanos(200), work(4, 7));
+        fifo.clear(Nanos(201));
+        assert_eq!(fifo.load(Nanos(201)), LoadReport::default());
     }
 }

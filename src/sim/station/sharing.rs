@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use super::{Entry, Owner, Work};
+use crate::policy::{LatencyByLoad, LoadReport};
 use crate::units::{Nanos, Span};
 
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,8 @@ struct Present {
     /// Virtual time at which it is done, in nanoseconds.
     done: f64,
     insertion: u64,
+    /// Jobs present when it came.
+    found: u32,
 }
 
 impl Ord for Present {
@@ -50,13 +53,15 @@ pub(in crate::sim) struct Sharing {
     at: Nanos,
     insertions: u64,
     busy: f64,
+    /// What it has to say of its load, if it may be asked.
+    latencies: Option<Box<LatencyByLoad>>,
     /// Number of the newest plan for the next departure; older plans are void.
     plan: u32,
 }
 
 impl Sharing {
     /// An empty station. `queue_limit` jobs may be present beyond one per worker.
-    pub(in crate::sim) fn new(workers: u32, queue_limit: Option<u32>) -> Self {
+    pub(in crate::sim) fn new(workers: u32, queue_limit: Option<u32>, probed: bool) -> Self {
         let workers = workers.max(1);
         Self {
             workers: f64::from(workers),
@@ -67,6 +72,7 @@ impl Sharing {
             at: Nanos::ZERO,
             insertions: 0,
             busy: 0.0,
+            latencies: probed.then(Box::default),
             plan: 0,
         }
     }
@@ -81,7 +87,8 @@ impl Sharing {
         let done = self.virtual_ns + service;
         self.insertions += 1;
         let insertion = self.insertions;
-        self.present.push(Present { owner: work.owner, entered: now, done, insertion });
+        let found = self.present.len() as u32;
+        self.present.push(Present { owner: work.owner, entered: now, done, insertion, found });
         Entry::Shared
     }
 
@@ -113,7 +120,17 @@ impl Sharing {
             // Keeps the numbers small, and with them the rounding.
             self.virtual_ns = 0.0;
         }
-        Some((next.owner, now.since(next.entered)))
+        let took = now.since(next.entered);
+        if let Some(latencies) = &mut self.latencies {
+            latencies.record(now, next.found, took);
+        }
+        Some((next.owner, took))
+    }
+
+    /// What it answers to a load probe.
+    pub(in crate::sim) fn load(&mut self, now: Nanos) -> LoadReport {
+        let rif = self.present.len() as u32;
+        self.latencies.as_ref().map_or_else(Default::default, |known| known.report(now, rif))
     }
 
     /// Everything in it is lost.
@@ -122,6 +139,9 @@ impl Sharing {
         self.present.clear();
         self.virtual_ns = 0.0;
         self.plan = self.plan.wrapping_add(1);
+        if let Some(latencies) = &mut self.latencies {
+            **latencies = LatencyByLoad::default();
+        }
     }
 
     /// Jobs that arrive from now on need `factor` times as much.
@@ -176,7 +196,7 @@ mod tests {
 
     #[test]
     fn equal_jobs_share_one_worker_equally() {
-        let mut station = Sharing::new(1, None);
+        let mut station = Sharing::new(1, None, false);
         enter(&mut station, 0, 0, 10);
         enter(&mut station, 0, 1, 10);
         assert_eq!(departures(&mut station), [(0, 20), (1, 20)]);
@@ -186,7 +206,7 @@ mod tests {
     fn a_short_job_passes_a_long_one() {
         // Alone until 10, then half speed each: the short one needs 20 for its 10; the long one
         // has 100 - 10 - 10 = 80 left at 30.
-        let mut station = Sharing::new(1, None);
+        let mut station = Sharing::new(1, None, false);
         enter(&mut station, 0, 0, 100);
         enter(&mut station, 10, 1, 10);
         assert_eq!(departures(&mut station), [(1, 30), (0, 110)]);
@@ -194,7 +214,7 @@ mod tests {
 
     #[test]
     fn workers_beyond_the_jobs_do_not_help() {
-        let mut station = Sharing::new(4, None);
+        let mut station = Sharing::new(4, None, false);
         enter(&mut station, 0, 0, 10);
         enter(&mut station, 0, 1, 20);
         assert_eq!(departures(&mut station), [(0, 10), (1, 20)]);
@@ -203,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_limit_bounds_who_is_present() {
-        let mut station = Sharing::new(1, Some(1));
+        let mut station = Sharing::new(1, Some(1), false);
         enter(&mut station, 0, 0, 10);
         enter(&mut station, 0, 1, 10);
         let owner = Owner { slot: 0, number: 1, id: 2 };

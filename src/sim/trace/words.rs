@@ -1,6 +1,8 @@
 //! Why a peer was chosen, in words, for each algorithm.
 
-use crate::policy::{Algorithm, Attempt, LoadFactor, Peer, PeerId, PeerState, Upstream};
+use crate::policy::{
+    Algorithm, Attempt, LeastRequestConfig, LoadFactor, Peer, PeerId, PeerState, Upstream,
+};
 use crate::units::{Nanos, Ratio};
 
 /// The scores of the peers before a decision; everything else can be told from the state after.
@@ -63,6 +65,32 @@ impl Before {
             Algorithm::Own(policy) => {
                 format!("{}: among {} in flight by weight", policy.name, scene.list(load))
             }
+            Algorithm::RoundRobinEdf => {
+                format!(
+                    "round_robin_edf: {chosen} has the earliest deadline of {}",
+                    scene.list(weight)
+                )
+            }
+            Algorithm::LeastRequest(config) => {
+                let among = match config {
+                    LeastRequestConfig { full_scan: true, .. } => "all".to_owned(),
+                    LeastRequestConfig { choices, .. } => format!("{choices} drawn"),
+                };
+                let loads = scene.list(load);
+                format!(
+                    "least_request: {loads} in flight by weight; {chosen} has the fewest of {among}"
+                )
+            }
+            Algorithm::PeakEwma(_) => format!(
+                "peak_ewma: {} in flight by weight; of two drawn {chosen} has the lower latency × \
+                 (in flight + 1)",
+                scene.list(load)
+            ),
+            Algorithm::Prequal(_) => format!(
+                "prequal: {} in flight by weight; {chosen} is the best of the answers to load \
+                 probes, or drawn if there are fewer than two",
+                scene.list(load)
+            ),
         };
         why + &scene.others
     }
