@@ -4,10 +4,7 @@
 use std::collections::BTreeMap;
 
 use lab::policy::{
-    ActiveHealthConfig, Admission, Algorithm, Attempt, Balance, Candidates, Event, Head,
-    LeastRequestConfig, LoadReport, Next, Outcome, PeakEwmaConfig, PeakEwmaVariant, PeerChange,
-    PeerConfig, PeerId, PeerList, PeerState, PrequalConfig, QueueConfig, RequestFacts,
-    RetryConditions, RetryConfig, Ticket, Upstream, UpstreamConfig,
+    ActiveHealthConfig, Admission, Algorithm, Attempt, Balance, Candidates, ConsistentHashConfig, Event, Head, LeastRequestConfig, LoadFactor, LoadReport, MaglevConfig, Next, Outcome, PeakEwmaConfig, PeakEwmaVariant, PeerChange, PeerConfig, PeerId, PeerList, PeerState, PrequalConfig, QueueConfig, RequestFacts, RetryConditions, RetryConfig, Ring, Ticket, Upstream, UpstreamConfig,
 };
 use lab::units::{Draw, Nanos, Seed, Span};
 use proptest::collection::vec;
@@ -73,6 +70,14 @@ fn algorithms() -> impl Strategy<Value = Option<Algorithm>> {
         Some(Algorithm::PeakEwma(PeakEwmaConfig::DEFAULT)),
         Some(Algorithm::PeakEwma(FINAGLE)),
         Some(Algorithm::Prequal(PrequalConfig::DEFAULT)),
+        Some(Algorithm::IpHash),
+        Some(Algorithm::Hash),
+        Some(Algorithm::ConsistentHash(ConsistentHashConfig::default())),
+        Some(Algorithm::ConsistentHash(ConsistentHashConfig {
+            ring: Ring::Envoy { size: 64 },
+            bounded_load: Some(LoadFactor(12_500)),
+        })),
+        Some(Algorithm::Maglev(MaglevConfig { table_size: 251 })),
         None,
     ])
 }
@@ -249,7 +254,9 @@ impl World {
         let least = expected.iter().map(|id| self.load(*id)).min_by(f64::total_cmp);
         let loads: BTreeMap<PeerId, f64> =
             expected.iter().map(|id| (*id, self.load(*id))).collect();
-        let facts = RequestFacts { id: self.next_id, key: 0, idempotent };
+        let bytes = self.next_id.to_string();
+        let key = self.algorithm.map_or(0, |algorithm| algorithm.digest(bytes.as_bytes()));
+        let facts = RequestFacts { id: self.next_id, key, idempotent };
         self.next_id += 1;
         let admission = self.upstream.admit(self.now, facts);
         self.transcript.push(format!("{admission:?}"));

@@ -10,6 +10,7 @@ pub mod balance;
 mod event;
 mod group;
 pub mod health;
+pub mod kit;
 mod limit;
 pub mod load_report;
 pub mod outcome;
