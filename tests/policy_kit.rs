@@ -1,7 +1,10 @@
 //! Every built-in algorithm under the test kit that policies of one's own are held to.
 
 use lab::policy::kit::Kit;
-use lab::policy::{Algorithm, ConsistentHashConfig, LoadFactor, MaglevConfig, Ring};
+use lab::policy::{
+    Algorithm, ConsistentHashConfig, LeastRequestConfig, LoadFactor, MaglevConfig, PeakEwmaConfig,
+    PrequalConfig, Ring,
+};
 
 fn consistent(ring: Ring, bounded_load: Option<u32>) -> Algorithm {
     let bounded_load = bounded_load.map(LoadFactor);
@@ -16,6 +19,20 @@ fn passes(kit: Kit) {
 fn round_robin_and_least_conn_share_exactly() {
     passes(Kit::new(Algorithm::RoundRobin));
     passes(Kit::new(Algorithm::LeastConn));
+}
+
+/// Exact over its rounds but for the random beginning and what is cut off at the end.
+#[test]
+fn round_robin_by_deadlines_shares_by_weight() {
+    passes(Kit::new(Algorithm::RoundRobinEdf).shares_within(0.01));
+}
+
+/// They look at loads, times or probes, not at weights alone.
+#[test]
+fn adaptive_policies_share_their_own_way() {
+    passes(Kit::new(Algorithm::LeastRequest(LeastRequestConfig::DEFAULT)).shares_its_own_way());
+    passes(Kit::new(Algorithm::PeakEwma(PeakEwmaConfig::DEFAULT)).shares_its_own_way());
+    passes(Kit::new(Algorithm::Prequal(PrequalConfig::DEFAULT)).shares_its_own_way());
 }
 
 #[test]

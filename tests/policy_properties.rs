@@ -4,7 +4,11 @@
 use std::collections::BTreeMap;
 
 use lab::policy::{
-    ActiveHealthConfig, Admission, Algorithm, Attempt, Balance, Candidates, ConsistentHashConfig, Event, Head, LeastRequestConfig, LoadFactor, LoadReport, MaglevConfig, Next, Outcome, PeakEwmaConfig, PeakEwmaVariant, PeerChange, PeerConfig, PeerId, PeerList, PeerState, PrequalConfig, QueueConfig, RequestFacts, RetryConditions, RetryConfig, Ring, Ticket, Upstream, UpstreamConfig,
+    ActiveHealthConfig, Admission, Algorithm, Attempt, Balance, Candidates, ConsistentHashConfig,
+    Event, Head, LeastRequestConfig, LoadFactor, LoadReport, MaglevConfig, Next, Outcome,
+    PeakEwmaConfig, PeakEwmaVariant, PeerChange, PeerConfig, PeerId, PeerList, PeerState,
+    PrequalConfig, QueueConfig, RequestFacts, RetryConditions, RetryConfig, Ring, Ticket, Upstream,
+    UpstreamConfig,
 };
 use lab::units::{Draw, Nanos, Seed, Span};
 use proptest::collection::vec;

@@ -12,6 +12,7 @@ mod compare;
 mod completions;
 pub mod exit;
 mod load;
+mod new;
 mod overrides;
 mod progress;
 mod proxy;
@@ -25,6 +26,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::policy::{self, Policy};
 use exit::Exit;
 
 /// A simulation and benchmarking laboratory for load balancers.
@@ -52,6 +54,8 @@ enum Command {
     Theory(theory::TheoryArgs),
     /// Measure what this host adds to each request
     Calibrate(calibrate::CalibrateArgs),
+    /// Write the beginning of a balancing policy of one's own
+    New(new::NewArgs),
     /// Print the JSON Schema of scenarios
     Schema,
     /// Print a completion script for a shell
@@ -62,6 +66,17 @@ enum Command {
     Backend(backend::BackendArgs),
     /// Send load to an HTTP server
     Load(load::LoadArgs),
+}
+
+/// [`main`] with balancing policies of one's own, which scenarios choose by name as they do those
+/// built in. The live world starts the running program as its proxy, so they decide there too.
+/// `examples/quickest_of_two.rs` is such a program, and `lab new --policy NAME` begins another.
+#[must_use]
+pub fn main_with(policies: &[Policy]) -> ExitCode {
+    match policy::balance::register(policies) {
+        Ok(()) => main(),
+        Err(error) => terminal::fail(Exit::Usage, &error),
+    }
 }
 
 /// Parses the arguments, runs the command, and says how it ended.
@@ -82,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Trace(args) => trace::run(&args),
         Command::Theory(args) => theory::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
+        Command::New(args) => new::run(&args),
         Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Proxy(args) => return proxy::run(&args),

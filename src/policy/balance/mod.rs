@@ -33,7 +33,7 @@ pub use self::candidates::Candidates;
 use self::consistent_hash::ConsistentHash;
 use self::least_request::LeastRequest;
 use self::maglev::Maglev;
-pub use self::own::{Policy, RegisterError, register, registered};
+pub use self::own::{Policy, RegisterError, check_names, register, registered};
 use self::peak_ewma::PeakEwmaTwo;
 use self::prequal::Prequal;
 use self::ranges::Ranges;

@@ -55,6 +55,15 @@ static POLICIES: OnceLock<Vec<Policy>> = OnceLock::new();
 /// # Errors
 /// See [`RegisterError`]; nothing is registered then.
 pub fn register(policies: &[Policy]) -> Result<(), RegisterError> {
+    check_names(policies)?;
+    POLICIES.set(policies.to_vec()).map_err(|_| RegisterError::Twice)
+}
+
+/// Whether policies may have these names.
+///
+/// # Errors
+/// [`RegisterError::Name`] or [`RegisterError::Taken`].
+pub fn check_names(policies: &[Policy]) -> Result<(), RegisterError> {
     for (place, policy) in policies.iter().enumerate() {
         if !is_name(policy.name) {
             return Err(RegisterError::Name(policy.name));
@@ -63,7 +72,7 @@ pub fn register(policies: &[Policy]) -> Result<(), RegisterError> {
             return Err(RegisterError::Taken(policy.name));
         }
     }
-    POLICIES.set(policies.to_vec()).map_err(|_| RegisterError::Twice)
+    Ok(())
 }
 
 /// The policies of one's own that this program knows.
@@ -76,4 +85,33 @@ fn is_name(name: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_lowercase();
     name.bytes().next().is_some_and(letter)
         && name.bytes().all(|byte| letter(byte) || byte.is_ascii_digit() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &'static str) -> Policy {
+        Policy { name, make: || unreachable!("it is not made here") }
+    }
+
+    #[test]
+    fn names_are_words_that_stand_for_one_thing() {
+        assert_eq!(check_names(&[named("mine"), named("mine_2")]), Ok(()));
+        for wrong in ["", "2", "_a", "Mine", "my-own", "é"] {
+            assert_eq!(check_names(&[named(wrong)]), Err(RegisterError::Name(wrong)));
+        }
+        let taken = Err(RegisterError::Taken("maglev"));
+        assert_eq!(check_names(&[named("mine"), named("maglev")]), taken);
+        assert_eq!(check_names(&[named("a"), named("a")]), Err(RegisterError::Taken("a")));
+    }
+
+    #[test]
+    fn policies_are_registered_once() {
+        assert_eq!(registered(), []);
+        assert_eq!(register(&[named("Wrong")]), Err(RegisterError::Name("Wrong")));
+        register(&[named("registered_in_a_test")]).unwrap();
+        assert_eq!(registered(), [named("registered_in_a_test")]);
+        assert_eq!(register(&[]), Err(RegisterError::Twice));
+    }
 }
