@@ -64,5 +64,5 @@ impl PrequalConfig {
 #[must_use]
 pub fn b_reuse(r_probe: f64, r_remove: f64, m: f64, n: f64, delta: f64) -> Option<f64> {
     let surplus = (1.0 - m / n) * r_probe - r_remove;
-    (surplus > 0.0).then(|| ((1.0 + delta) / surplus).max(1.0))
+    (surplus > 1e-9).then(|| ((1.0 + delta) / surplus).max(1.0))
 }
