@@ -23,6 +23,18 @@ pub fn compact(wall: Nanos) -> String {
     rfc3339(wall).replace(['-', ':'], "")
 }
 
+/// `Tue, 24 Nov 2026 13:45:01 GMT`, as HTTP writes dates (RFC 9110 5.6.7).
+#[must_use]
+pub fn imf_fixdate(wall: Nanos) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let ((year, month, day), (hour, minute, second)) = parts(wall);
+    let weekday = DAYS[(wall.whole_seconds() / 86_400 % 7) as usize];
+    let month = MONTHS[(month - 1) as usize];
+    format!("{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT")
+}
+
 /// (year, month, day), (hour, minute, second). Days to a date as Howard Hinnant,
 /// "chrono-compatible low-level date algorithms", `civil_from_days`.
 fn parts(wall: Nanos) -> ((u64, u64, u64), (u64, u64, u64)) {
@@ -57,6 +69,9 @@ mod tests {
             assert_eq!(rfc3339(Nanos::ZERO + Span::from_secs(seconds)), expected);
         }
         assert_eq!(compact(Nanos::ZERO), "19700101T000000Z");
+        assert_eq!(imf_fixdate(Nanos::ZERO), "Thu, 01 Jan 1970 00:00:00 GMT");
+        let at = Nanos::ZERO + Span::from_secs(784_111_777);
+        assert_eq!(imf_fixdate(at), "Sun, 06 Nov 1994 08:49:37 GMT", "the standard's example");
         assert_eq!(rfc3339_millis(Nanos(7_000_000)), "1970-01-01T00:00:00.007Z");
     }
 }

@@ -150,6 +150,12 @@ impl Names {
         Self(self.0 | 1 << name as u32)
     }
 
+    /// Those of either.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// One less.
     #[must_use]
     pub const fn without(self, name: Name) -> Self {

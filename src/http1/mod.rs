@@ -29,5 +29,5 @@ pub use error::{BodyError, HeadError};
 pub use field::{Field, Fields, Name, Names};
 pub use lines::head_ends;
 pub use request::{Limits, RequestHead};
-pub use response::ResponseHead;
+pub use response::{ResponseHead, reason};
 pub use syntax::{Version, list_items};

@@ -53,7 +53,7 @@ impl ResponseHead {
         fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
         limits: &Limits,
     ) -> Result<(), HeadError> {
-        let mut text = format!("HTTP/1.1 {status} \r\n").into_bytes();
+        let mut text = format!("HTTP/1.1 {status} {}\r\n", reason(status)).into_bytes();
         for (name, value) in fields {
             lines::write(&[name, b": ", value], &mut text)?;
         }
@@ -153,6 +153,51 @@ impl ResponseHead {
     #[must_use]
     pub const fn fields(&self) -> &Fields {
         &self.fields
+    }
+}
+
+/// What a status is called (RFC 9110 15); nothing for one that is not known here.
+#[must_use]
+pub const fn reason(status: u16) -> &'static str {
+    match status {
+        100 => "Continue",
+        101 => "Switching Protocols",
+        103 => "Early Hints",
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        422 => "Unprocessable Content",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
     }
 }
 

@@ -38,6 +38,10 @@ pub struct Attempt {
     pub peer: PeerId,
     /// When this attempt began.
     pub started: Nanos,
+    /// Whether the request can be sent once more. A balancer that passes a body on as it comes sets
+    /// this to false once a part that it did not keep has been sent: then no other peer is tried,
+    /// whatever the conditions say (`request_body_no_buffering` in `ngx_http_upstream_next`).
+    pub repeatable: bool,
     pub(super) progress: Progress,
 }
 

@@ -87,7 +87,14 @@ impl Group {
         let Pick { peer, draws, on_backups } = pick;
         let tried = SmallVec::new();
         let progress = Progress { tried, first_started: now, tries, draws, on_backups };
-        Attempt { facts: facts.by_field(), number: 1, peer, started: now, progress }
+        Attempt {
+            facts: facts.by_field(),
+            number: 1,
+            peer,
+            started: now,
+            repeatable: true,
+            progress,
+        }
     }
 
     /// Begins attempt `number` at a peer that was picked.
@@ -108,7 +115,7 @@ impl Group {
         }
         progress.draws = pick.draws;
         progress.on_backups = pick.on_backups;
-        Attempt { facts: *facts, number, peer: pick.peer, started: now, progress }
+        Attempt { facts: *facts, number, peer: pick.peer, started: now, repeatable: true, progress }
     }
 
     #[inline]

@@ -47,6 +47,7 @@ impl RetryConfig {
     #[cold]
     fn lists_status(&self, attempt: &Attempt, status: u16, now: Nanos) -> bool {
         self.on.statuses.contains(&status)
+            && attempt.repeatable
             && attempt.progress.tries > 1
             && (attempt.facts.idempotent || self.on.non_idempotent)
             && !self.is_over(&attempt.progress, now)

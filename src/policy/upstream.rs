@@ -321,12 +321,15 @@ impl Upstream {
     fn broke(&mut self, now: Nanos, attempt: Attempt, outcome: Outcome) -> Next {
         self.end(now, &attempt, true);
         let (facts, number) = (attempt.facts, next_number(&attempt));
+        let repeatable = attempt.repeatable;
         let mut progress = self.group.after(attempt);
         if outcome == (Outcome::Closed { reused: true }) {
             // The peer may just have closed an idle connection: the try is given back.
             progress.tries += 1;
         }
-        let next = if self.retry.acts_on_outcome(&progress, facts.idempotent, outcome, now) {
+        let next = if repeatable
+            && self.retry.acts_on_outcome(&progress, facts.idempotent, outcome, now)
+        {
             self.go_on(now, &facts, number, progress)
         } else if outcome.is_timeout() {
             Next::Refused(Refusal::new(RefusalReason::AttemptTimedOut))

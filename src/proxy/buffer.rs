@@ -1,7 +1,5 @@
 //! Bytes on their way from a socket to who reads them.
 
-#![allow(dead_code, reason = "the data path is moving here")]
-
 use std::io;
 use std::task::{Context, Poll, ready};
 

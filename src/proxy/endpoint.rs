@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hyper::header::HeaderValue;
 use tokio::sync::Notify;
 
 use crate::policy::PeerId;
@@ -14,10 +13,8 @@ pub(super) struct Endpoint {
     pub(super) id: PeerId,
     pub(super) name: String,
     pub(super) address: SocketAddr,
-    /// The name as a header value.
-    pub(super) name_value: HeaderValue,
-    /// The address as a `Host`, for requests without one and for health checks.
-    pub(super) host_value: HeaderValue,
+    /// The name as a field's value.
+    pub(super) label: Box<[u8]>,
     removed: AtomicBool,
     /// Somebody wishes to know its load.
     load_wanted: Notify,
@@ -30,8 +27,7 @@ impl Endpoint {
             id,
             name: name.to_owned(),
             address,
-            name_value: header_value(name),
-            host_value: header_value(&address.to_string()),
+            label: label(name),
             removed: AtomicBool::new(false),
             load_wanted: Notify::new(),
         }
@@ -58,10 +54,7 @@ impl Endpoint {
     }
 }
 
-fn header_value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or_else(|_| {
-        let printable: String =
-            text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
-        HeaderValue::from_str(&printable).unwrap_or_else(|_| HeaderValue::from_static("?"))
-    })
+fn label(name: &str) -> Box<[u8]> {
+    let printable = |c: char| if c.is_ascii_graphic() || c == ' ' { c as u8 } else { b'?' };
+    name.chars().map(printable).collect()
 }

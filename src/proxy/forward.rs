@@ -1,214 +1,370 @@
-//! One request, from its admission to the last byte of its response.
+//! One request, from its head to the last byte of its response: admitted by the [`driver`], tried
+//! at one peer after the other as that says, answered by [`relay`] or, without a peer's response,
+//! by the proxy itself.
+//!
+//! [`driver`]: super::driver
+//! [`relay`]: super::relay
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use hyper::body::Incoming;
-use hyper::header::{HeaderMap, HeaderValue};
-use hyper::upgrade::OnUpgrade;
-use hyper::{Method, Request, Response, StatusCode};
-
-use super::body::Outgoing;
-use super::connection::{Connection, Failure};
+use super::account::Exchange;
+use super::alarm::Alarm;
+use super::client::Client;
+use super::connect::connect;
+use super::desk::Desk;
 use super::driver::Step;
-use super::header::{self, ClientFields};
+use super::endpoint::Endpoint;
+use super::fields::Origin;
+use super::halt::Halt;
 use super::in_flight::{InFlight, Judged};
+use super::message::RequestOut;
+use super::peer::{NoHead, Peer};
 use super::pool::Kept;
-use super::refusal;
-use super::relay::{Relay, Reply};
-use super::upgrade;
+use super::upload::{KEPT_MAX, Upload, Waits};
 use super::worker::Worker;
 use crate::host::clock;
-use crate::policy::{Outcome, Refusal, RefusalReason, RequestFacts};
+use crate::http1::{Framing, Name};
+use crate::policy::{Outcome, RequestFacts};
+use crate::units::{Nanos, Span};
 
-/// Serves one request of a client.
-pub(super) async fn serve(
-    worker: Arc<Worker>,
-    client: Arc<ClientFields>,
-    mut request: Request<Incoming>,
-) -> Response<Reply> {
-    if request.method() == Method::CONNECT {
-        return refusal::plain(StatusCode::METHOD_NOT_ALLOWED, "this is no forward proxy\n");
-    }
-    let planned = planned_id(&request);
-    let tunnel = header::upgrade_wanted(request.headers(), request.version())
-        .map(|_| hyper::upgrade::on(&mut request));
-    header::towards_peer(&mut request, &client);
-    let (head, body) = request.into_parts();
-    let Ok(body) = Outgoing::of(body).await else {
-        return refusal::plain(StatusCode::BAD_REQUEST, "the body broke off\n");
-    };
-    let facts = RequestFacts {
-        id: planned.unwrap_or_else(|| worker.unplanned_id()),
-        // No algorithm hashes yet.
-        key: 0,
-        idempotent: idempotent(&head.method) && body.is_held(),
-    };
-    let step = worker.driver.admit(facts);
-    let request = Some(Request::from_parts(head, body));
-    let mut forward = Forward { worker, request, planned: planned.is_some(), tunnel, tried: None };
-    let mut response = match forward.run(step).await {
-        Ok(passed) => forward.pass(passed),
-        Err(ended) => ended.response(),
-    };
-    forward.label(response.headers_mut());
-    response
+/// What all requests of a client's connection have in common.
+pub(super) struct Visit<'a> {
+    pub(super) worker: &'a Arc<Worker>,
+    pub(super) origin: &'a Origin,
+    /// This is the connection's last request.
+    pub(super) is_last: bool,
 }
 
 /// A request under way.
-struct Forward {
-    worker: Arc<Worker>,
-    /// Towards peers; gone once a streamed body is on its way.
-    request: Option<Request<Outgoing>>,
-    /// Whether it came from lab's load generator, with an id.
-    planned: bool,
-    /// The client's side of a tunnel, if it asked for one.
-    tunnel: Option<OnUpgrade>,
-    /// Number of attempts, and the name of the peer tried last.
-    tried: Option<(u16, HeaderValue)>,
+pub(super) struct Forward<'a> {
+    pub(super) visit: Visit<'a>,
+    pub(super) client: Client<'a>,
+    pub(super) desk: &'a mut Desk,
+    pub(super) alarm: &'a mut Alarm,
+    pub(super) upload: Upload,
+    /// Its id in lab's plan, if it came from lab's load generator.
+    planned: Option<u64>,
+    pub(super) is_upgrade: bool,
+    /// When its head had been read.
+    began: Nanos,
+    /// It must have ended by then.
+    pub(super) deadline: Nanos,
+    /// The peer tried last, and the number of that attempt.
+    pub(super) tried: Option<(u16, Arc<Endpoint>)>,
+    pub(super) progress: Progress,
 }
 
-/// A response head that goes to the client, and what its body comes from.
-struct Passed {
-    response: Response<Incoming>,
-    kept: Kept<Connection>,
-    in_flight: InFlight,
+/// What is counted and logged of a request.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Of the response that was begun; 0 before.
+    pub(super) status: u16,
+    pub(super) is_complete: bool,
+    pub(super) connect: Option<Span>,
+    pub(super) first_byte: Option<Span>,
+    pub(super) bytes_out: u64,
 }
 
-/// Why there is no response of a peer.
-enum Ended {
-    Refused(Refusal),
-    ClientSilent,
-    ClientGone,
+/// Why an attempt brought no head.
+enum Failure {
+    /// The attempt has ended so.
+    Ended(Outcome),
+    /// The request has ended.
+    Halt(Halt),
 }
 
-impl Ended {
-    fn response(&self) -> Response<Reply> {
-        match self {
-            Self::Refused(refusal) => refusal::response(*refusal),
-            Self::ClientSilent => {
-                refusal::plain(StatusCode::REQUEST_TIMEOUT, "the body stopped coming\n")
-            }
-            Self::ClientGone => refusal::plain(StatusCode::BAD_REQUEST, "the body broke off\n"),
+/// Serves the request whose head `client` has; `began` is when that had been read.
+pub(super) async fn serve(
+    visit: Visit<'_>,
+    client: Client<'_>,
+    desk: &mut Desk,
+    alarm: &mut Alarm,
+    began: Nanos,
+) {
+    let mut forward = Forward::new(visit, client, desk, alarm, began);
+    if let Err(halt) = forward.run().await {
+        forward.answer(halt).await;
+    }
+    forward.close();
+}
+
+impl<'a> Forward<'a> {
+    fn new(
+        visit: Visit<'a>,
+        client: Client<'a>,
+        desk: &'a mut Desk,
+        alarm: &'a mut Alarm,
+        began: Nanos,
+    ) -> Self {
+        let facts = &visit.worker.edge.client;
+        let head = client.head();
+        let limit = facts.body_max.map_or(u64::MAX, |limit| limit.0);
+        let upload = Upload::new(head.framing(), limit, std::mem::take(&mut desk.body));
+        let deadline = facts.request_timeout.map_or(Nanos::MAX, |limit| began + limit);
+        let planned = head.fields().all(Name::LabId).next().and_then(number);
+        let is_upgrade = head.upgrades();
+        let (tried, progress) = (None, Progress::default());
+        Self {
+            visit,
+            client,
+            desk,
+            alarm,
+            upload,
+            planned,
+            is_upgrade,
+            began,
+            deadline,
+            tried,
+            progress,
         }
     }
-}
 
-impl Forward {
     /// Tries peers, as the machine says, until one has a response for the client.
-    async fn run(&mut self, mut step: Step) -> Result<Passed, Ended> {
+    async fn run(&mut self) -> Result<(), Halt> {
+        self.admit_body().await?;
+        let worker = Arc::clone(self.visit.worker);
+        let facts = RequestFacts {
+            id: self.planned.unwrap_or_else(|| worker.unplanned_id()),
+            key: 0,
+            idempotent: is_idempotent(self.client.head().method()),
+        };
+        let mut step = worker.driver.admit(facts);
         loop {
-            let in_flight =
-                step.resolve().await.map_err(Ended::Refused)?.ok_or(Ended::ClientGone)?;
-            self.tried = Some((in_flight.number(), in_flight.endpoint().name_value.clone()));
-            step = match self.attempt(&in_flight).await {
-                Ok((response, kept)) => match in_flight.head(response.status().as_u16()) {
-                    Judged::Pass(in_flight) => return Ok(Passed { response, kept, in_flight }),
+            let mut in_flight = match step {
+                Step::Go(in_flight) => in_flight,
+                step => {
+                    let resolved = self.attend(self.deadline, step.resolve()).await?;
+                    let resolved = resolved.ok_or(Halt::TooLate)?.map_err(Halt::Refused)?;
+                    resolved.ok_or(Halt::ClientGone)?
+                }
+            };
+            self.tried = Some((in_flight.number(), Arc::clone(in_flight.endpoint())));
+            step = match self.attempt(&mut in_flight).await {
+                Ok(kept) => match in_flight.head(self.desk.response.status()) {
+                    Judged::Pass(in_flight) => {
+                        self.relay(kept, in_flight).await;
+                        return Ok(());
+                    }
                     Judged::Next(step) => step,
                 },
                 Err(Failure::Ended(outcome)) => in_flight.finished(outcome),
-                Err(Failure::Unsent(_)) => in_flight.finished(Outcome::ConnectFailed),
-                Err(Failure::ClientSilent) => {
+                Err(Failure::Halt(halt)) => {
                     let _ = in_flight.finished(Outcome::ClientGone);
-                    return Err(Ended::ClientSilent);
-                }
-                Err(Failure::Spent) => {
-                    // The machine was told that this one may not be sent twice, but
-                    // `non_idempotent` overrides it. Nothing can be said of this peer.
-                    let _ = in_flight.finished(Outcome::ClientGone);
-                    let reason = RefusalReason::AttemptFailed;
-                    return Err(Ended::Refused(Refusal { reason, status: 502 }));
+                    return Err(halt);
                 }
             };
         }
     }
 
-    /// One attempt, up to the head of its response.
-    async fn attempt(
+    /// Refuses what is known to be too much or of no use; reads a small body, so that a slow client
+    /// occupies no peer. One that the client sends only when told to is left where it is.
+    async fn admit_body(&mut self) -> Result<(), Halt> {
+        let head = self.client.head();
+        if matches!(head.method(), b"CONNECT" | b"TRACE") {
+            return Err(Halt::Method);
+        }
+        let Framing::Length(length) = head.framing() else { return Ok(()) };
+        let facts = &self.visit.worker.edge.client;
+        if facts.body_max.is_some_and(|limit| length > limit.0) {
+            return Err(Halt::TooLarge);
+        }
+        if length > KEPT_MAX as u64 || head.expects_continue() {
+            return Ok(());
+        }
+        let limit = facts.body_timeout;
+        self.upload.begin(self.began);
+        poll_fn(|context| {
+            let now = clock::now();
+            if let Poll::Ready(read) = self.upload.poll_keep(context, &mut self.client, now) {
+                return Poll::Ready(read);
+            }
+            let deadline = (self.upload.moved + limit).min(self.deadline);
+            self.alarm.poll(context, now, deadline).map(|()| Err(Halt::ClientSilent))
+        })
+        .await
+    }
+
+    /// Waits for something as long as the client is there; `None` at the deadline.
+    async fn attend<F: Future>(
         &mut self,
-        in_flight: &InFlight,
-    ) -> Result<(Response<Incoming>, Kept<Connection>), Failure> {
-        let peer = in_flight.endpoint();
-        loop {
-            let mut kept = match self.worker.take_idle(peer.id) {
-                Some(kept) => kept,
-                None => {
-                    let opened = Connection::open(peer, self.worker.limits).await;
-                    Kept::new(opened.map_err(Failure::Ended)?, peer.id, clock::now())
+        deadline: Nanos,
+        future: F,
+    ) -> Result<Option<F::Output>, Halt> {
+        let mut future = pin!(future);
+        poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Ok(Some(output)));
+            }
+            if self.client.poll_gone(context).is_ready() {
+                return Poll::Ready(Err(Halt::ClientGone));
+            }
+            self.alarm.poll(context, clock::now(), deadline).map(|()| Ok(None))
+        })
+        .await
+    }
+
+    /// One attempt, up to the head of its response, which is in `desk.response` then.
+    async fn attempt(&mut self, in_flight: &mut InFlight) -> Result<Kept<Peer>, Failure> {
+        let mut kept = self.reach(in_flight.endpoint()).await?;
+        kept.connection.lend(&mut self.desk.peer);
+        self.begin(&mut kept.connection, in_flight.number());
+        let mut now = clock::now();
+        self.upload.begin(now);
+        let head = poll_fn(|context| {
+            let polled = self.poll_head(context, &mut kept, now);
+            if !self.upload.is_repeatable() {
+                in_flight.is_spent();
+            }
+            // The first poll follows without a wait.
+            now = Nanos::ZERO;
+            polled
+        });
+        match head.await {
+            Ok(()) => Ok(kept),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// A connection to the peer: one that is idle, or a new one.
+    async fn reach(&mut self, endpoint: &Arc<Endpoint>) -> Result<Kept<Peer>, Failure> {
+        let worker = Arc::clone(self.visit.worker);
+        if let Some(kept) = worker.take_idle(endpoint.id) {
+            worker.account.counters.peer_reused.add(1);
+            return Ok(kept);
+        }
+        let start = clock::now();
+        let deadline = start + worker.limits.connect_timeout;
+        let connecting = Box::pin(connect(endpoint));
+        let connected = self.attend(deadline.min(self.deadline), connecting).await;
+        let peer = match connected.map_err(Failure::Halt)? {
+            Some(connected) => connected.map_err(Failure::Ended)?,
+            None if self.deadline < deadline => return Err(Failure::Halt(Halt::TooLate)),
+            None => return Err(Failure::Ended(Outcome::ConnectTimedOut)),
+        };
+        let now = clock::now();
+        let counters = &worker.account.counters;
+        counters.peer_opened.add(1);
+        counters.connect_time.record(now.since(start));
+        self.progress.connect = Some(now.since(start));
+        Ok(Kept::new(peer, endpoint.id, now))
+    }
+
+    /// Begins the request at a peer.
+    fn begin(&mut self, peer: &mut Peer, number: u16) {
+        let (head, facts) = (self.client.head(), &self.visit.worker.edge.forward);
+        let added = &mut self.desk.added;
+        added.clear();
+        // A body that was read needs nobody's leave.
+        let expects = head.expects_continue() && !self.upload.is_read;
+        let keep = self.visit.origin.towards_peer(facts, head, expects, added);
+        if self.planned.is_some() {
+            added.extend_from_slice(b"X-Lab-Attempt: ");
+            added.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+            added.extend_from_slice(b"\r\n");
+        }
+        let host = self.visit.origin.host(head);
+        peer.start(&RequestOut { head, host, keep, added, upgrade: self.is_upgrade });
+    }
+
+    /// Sends the request, passes on what comes before the response, and waits for its head.
+    fn poll_head(
+        &mut self,
+        context: &mut Context<'_>,
+        kept: &mut Kept<Peer>,
+        now: Nanos,
+    ) -> Poll<Result<(), Failure>> {
+        let now = if now == Nanos::ZERO { clock::now() } else { now };
+        let reused = kept.reused();
+        let peer = &mut kept.connection;
+        if let Poll::Ready(Err(halt)) = self.upload.poll(context, &mut self.client, peer, now) {
+            return Poll::Ready(Err(Failure::Halt(halt)));
+        }
+        while let Poll::Ready(head) = peer.poll_head(context, &mut self.desk.response) {
+            let outcome = match head {
+                Ok(()) if self.desk.response.is_interim() => {
+                    self.pass_interim();
+                    self.upload.moved = now;
+                    continue;
                 }
+                Ok(()) if self.desk.response.status() == 101 && !self.is_upgrade => {
+                    Outcome::InvalidHead
+                }
+                Ok(()) => {
+                    self.progress.first_byte = Some(now.since(self.began));
+                    return Poll::Ready(Ok(()));
+                }
+                Err(NoHead::Closed) => Outcome::Closed { reused },
+                Err(NoHead::Malformed(_)) => Outcome::InvalidHead,
             };
-            let request = self.outgoing(in_flight.number()).ok_or(Failure::Spent)?;
-            let reused = kept.reused();
-            match kept.connection.exchange(request, reused).await {
-                Ok(response) if self.switches_unasked(&response) => {
-                    return Err(Failure::Ended(Outcome::InvalidHead));
-                }
-                Ok(response) => return Ok((response, kept)),
-                Err(Failure::Unsent(request)) => {
-                    self.request.get_or_insert(*request);
-                    // Closed while it was idle, and nothing was sent: as if it had not been there.
-                    if !reused {
-                        return Err(Failure::Ended(Outcome::ConnectFailed));
-                    }
-                }
-                Err(failure) => return Err(failure),
+            return Poll::Ready(Err(Failure::Ended(outcome)));
+        }
+        if matches!(self.client.poll_flush(context), Poll::Ready(Err(_)))
+            || (self.upload.waits != Waits::Client && self.client.poll_gone(context).is_ready())
+        {
+            return Poll::Ready(Err(Failure::Halt(Halt::ClientGone)));
+        }
+        self.poll_patience(context, now).map(Err)
+    }
+
+    /// Ready when whoever is waited for has been silent for too long.
+    fn poll_patience(&mut self, context: &mut Context<'_>, now: Nanos) -> Poll<Failure> {
+        let worker = self.visit.worker;
+        let (limit, failure) = match self.upload.waits {
+            Waits::Client => (worker.edge.client.body_timeout, Failure::Halt(Halt::ClientSilent)),
+            Waits::Peer => {
+                (worker.edge.upstream.send_timeout, Failure::Ended(Outcome::ReadTimedOut))
             }
+            Waits::Nobody => (worker.limits.read_timeout, Failure::Ended(Outcome::ReadTimedOut)),
+        };
+        let deadline = self.upload.moved + limit;
+        if self.alarm.poll(context, now, deadline.min(self.deadline)).is_pending() {
+            return Poll::Pending;
         }
+        let is_whole = self.deadline < deadline;
+        Poll::Ready(if is_whole { Failure::Halt(Halt::TooLate) } else { failure })
     }
 
-    /// The request to send: a copy if its body is held, else the only one there is.
-    fn outgoing(&mut self, number: u16) -> Option<Request<Outgoing>> {
-        let request = self.request.as_mut()?;
-        if self.planned {
-            request.headers_mut().insert(header::LAB_ATTEMPT, HeaderValue::from(number));
-        }
-        let Some(body) = request.body().again() else { return self.request.take() };
-        let mut copy = Request::new(body);
-        *copy.method_mut() = request.method().clone();
-        *copy.uri_mut() = request.uri().clone();
-        *copy.headers_mut() = request.headers().clone();
-        Some(copy)
+    /// The request has ended, however it did: it is counted and logged.
+    fn close(&mut self) {
+        let upload = std::mem::take(&mut self.upload);
+        let (head, progress) = (self.client.head(), &self.progress);
+        let account = &self.visit.worker.account;
+        let logged = |name: &[u8]| account.log.as_ref().and(head.fields().named(name));
+        account.close(&Exchange {
+            client: self.visit.origin.address,
+            protocol: self.client.protocol(),
+            method: head.method(),
+            path: head.target(),
+            status: progress.status,
+            complete: progress.is_complete,
+            started: self.began,
+            ended: clock::now(),
+            connect: progress.connect,
+            first_byte: progress.first_byte,
+            bytes_in: upload.length,
+            bytes_out: progress.bytes_out,
+            upstream: self.tried.as_ref().map(|(_, peer)| peer.name.as_str()),
+            attempts: self.tried.as_ref().map_or(0, |(number, _)| *number),
+            request_id: logged(b"x-request-id"),
+            traceparent: logged(b"traceparent"),
+        });
+        self.desk.body = upload.into_memory();
     }
 
-    fn switches_unasked(&self, response: &Response<Incoming>) -> bool {
-        response.status() == StatusCode::SWITCHING_PROTOCOLS && self.tunnel.is_none()
-    }
-
-    /// Makes the client's response of a peer's.
-    fn pass(&mut self, passed: Passed) -> Response<Reply> {
-        let Passed { mut response, kept, in_flight } = passed;
-        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        header::towards_client(&mut response, switching);
-        match self.tunnel.take() {
-            Some(client) if switching => {
-                upgrade::tunnel(client, kept.connection, in_flight);
-                response.map(|_| Reply::Own(None))
-            }
-            _ => response.map(|body| {
-                let worker = Arc::clone(&self.worker);
-                Reply::Relayed(Box::new(Relay::new(body, kept, in_flight, worker)))
-            }),
-        }
-    }
-
-    /// Tells lab's load generator who was tried.
-    fn label(&self, headers: &mut HeaderMap) {
-        if !self.planned {
-            return;
-        }
-        let attempts = self.tried.as_ref().map_or(0, |(attempts, _)| *attempts);
-        headers.insert(header::LAB_ATTEMPTS, HeaderValue::from(attempts));
-        if let Some((_, name)) = &self.tried {
-            headers.insert(header::LAB_UPSTREAM, name.clone());
-        }
+    /// Whether the request has an id of lab's plan, so that its answer says who was tried.
+    pub(super) const fn is_planned(&self) -> bool {
+        self.planned.is_some()
     }
 }
 
-/// The id in `x-lab-id`, if it is a number.
-fn planned_id<B>(request: &Request<B>) -> Option<u64> {
-    request.headers().get(header::LAB_ID)?.to_str().ok()?.parse().ok()
+fn number(value: &[u8]) -> Option<u64> {
+    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// NGINX's notion: everything may be sent twice but these.
-fn idempotent(method: &Method) -> bool {
-    !(*method == Method::POST || *method == Method::PATCH || method.as_str() == "LOCK")
+fn is_idempotent(method: &[u8]) -> bool {
+    !matches!(method, b"POST" | b"PATCH" | b"LOCK")
 }

@@ -51,6 +51,13 @@ impl InFlight {
         self.attempt.as_ref().map_or(0, |attempt| attempt.number)
     }
 
+    /// Part of the body was sent and not kept: no other peer can get the request.
+    pub(super) fn is_spent(&mut self) {
+        if let Some(attempt) = &mut self.attempt {
+            attempt.repeatable = false;
+        }
+    }
+
     /// A head with `status` arrived.
     pub(super) fn head(mut self, status: u16) -> Judged {
         let Some(attempt) = self.attempt.take() else {

@@ -8,15 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hyper::header::HeaderValue;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
-use super::header::ClientFields;
+use super::fields::Origin;
 use super::journal::log;
+use super::linger;
 use super::session;
+use super::transport::Transport;
+use super::wire::Wire;
 use super::worker::Worker;
 
 /// After an error of `accept`, such as no descriptor left, the next try.
@@ -44,6 +46,8 @@ fn bind_one(address: SocketAddr) -> io::Result<StdListener> {
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     sockopt::set_socket_reuseport(&socket, true)?;
+    // Clients' connections inherit it: their responses are written whole, or as they come.
+    sockopt::set_tcp_nodelay(&socket, true)?;
     rustix::net::bind(&socket, &address)?;
     rustix::net::listen(&socket, BACKLOG)?;
     Ok(socket.into())
@@ -98,33 +102,8 @@ impl Stop {
     }
 }
 
-/// Counts the connections of a worker.
-#[derive(Default)]
-struct Open {
-    count: AtomicUsize,
-    /// Notified when one closes.
-    closed: Notify,
-}
-
-impl Open {
-    async fn below(&self, limit: usize) {
-        while self.count.load(Ordering::Relaxed) >= limit {
-            self.closed.notified().await;
-        }
-    }
-}
-
-/// One open connection.
-struct Counted(Arc<Open>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.count.fetch_sub(1, Ordering::Relaxed);
-        self.0.closed.notify_one();
-    }
-}
-
-/// Accepts and serves clients until told to stop, then lets them finish for `drain`.
+/// Accepts and serves clients until told to stop, then lets them finish for `drain`. A client
+/// beyond the limit of connections gets a 503 and is let go.
 ///
 /// # Errors
 /// When the socket cannot be registered with the runtime.
@@ -132,28 +111,16 @@ pub(super) async fn accept(
     listener: StdListener,
     worker: Arc<Worker>,
     stop: Arc<Stop>,
-    limit: usize,
     drain: Duration,
 ) -> io::Result<()> {
-    let host = HeaderValue::from_str(&listener.local_addr()?.to_string());
-    let host = host.map_err(io::Error::other)?;
+    let local: Arc<str> = listener.local_addr()?.to_string().into();
     let listener = TcpListener::from_std(listener)?;
     let open = Arc::new(Open::default());
     loop {
         tokio::select! {
             biased;
-            accepted = next(&listener, &open, limit) => match accepted {
-                Ok((stream, peer)) => {
-                    let fields = ClientFields::new(peer.ip(), host.clone());
-                    open.count.fetch_add(1, Ordering::Relaxed);
-                    let counted = Counted(Arc::clone(&open));
-                    let session =
-                        session::serve(stream, fields, Arc::clone(&worker), Arc::clone(&stop));
-                    tokio::spawn(async move {
-                        session.await;
-                        drop(counted);
-                    });
-                }
+            accepted = next(&listener) => match accepted {
+                Ok((stream, address)) => greet(stream, address, &local, &worker, &stop, &open),
                 Err(error) => {
                     log(format_args!("cannot accept a connection: {error}"));
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -164,17 +131,91 @@ pub(super) async fn accept(
     }
     drop(listener);
     // One that does not end in time is cut off with the runtime.
-    drop(tokio::time::timeout(drain, open.below(1)).await);
+    drop(tokio::time::timeout(drain, open.none()).await);
     Ok(())
 }
 
+/// Begins to serve a client.
+fn greet(
+    stream: TcpStream,
+    address: SocketAddr,
+    local: &Arc<str>,
+    worker: &Arc<Worker>,
+    stop: &Arc<Stop>,
+    open: &Arc<Open>,
+) {
+    let counters = &worker.account.counters;
+    let transport = Transport::Tcp(stream);
+    let limit = worker.edge.client.connections as usize;
+    if open.count.load(Ordering::Relaxed) >= limit {
+        counters.refused.add(1);
+        // Those who are being turned away are limited too.
+        if open.turned_away.load(Ordering::Relaxed) < TURNED_AWAY_MAX {
+            let place = Place::take(open, |open| &open.turned_away);
+            tokio::spawn(async move {
+                linger::turn_away(Wire::new(transport)).await;
+                drop(place);
+            });
+        }
+        return;
+    }
+    counters.accepted.add(1);
+    counters.open.add(1);
+    let place = Place::take(open, |open| &open.count);
+    let origin = Origin::new(&worker.edge.forward, address, local, false);
+    let (worker, stop) = (Arc::clone(worker), Arc::clone(stop));
+    tokio::spawn(async move {
+        session::serve(transport, origin, Arc::clone(&worker), stop).await;
+        worker.account.counters.open.sub(1);
+        drop(place);
+    });
+}
+
+/// No more connections than this are being told that there are too many; further ones are closed.
+const TURNED_AWAY_MAX: usize = 256;
+
+/// Counts the connections of a worker.
+#[derive(Default)]
+struct Open {
+    /// Those that are served.
+    count: AtomicUsize,
+    /// Those that are being turned away.
+    turned_away: AtomicUsize,
+    /// Notified when the last one closes.
+    empty: Notify,
+}
+
+impl Open {
+    async fn none(&self) {
+        while self.count.load(Ordering::Relaxed) > 0 {
+            self.empty.notified().await;
+        }
+    }
+}
+
+/// One open connection.
+struct Place {
+    open: Arc<Open>,
+    count: fn(&Open) -> &AtomicUsize,
+}
+
+impl Place {
+    fn take(open: &Arc<Open>, count: fn(&Open) -> &AtomicUsize) -> Self {
+        count(open).fetch_add(1, Ordering::Relaxed);
+        Self { open: Arc::clone(open), count }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if (self.count)(&self.open).fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.open.empty.notify_one();
+        }
+    }
+}
+
 /// The next client; tokio's `accept` asks the kernel until it has no more.
-async fn next(
-    listener: &TcpListener,
-    open: &Open,
-    limit: usize,
-) -> io::Result<(TcpStream, SocketAddr)> {
-    open.below(limit).await;
+async fn next(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     loop {
         match listener.accept().await {
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}

@@ -1,8 +1,6 @@
 //! What both sides of an exchange have in common: pieces of bodies, how they break, and heads on
 //! their way out, in the form that HTTP/1 and HTTP/2 can both be made from.
 
-#![allow(dead_code, reason = "the data path is moving here")]
-
 use std::io;
 
 use crate::http1::{BodyError, Field, Fields, Framing, Names, RequestHead, ResponseHead};

@@ -1,36 +1,47 @@
-//! lab's own reverse proxy: HTTP/1.1 on hyper, decisions by [`crate::policy`] alone.
+//! lab's own reverse proxy: its data path on [`crate::http1`], decisions by [`crate::policy`] alone.
+//!
+//! ```text
+//! listen ─▶ session ─▶ forward ─▶ driver (policy::Upstream)
+//!              │          │  └──▶ pool, connect ─▶ peer
+//!           client ◀── relay ◀───────────────────── ┘
+//! ```
 //!
 //! Each worker is a thread with its own runtime, listener and idle connections to peers
-//! ([`pool`]). A request asks the `driver` where to go, is sent there by `forward`, and its
-//! response is streamed back by `relay`, all in the task of its client's connection. The driver
-//! is the only way to the decision core, behind one short lock: one for all workers, or one each.
+//! ([`pool`]). `listen` accepts a connection; its `session` reads one head after the other.
+//! `forward` serves a request: it asks the `driver` where to go and tries that peer, `upload` brings
+//! the body there, `relay` brings the response back. All of that is polled by the one task of the
+//! client's connection (HTTP/2: of its stream), over a `client` and a `peer`, which hide what each
+//! of them speaks; `wire` is HTTP/1 on a connection, for both. The memory for it is a `desk`, which
+//! an idle connection gives back. The driver is the only way to the decision core, behind one short
+//! lock: one for all workers, or one each.
 
 mod access_log;
 mod account;
 mod admin;
-mod body;
+mod alarm;
 mod buffer;
 mod client;
-mod connection;
+mod connect;
 mod count;
+mod desk;
 mod driver;
 mod endpoint;
 mod error;
+mod fields;
 mod forward;
-mod header;
+mod halt;
 mod in_flight;
 mod journal;
+mod linger;
 mod listen;
 mod load_probe;
 mod message;
 mod metrics;
-mod patience;
 mod peer;
 pub mod pool;
 mod probe;
 pub mod program;
 pub mod proxy_protocol;
-mod refusal;
 mod relay;
 mod server;
 mod session;
@@ -43,7 +54,8 @@ mod tally;
 )]
 mod tls;
 mod transport;
-mod upgrade;
+mod tunnel;
+mod upload;
 mod wire;
 mod worker;
 

@@ -1,33 +1,52 @@
 //! An active health check on the wire: one GET on a connection of its own.
 
-use hyper::header::{self, HeaderValue};
-use hyper::{Request, StatusCode, Uri};
+use std::future::poll_fn;
+use std::task::ready;
 
-use super::body::Outgoing;
-use super::connection::Connection;
+use super::connect::connect;
 use super::endpoint::Endpoint;
-use super::worker::Limits;
+use super::message::{Keep, RequestOut};
+use crate::http1::{Limits, Names, RequestHead, ResponseHead};
 use crate::policy::ActiveHealthConfig;
 
 /// Whether the peer answers with 2xx or 3xx within the time-out, which counts from the start of
 /// the connection to the head of the response.
 pub(super) async fn passes(endpoint: &Endpoint, config: &ActiveHealthConfig) -> bool {
-    match tokio::time::timeout(config.timeout.to_std(), status(endpoint, config)).await {
-        Ok(Some(status)) => status.is_success() || status.is_redirection(),
-        Ok(None) | Err(_) => false,
-    }
+    let status = tokio::time::timeout(config.timeout.to_std(), status(endpoint, config)).await;
+    matches!(status, Ok(Some(200..400)))
 }
 
-async fn status(endpoint: &Endpoint, config: &ActiveHealthConfig) -> Option<StatusCode> {
-    let mut request = Request::new(Outgoing::Held(None));
+async fn status(endpoint: &Endpoint, config: &ActiveHealthConfig) -> Option<u16> {
+    let host = endpoint.address.to_string();
+    let mut request = RequestHead::default();
+    let fields =
+        [(b"User-Agent".as_slice(), b"lab health check".as_slice()), (b"Connection", b"close")];
     // A path that is none was refused with the scenario.
-    *request.uri_mut() = config.path.parse().unwrap_or_else(|_| Uri::from_static("/"));
-    let headers = request.headers_mut();
-    headers.insert(header::HOST, endpoint.host_value.clone());
-    headers.insert(header::USER_AGENT, HeaderValue::from_static("lab health check"));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    let limits = Limits { connect_timeout: config.timeout, read_timeout: config.timeout };
-    let mut connection = Connection::open(endpoint, limits).await.ok()?;
-    let response = connection.exchange(request, false).await.ok()?;
-    Some(response.status())
+    request
+        .assemble(b"GET", config.path.as_bytes(), host.as_bytes(), fields.into_iter(), &LIMITS)
+        .ok()?;
+    let mut peer = connect(endpoint).await.ok()?;
+    let keep = Keep { drops: Names::NONE.with(crate::http1::Name::Host), heeds_connection: false };
+    peer.start(&RequestOut {
+        head: &request,
+        host: host.as_bytes(),
+        keep,
+        added: &[],
+        upgrade: false,
+    });
+    peer.end(None);
+    let mut response = ResponseHead::default();
+    poll_fn(|context| {
+        // A peer that takes no more may have answered before.
+        drop(ready!(peer.poll_flush(context)));
+        loop {
+            let head = ready!(peer.poll_head(context, &mut response));
+            if head.is_err() || !response.is_interim() {
+                return std::task::Poll::Ready(head.is_ok().then(|| response.status()));
+            }
+        }
+    })
+    .await
 }
+
+const LIMITS: Limits = Limits::new(16 << 10);

@@ -1,160 +1,289 @@
-//! The body of a response on its way to the client. At its end the attempt is given back and the
-//! connection returned; if the client leaves earlier the connection is closed.
+//! The response on its way to the client, while the request's body may still be going the other
+//! way. When the peer has said everything the attempt is given back and the connection returned,
+//! before the client has got the last byte; if either side breaks off, so does the other.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
-
-use super::connection::Connection;
+use super::forward::Forward;
+use super::halt::Halt;
 use super::in_flight::InFlight;
+use super::message::{Piece, ResponseOut};
+use super::peer::Peer;
 use super::pool::Kept;
-use super::worker::Worker;
+use super::tunnel;
+use super::upload::Waits;
+use crate::host::clock;
+use crate::http1::{Framing, ResponseHead};
+use crate::units::Nanos;
 
-/// A body towards a client.
-pub(super) enum Reply {
-    /// What a peer sends.
-    Relayed(Box<Relay>),
-    /// What the proxy itself says; `None` once it is handed over.
-    Own(Option<Bytes>),
+/// Why a response does not end.
+enum Cut {
+    /// The client does not take it.
+    Client,
+    /// The peer does not bring it.
+    Peer,
 }
 
-/// A body from a peer, with what produces it.
-pub(super) struct Relay {
-    body: Incoming,
-    /// Present until the body has ended or broken.
-    source: Option<Source>,
-    worker: Arc<Worker>,
-    /// Whether the peer is waited for.
-    waiting: bool,
-    /// How the body has broken off, until the server is told.
-    failed: Option<BodyError>,
-}
-
-struct Source {
-    kept: Kept<Connection>,
-    /// Dropping it reports the end of the attempt.
-    _in_flight: InFlight,
-}
-
-impl Relay {
-    pub(super) fn new(
-        body: Incoming,
-        kept: Kept<Connection>,
-        in_flight: InFlight,
-        worker: Arc<Worker>,
-    ) -> Self {
-        let source = Some(Source { kept, _in_flight: in_flight });
-        Self { body, source, worker, waiting: false, failed: None }
+impl Forward<'_> {
+    /// Passes a head on that is not yet the response.
+    pub(super) fn pass_interim(&mut self) {
+        if !self.client.takes_interim() {
+            return;
+        }
+        self.desk.added.clear();
+        self.start(Framing::None, false);
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(error) = self.failed.take() {
-            return Poll::Ready(Some(Err(error)));
+    /// Begins the client's response with the head that is in `desk.response`.
+    fn start(&mut self, framing: Framing, close: bool) {
+        let head = &self.desk.response;
+        let facts = &self.visit.worker.edge.forward;
+        let added = &mut self.desk.added;
+        let keep = super::fields::towards_client(facts, head, framing, added);
+        self.client.start(&ResponseOut { head, keep, added, framing, close });
+    }
+
+    /// Begins the client's response, and remembers that.
+    fn start_final(&mut self, framing: Framing, close: bool) {
+        self.desk.added.clear();
+        self.progress.status = self.desk.response.status();
+        if self.is_planned() {
+            self.label();
         }
-        // Data comes out of the connection, which is polled with the real waker below.
-        let mut quiet = Context::from_waker(Waker::noop());
-        let mut polled = Pin::new(&mut self.body).poll_frame(&mut quiet);
-        if let (Poll::Pending, Some(source)) = (&polled, &mut self.source) {
-            source.kept.connection.drive(context);
-            polled = Pin::new(&mut self.body).poll_frame(&mut quiet);
-        }
-        match polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.waiting = false;
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(error))) => {
-                self.source = None;
-                self.fail(context, BodyError::Broken(error))
-            }
-            Poll::Ready(None) => {
-                self.settle();
-                Poll::Ready(None)
-            }
-            Poll::Pending => self.poll_patience(context).map(|()| {
-                self.source = None;
-                Some(Err(BodyError::Silent))
-            }),
+        self.start(framing, close);
+    }
+
+    /// Tells lab's load generator who was tried.
+    fn label(&mut self) {
+        let added = &mut self.desk.added;
+        let attempts = self.tried.as_ref().map_or(0, |(number, _)| *number);
+        added.extend_from_slice(format!("X-Lab-Attempts: {attempts}\r\n").as_bytes());
+        if let Some((_, peer)) = &self.tried {
+            added.extend_from_slice(b"X-Lab-Upstream: ");
+            added.extend_from_slice(&peer.label);
+            added.extend_from_slice(b"\r\n");
         }
     }
 
-    /// Ends the body with an error, one wake-up later: the server sends what it has of the response
-    /// only when it is told to wait, and throws it away with an error.
-    fn fail(
+    /// Brings the peer's response to the client.
+    pub(super) async fn relay(&mut self, kept: Kept<Peer>, in_flight: InFlight) {
+        if self.desk.response.status() == 101 {
+            self.switch(kept, in_flight).await;
+            return;
+        }
+        let to_head = self.client.head().method() == b"HEAD";
+        let framing = self.desk.response.framing(to_head);
+        // A body that is not yet read makes this the last response: the client may never send it.
+        self.start_final(framing, self.visit.is_last || self.upload.is_under_way());
+        let mut source = Some((kept, in_flight));
+        let mut moved = clock::now();
+        let cut = poll_fn(|context| self.poll_relay(context, &mut source, &mut moved)).await;
+        match cut {
+            Ok(()) => self.progress.is_complete = true,
+            Err(Cut::Client) => self.client.abort(),
+            Err(Cut::Peer) => {
+                drop(source);
+                // What there was of it arrives all the same.
+                self.flush().await;
+                self.client.abort();
+            }
+        }
+    }
+
+    fn poll_relay(
         &mut self,
-        context: &Context<'_>,
-        error: BodyError,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.failed = Some(error);
-        context.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    /// Ready when the peer has been silent for too long.
-    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(source) = &mut self.source else { return Poll::Pending };
-        if !std::mem::replace(&mut self.waiting, true) {
-            source.kept.connection.wait();
-        }
-        source.kept.connection.poll_patience(context)
-    }
-
-    /// The body was passed on whole: the connection may serve again.
-    fn settle(&mut self) {
-        if let Some(source) = self.source.take() {
-            self.worker.give_back(source.kept);
-        }
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        // The server drops a body that it knows to be complete without asking for its end.
-        if self.body.is_end_stream() {
-            self.settle();
-        }
-    }
-}
-
-/// Why a response was broken off after its head.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BodyError {
-    /// The connection broke or its framing was wrong.
-    #[error("the response broke off: {0}")]
-    Broken(hyper::Error),
-    /// Nothing came for the read time-out.
-    #[error("the response stopped coming")]
-    Silent,
-}
-
-impl Body for Reply {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut *self {
-            Self::Relayed(relay) => relay.poll(context),
-            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+        source: &mut Option<(Kept<Peer>, InFlight)>,
+        moved: &mut Nanos,
+    ) -> Poll<Result<(), Cut>> {
+        let mut waits = Waits::Client;
+        let mut now = Nanos::ZERO;
+        if let Some((kept, _)) = source {
+            let peer = &mut kept.connection;
+            if !self.upload.is_sent {
+                now = clock::now();
+                match self.upload.poll(context, &mut self.client, peer, now) {
+                    Poll::Ready(Err(Halt::ClientGone)) => return Poll::Ready(Err(Cut::Client)),
+                    Poll::Ready(Err(_)) => return Poll::Ready(Err(Cut::Peer)),
+                    _ => {}
+                }
+            }
+            match self.poll_download(context, peer, &mut waits) {
+                (Poll::Ready(Ok(())), _) => self.settle(source.take()),
+                (Poll::Ready(Err(cut)), _) => return Poll::Ready(Err(cut)),
+                (Poll::Pending, has_moved) => {
+                    if now == Nanos::ZERO {
+                        now = clock::now();
+                    }
+                    if has_moved {
+                        *moved = now;
+                    }
+                    if self.upload.waits != Waits::Client
+                        && self.client.poll_gone(context).is_ready()
+                    {
+                        return Poll::Ready(Err(Cut::Client));
+                    }
+                    return self.poll_limits(context, now, *moved, waits);
+                }
+            }
+        }
+        let before = self.client.waiting();
+        match self.client.poll_flush(context) {
+            Poll::Ready(flushed) => Poll::Ready(flushed.map_err(|_| Cut::Client)),
+            Poll::Pending => {
+                let now = clock::now();
+                if self.client.waiting() < before {
+                    *moved = now;
+                }
+                self.poll_limits(context, now, *moved, Waits::Client)
+            }
         }
     }
 
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Relayed(relay) => relay.body.is_end_stream(),
-            Self::Own(bytes) => bytes.is_none(),
+    /// Passes on what there is; whether anything moved.
+    fn poll_download(
+        &mut self,
+        context: &mut Context<'_>,
+        peer: &mut Peer,
+        waits: &mut Waits,
+    ) -> (Poll<Result<(), Cut>>, bool) {
+        let mut has_moved = false;
+        loop {
+            match peer.poll_body(context) {
+                Poll::Ready(Ok(Piece::Content)) => {
+                    match self.client.poll_content(context, peer.content()) {
+                        Poll::Ready(Ok(taken)) => {
+                            peer.took(taken);
+                            self.progress.bytes_out += taken as u64;
+                            has_moved = true;
+                        }
+                        Poll::Ready(Err(_)) => return (Poll::Ready(Err(Cut::Client)), has_moved),
+                        Poll::Pending => {
+                            *waits = Waits::Client;
+                            return (Poll::Pending, has_moved);
+                        }
+                    }
+                }
+                Poll::Ready(Ok(Piece::End)) => {
+                    self.client.end(peer.take_trailer().as_deref());
+                    return (Poll::Ready(Ok(())), true);
+                }
+                Poll::Ready(Err(_)) => return (Poll::Ready(Err(Cut::Peer)), has_moved),
+                Poll::Pending => {
+                    *waits = match self.client.poll_flush(context) {
+                        Poll::Ready(Ok(())) => Waits::Peer,
+                        Poll::Ready(Err(_)) => return (Poll::Ready(Err(Cut::Client)), has_moved),
+                        Poll::Pending => Waits::Client,
+                    };
+                    return (Poll::Pending, has_moved);
+                }
+            }
         }
     }
 
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Relayed(relay) => relay.body.size_hint(),
-            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+    /// The peer has said everything.
+    fn settle(&mut self, source: Option<(Kept<Peer>, InFlight)>) {
+        let Some((mut kept, in_flight)) = source else { return };
+        if self.upload.is_sent && kept.connection.is_reusable() {
+            kept.connection.take_back(&mut self.desk.peer);
+            self.visit.worker.give_back(kept, clock::now());
+        }
+        drop(in_flight);
+    }
+
+    fn poll_limits(
+        &mut self,
+        context: &mut Context<'_>,
+        now: Nanos,
+        moved: Nanos,
+        waits: Waits,
+    ) -> Poll<Result<(), Cut>> {
+        let worker = self.visit.worker;
+        let (limit, cut) = match waits {
+            Waits::Peer => (worker.limits.read_timeout, Cut::Peer),
+            Waits::Client | Waits::Nobody => (worker.edge.client.body_timeout, Cut::Client),
+        };
+        // While the request's body moves the exchange is alive.
+        let deadline = moved.max(self.upload.moved) + limit;
+        ready!(self.alarm.poll(context, now, deadline.min(self.deadline)));
+        Poll::Ready(Err(if self.deadline < deadline { Cut::Peer } else { cut }))
+    }
+
+    /// Sends what was kept back, as long as the client takes it.
+    async fn flush(&mut self) -> bool {
+        let limit = self.visit.worker.edge.client.body_timeout;
+        let deadline = clock::now() + limit;
+        poll_fn(|context| match self.client.poll_flush(context) {
+            Poll::Ready(flushed) => Poll::Ready(flushed.is_ok()),
+            Poll::Pending => self.alarm.poll(context, clock::now(), deadline).map(|()| false),
+        })
+        .await
+    }
+
+    /// Answers a request that has no response of a peer.
+    pub(super) async fn answer(&mut self, halt: Halt) {
+        let Some((status, text)) = halt.answer() else {
+            self.client.abort();
+            return;
+        };
+        self.desk.response = own_head(status, text);
+        let close = self.visit.is_last || self.upload.is_under_way();
+        self.start_final(Framing::Length(text.len() as u64), close);
+        let mut rest = text.as_bytes();
+        if self.client.head().method() == b"HEAD" {
+            rest = &[];
+        }
+        let deadline = clock::now() + self.visit.worker.edge.client.body_timeout;
+        let taken = poll_fn(|context| {
+            while !rest.is_empty() {
+                match self.client.poll_content(context, rest) {
+                    Poll::Ready(Ok(taken)) => rest = &rest[taken..],
+                    Poll::Ready(Err(_)) => return Poll::Ready(false),
+                    Poll::Pending => {
+                        return self.alarm.poll(context, clock::now(), deadline).map(|()| false);
+                    }
+                }
+            }
+            Poll::Ready(true)
+        });
+        if taken.await {
+            self.client.end(None);
+            self.progress.bytes_out = text.len() as u64;
+            self.progress.is_complete = self.flush().await;
+        }
+        if !self.progress.is_complete {
+            self.client.abort();
         }
     }
+
+    /// The peer speaks another protocol from now on.
+    async fn switch(&mut self, mut kept: Kept<Peer>, in_flight: InFlight) {
+        self.start_final(Framing::None, false);
+        let worker = self.visit.worker;
+        worker.account.counters.upgrades.add(1);
+        let idle = worker.limits.read_timeout;
+        let (up, down) =
+            tunnel::join(&mut self.client, &mut kept.connection, self.alarm, idle).await;
+        self.upload.length += up;
+        self.progress.bytes_out += down;
+        self.progress.is_complete = true;
+        self.client.abort();
+        drop(in_flight);
+    }
+}
+
+/// The head of an answer of the proxy's own.
+pub(super) fn own_head(status: u16, text: &str) -> ResponseHead {
+    let mut head = ResponseHead::default();
+    let length = text.len().to_string();
+    let fields = [
+        (b"Content-Type".as_slice(), b"text/plain; charset=utf-8".as_slice()),
+        (b"Content-Length", length.as_bytes()),
+    ];
+    let limits = crate::http1::Limits::new(4096);
+    if head.assemble(status, fields.into_iter(), &limits).is_err() {
+        unreachable!("a status and two plain fields are a head");
+    }
+    head
 }

@@ -39,8 +39,6 @@ pub struct ProxyConfig {
     pub view_base: u16,
     /// Folder for rows of attempts and events, if they are wanted; it must exist.
     pub spool: Option<PathBuf>,
-    /// Most client connections of each worker; more wait in the kernel's queue.
-    pub connections: usize,
     /// How long open requests may take to end after [`Proxy::stop`].
     pub drain: Span,
 }
@@ -58,7 +56,6 @@ impl ProxyConfig {
             replication: 0,
             view_base: 0,
             spool: None,
-            connections: 16_384,
             drain: Span::from_secs(5),
         }
     }
@@ -118,14 +115,14 @@ impl Proxy {
             let worker = Arc::new(worker(config, number as u16, Arc::clone(driver)));
             self.spawn(format!("worker {number}"), {
                 let stop = Arc::clone(&self.stop);
-                let (limit, drain) = (config.connections, config.drain.to_std());
+                let drain = config.drain.to_std();
                 move |runtime| {
                     let _entered = runtime.enter();
                     runtime.spawn(Arc::clone(&worker).care());
                     if let Some(driver) = timed {
                         runtime.spawn(keep_time(driver));
                     }
-                    runtime.block_on(listen::accept(listener, worker, stop, limit, drain))
+                    runtime.block_on(listen::accept(listener, worker, stop, drain))
                 }
             })?;
         }
@@ -230,7 +227,13 @@ fn worker(config: &ProxyConfig, number: u16, driver: Arc<Driver>) -> Worker {
         read_timeout: config.balancer.read_timeout,
     };
     let idle = config.balancer.keepalive as usize;
-    let keepalive = pool::Limits::new(idle, config.balancer.keepalive_timeout);
+    let upstream = &config.balancer.edge.upstream;
+    let keepalive = pool::Limits {
+        requests: upstream.requests_per_connection,
+        age: upstream.connection_age,
+        ..pool::Limits::new(idle, config.balancer.keepalive_timeout)
+    };
     let account = Account { counters: Arc::default(), log: None };
-    Worker::new(number, driver, account, limits, keepalive)
+    let edge = Arc::new(config.balancer.edge.clone());
+    Worker::new(number, driver, account, limits, edge, keepalive)
 }

@@ -1,252 +1,223 @@
-//! A client's connection: served until it ends, is idle for too long, or the proxy stops.
-//!
-//! hyper has a time-out for heads, but arms a timer for each of them. Here one timer per connection
-//! looks now and then whether anything has happened.
+//! A client's connection of HTTP/1: one head after the other is read, each request served before
+//! the next, until the client or the proxy has had enough.
 
-use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use hyper::Request;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::server::conn::http1;
-use hyper::service::{HttpService, service_fn};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::sync::futures::OwnedNotified;
 
-use super::forward;
-use super::header::ClientFields;
+use super::alarm::Alarm;
+use super::client::{Client, http1::Connection};
+use super::desk::Desk;
+use super::fields::Origin;
+use super::forward::{self, Visit};
+use super::linger;
 use super::listen::Stop;
-use super::patience::Patience;
-use super::relay::{BodyError, Reply};
+use super::transport::Transport;
+use super::wire::Wire;
 use super::worker::Worker;
 use crate::host::clock;
-use crate::units::Span;
-
-/// A look at whether a client is idle, or slow with its head.
-const LOOK_EVERY: Span = Span::from_secs(13);
-/// So many looks without a new request end its connection: after 65 to 78 s (NGINX: 75 s).
-const LOOKS_MAX: u32 = 5;
+use crate::http1::{HeadError, Limits, head_ends};
+use crate::units::Nanos;
 
 /// Serves a client; ends when its connection does.
 pub(super) async fn serve(
-    stream: TcpStream,
-    fields: ClientFields,
+    transport: Transport,
+    origin: Origin,
     worker: Arc<Worker>,
     stop: Arc<Stop>,
 ) {
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
-    let fields = Arc::new(fields);
-    let activity = Arc::new(Activity::default());
-    let service = {
-        let activity = Arc::clone(&activity);
-        service_fn(move |request: Request<Incoming>| {
-            let serving = Serving::begin(&activity);
-            let response = forward::serve(Arc::clone(&worker), Arc::clone(&fields), request);
-            async move {
-                let response = response.await;
-                Ok::<_, Infallible>(response.map(|reply| Served { reply, _serving: serving }))
+    let mut session = Session::new(transport, origin, worker, stop);
+    loop {
+        match poll_fn(|context| session.poll_arrival(context)).await {
+            Arrival::Request(began) => {
+                if !session.serve_one(began).await {
+                    break;
+                }
             }
-        })
-    };
-    let connection =
-        http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades();
-    Session::new(connection, stop, activity, LOOK_EVERY).await;
-}
-
-/// Begins and ends of requests on a connection, counted together: odd while one is served.
-#[derive(Debug, Default)]
-struct Activity(AtomicU64);
-
-impl Activity {
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+            Arrival::Refused(error) => {
+                session.refuse(error.status(), &format!("{error}\n")).await;
+                break;
+            }
+            Arrival::Silent => {
+                session.refuse(408, "the head did not come in time\n").await;
+                break;
+            }
+            Arrival::Over => return,
+        }
     }
+    linger::close(session.connection, &mut session.alarm).await;
 }
 
-/// A request that is being served, up to the last byte of its response.
-struct Serving(Arc<Activity>);
-
-impl Serving {
-    fn begin(activity: &Arc<Activity>) -> Self {
-        activity.0.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(activity))
-    }
+/// What a client does next.
+enum Arrival {
+    /// A request: its head is in the connection, and had been read then.
+    Request(Nanos),
+    /// Something that is no request.
+    Refused(HeadError),
+    /// A part of a head, and then nothing.
+    Silent,
+    /// Nothing, or nothing for too long, or the proxy ends.
+    Over,
 }
 
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.0.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// A response's body, which keeps its request counted as served.
-struct Served {
-    reply: Reply,
-    _serving: Serving,
-}
-
-impl Body for Served {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.reply).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.reply.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.reply.size_hint()
-    }
-}
-
-/// What a session needs of a connection.
-trait Graceful: Future + Unpin {
-    /// Ends after the current request, at once if there is none.
-    fn say_goodbye(&mut self);
-}
-
-impl<S> Graceful for http1::UpgradeableConnection<TokioIo<TcpStream>, S>
-where
-    Self: Future + Unpin,
-    S: HttpService<Incoming, ResBody = Served>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    fn say_goodbye(&mut self) {
-        Pin::new(self).graceful_shutdown();
-    }
-}
-
-/// Drives a client's connection.
-struct Session<C> {
-    connection: C,
+struct Session {
+    connection: Connection,
+    origin: Origin,
+    worker: Arc<Worker>,
     stop: Arc<Stop>,
-    /// Makes sure that there is a wake-up when told to stop; whether we are is read at each.
-    stopped: Pin<Box<OwnedNotified>>,
-    registered: bool,
-    told: bool,
-    activity: Arc<Activity>,
-    patience: Patience,
-    /// The activity at the last look, and how many looks have seen it.
-    seen: (u64, u32),
+    /// Makes sure that there is a wake-up when the proxy ends; whether it does is read at each.
+    stopped: Option<Pin<Box<OwnedNotified>>>,
+    alarm: Alarm,
+    /// Memory, while the connection is busy.
+    desk: Option<Box<Desk>>,
+    limits: Limits,
+    /// How far the input was searched for the end of a head.
+    searched: usize,
+    /// When the connection became idle, or the head now read began.
+    since: Nanos,
+    /// Whether a head has begun.
+    has_begun: bool,
+    requests: u32,
 }
 
-impl<C: Graceful> Session<C> {
-    fn new(connection: C, stop: Arc<Stop>, activity: Arc<Activity>, look_every: Span) -> Self {
-        let mut patience = Patience::new(look_every);
-        patience.start(clock::now());
+impl Session {
+    fn new(transport: Transport, origin: Origin, worker: Arc<Worker>, stop: Arc<Stop>) -> Self {
+        let head = worker.edge.client.header_max.0;
         Self {
-            connection,
-            stopped: Box::pin(stop.notified()),
+            connection: Connection::new(Wire::new(transport)),
+            origin,
+            worker,
             stop,
-            registered: false,
-            told: false,
-            activity,
-            patience,
-            seen: (0, 0),
+            stopped: None,
+            alarm: Alarm::default(),
+            desk: None,
+            limits: Limits::new(usize::try_from(head).unwrap_or(usize::MAX)),
+            searched: 0,
+            since: clock::now(),
+            has_begun: false,
+            requests: 0,
         }
     }
 
-    fn heed_stop(&mut self, context: &mut Context<'_>) {
-        if !self.registered {
-            self.registered = true;
-            // A task's waker stays the same, so that one registration is enough.
-            let _ = self.stopped.as_mut().poll(context);
-        }
-        if !self.told && self.stop.is_told() {
-            self.told = true;
-            self.connection.say_goodbye();
-        }
-    }
-
-    /// Looks whether the client is idle when it is time to; true when it has been for too long.
-    fn is_idle(&mut self, context: &mut Context<'_>) -> bool {
-        while self.patience.poll(context).is_ready() {
-            let count = self.activity.count();
-            let quiet = count.is_multiple_of(2) && count == self.seen.0;
-            self.seen = (count, if quiet { self.seen.1 + 1 } else { 0 });
-            if self.seen.1 >= LOOKS_MAX {
-                return true;
+    /// Waits for a head.
+    fn poll_arrival(&mut self, context: &mut Context<'_>) -> Poll<Arrival> {
+        let now = clock::now();
+        loop {
+            if self.connection.wire.input.is_empty() {
+                self.leave_desk();
+                if self.is_told_to_end(context) {
+                    return Poll::Ready(Arrival::Over);
+                }
+                if self.connection.wire.transport.poll_readable(context).is_pending() {
+                    let deadline = self.since + self.worker.edge.client.idle_timeout;
+                    ready!(self.alarm.poll(context, now, deadline));
+                    return Poll::Ready(Arrival::Over);
+                }
+                self.take_desk();
+            } else if let Some(arrival) = self.read_head(now) {
+                return Poll::Ready(arrival);
             }
-            self.patience.start(clock::now());
-        }
-        false
-    }
-}
-
-impl<C: Graceful> Future for Session<C> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.heed_stop(context);
-        // An error of the connection is the client's, and it has been told or is gone.
-        if Pin::new(&mut self.connection).poll(context).is_ready() || self.is_idle(context) {
-            return Poll::Ready(());
-        }
-        Poll::Pending
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LOOK: Span = Span::from_millis(4);
-
-    /// Never ends by itself.
-    #[derive(Default)]
-    struct Open {
-        said_goodbye: bool,
-    }
-
-    impl Future for Open {
-        type Output = ();
-        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-            if self.said_goodbye { Poll::Ready(()) } else { Poll::Pending }
+            let most = self.limits.head + super::buffer::INPUT;
+            match self.connection.wire.poll_fill(context, most) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Arrival::Over),
+                Poll::Pending if self.connection.wire.input.is_empty() => {
+                    // It only seemed readable.
+                    let deadline = self.since + self.worker.edge.client.idle_timeout;
+                    ready!(self.alarm.poll(context, now, deadline));
+                    return Poll::Ready(Arrival::Over);
+                }
+                Poll::Pending => {
+                    let deadline = self.since + self.worker.edge.client.header_timeout;
+                    ready!(self.alarm.poll(context, now, deadline));
+                    return Poll::Ready(Arrival::Silent);
+                }
+            }
         }
     }
 
-    impl Graceful for Open {
-        fn say_goodbye(&mut self) {
-            self.said_goodbye = true;
+    /// Reads the head at the start of the input, if it is whole.
+    fn read_head(&mut self, now: Nanos) -> Option<Arrival> {
+        let wire = &mut self.connection.wire;
+        let input = wire.input.filled();
+        if self.has_begun {
+            // So that a head that comes byte by byte is not read again for each.
+            if !head_ends(input, &mut self.searched) && input.len() <= self.limits.head {
+                return None;
+            }
+        } else {
+            (self.has_begun, self.searched, self.since) = (true, 0, now);
+        }
+        match self.connection.head.read(input, &self.limits) {
+            Ok(None) => None,
+            Ok(Some(length)) => {
+                wire.input.consume(length);
+                wire.read_body(self.connection.head.framing());
+                self.has_begun = false;
+                Some(Arrival::Request(now))
+            }
+            Err(error) => Some(Arrival::Refused(error)),
         }
     }
 
-    #[tokio::test]
-    async fn an_idle_client_is_let_go_and_one_being_served_is_not() {
-        let activity = Arc::new(Activity::default());
-        let session = Session::new(Open::default(), Arc::default(), Arc::clone(&activity), LOOK);
-        let serving = Serving::begin(&activity);
-        let mut session = Box::pin(session);
-        let long = (LOOK * 20).to_std();
-        assert!(tokio::time::timeout(long, session.as_mut()).await.is_err(), "it is served");
-        drop(serving);
-        let start = clock::now();
-        session.await;
-        assert!(clock::elapsed(start) >= LOOK * 4, "let go too early");
+    /// Serves the request that has arrived; whether another may follow.
+    async fn serve_one(&mut self, began: Nanos) -> bool {
+        self.requests += 1;
+        let last = self.worker.edge.client.requests_per_connection;
+        let visit = Visit {
+            worker: &self.worker,
+            origin: &self.origin,
+            is_last: self.requests >= last || self.stop.is_draining(),
+        };
+        let client = Client::Http1(&mut self.connection);
+        let Some(desk) = &mut self.desk else { unreachable!("a head was read on a desk") };
+        forward::serve(visit, client, desk, &mut self.alarm, began).await;
+        self.since = clock::now();
+        !self.connection.closing && self.connection.wire.is_read()
     }
 
-    #[tokio::test]
-    async fn a_stop_reaches_a_session_that_sleeps() {
-        let stop = Arc::<Stop>::default();
-        let day = Span::from_secs(86_400);
-        let session = Session::new(Open::default(), Arc::clone(&stop), Arc::default(), day);
-        let session = tokio::spawn(session);
-        tokio::task::yield_now().await;
-        stop.tell();
-        session.await.expect("it ends");
+    /// Answers what is no request.
+    async fn refuse(&mut self, status: u16, text: &str) {
+        linger::answer(&mut self.connection, &mut self.alarm, status, text).await;
+        self.connection.closing = true;
+    }
+
+    fn take_desk(&mut self) {
+        if self.desk.is_none() {
+            let mut desk = self.worker.desks.take();
+            desk.client.lend(&mut self.connection.wire);
+            std::mem::swap(&mut desk.request, &mut self.connection.head);
+            self.desk = Some(desk);
+        }
+    }
+
+    fn leave_desk(&mut self) {
+        if let Some(mut desk) = self.desk.take() {
+            desk.client.take_back(&mut self.connection.wire);
+            std::mem::swap(&mut desk.request, &mut self.connection.head);
+            self.worker.desks.give_back(desk);
+        }
+    }
+
+    /// Whether idle connections are to be closed; if not, the task is woken when that changes.
+    fn is_told_to_end(&mut self, context: &mut Context<'_>) -> bool {
+        while !self.stop.is_told() {
+            if self.stopped.is_some() {
+                // A task's waker stays the same, so that one registration is enough.
+                return false;
+            }
+            let stopped = self.stopped.insert(Box::pin(self.stop.notified()));
+            if stopped.as_mut().poll(context).is_ready() {
+                self.stopped = None;
+            } else if self.stop.is_told() {
+                return true;
+            } else {
+                return false;
+            }
+        }
+        true
     }
 }

@@ -1,7 +1,5 @@
 //! The bytes below HTTP: TCP, or TLS on it.
 
-#![allow(dead_code, reason = "the data path is moving here")]
-
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -74,6 +72,14 @@ impl Transport {
         match self {
             // A socket that refuses it is slower, and no less right.
             Self::Tcp(stream) => drop(stream.set_nodelay(true)),
+        }
+    }
+
+    /// When it is closed, the other side is told that it broke, not that it ended.
+    pub(super) fn reset(&self) {
+        match self {
+            // `set_zero_linger` closes by RST. If it fails the other side hears of an end.
+            Self::Tcp(stream) => drop(stream.set_zero_linger()),
         }
     }
 }

@@ -4,8 +4,6 @@
 //! the two connections of an exchange. Small parts of what goes are gathered, so that a head and its
 //! small body leave in one write; large ones are written from where they were read.
 
-#![allow(dead_code, reason = "the data path is moving here")]
-
 use std::io;
 use std::task::{Context, Poll, ready};
 
@@ -53,6 +51,13 @@ impl Wire {
     pub(super) fn read_body(&mut self, framing: Framing) {
         self.reader = BodyReader::new(framing);
         self.content = 0;
+    }
+
+    /// What comes and goes from now on is neither framed nor part of a message.
+    pub(super) fn begin_tunnel(&mut self) {
+        self.read_body(Framing::UntilClose);
+        self.chunks = false;
+        self.transport.send_at_once();
     }
 
     /// Whether the body that comes was read to its end.

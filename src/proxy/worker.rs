@@ -9,12 +9,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::account::Account;
-use super::connection::Connection;
+use super::desk::Desks;
 use super::driver::Driver;
+use super::peer::Peer;
 use super::pool::{self, Kept, Pool};
 use crate::host::clock;
 use crate::policy::PeerId;
-use crate::units::Span;
+use crate::scenario::EdgeFacts;
+use crate::units::{Nanos, Span};
 
 /// How often idle connections are looked at, besides when one changes.
 const ROUND: Duration = Duration::from_secs(1);
@@ -35,7 +37,10 @@ pub(super) struct Worker {
     /// Every request is closed here, once, when it has ended.
     pub(super) account: Account,
     pub(super) limits: Limits,
-    pool: Mutex<Pool<Connection>>,
+    /// What clients may do, and what peers are told of them.
+    pub(super) edge: Arc<EdgeFacts>,
+    pub(super) desks: Desks,
+    pool: Mutex<Pool<Peer>>,
     changed: Arc<Changed>,
     changed_waker: Waker,
     next_id: AtomicU64,
@@ -61,6 +66,7 @@ impl Worker {
         driver: Arc<Driver>,
         account: Account,
         limits: Limits,
+        edge: Arc<EdgeFacts>,
         keepalive: pool::Limits,
     ) -> Self {
         let changed = Arc::new(Changed::default());
@@ -68,6 +74,8 @@ impl Worker {
             driver,
             account,
             limits,
+            edge,
+            desks: Desks::default(),
             pool: Mutex::new(Pool::new(keepalive)),
             changed_waker: Waker::from(Arc::clone(&changed)),
             changed,
@@ -81,7 +89,7 @@ impl Worker {
     }
 
     /// An idle connection to `peer` that is still open.
-    pub(super) fn take_idle(&self, peer: PeerId) -> Option<Kept<Connection>> {
+    pub(super) fn take_idle(&self, peer: PeerId) -> Option<Kept<Peer>> {
         loop {
             let mut kept = self.pool().take(peer)?;
             // The waker of the caretaker must not stay in it, or each use would wake that.
@@ -91,10 +99,10 @@ impl Worker {
         }
     }
 
-    /// Keeps a connection whose response has ended, if it can serve again.
-    pub(super) fn give_back(&self, mut kept: Kept<Connection>) {
+    /// Keeps a connection that is reusable, if it is still open.
+    pub(super) fn give_back(&self, mut kept: Kept<Peer>, now: Nanos) {
         if kept.connection.is_idle(&mut Context::from_waker(&self.changed_waker)) {
-            let closed = self.pool().give(kept, clock::now());
+            let closed = self.pool().give(kept, now);
             drop(closed);
         }
     }
@@ -113,7 +121,7 @@ impl Worker {
         }
     }
 
-    fn pool(&self) -> MutexGuard<'_, Pool<Connection>> {
+    fn pool(&self) -> MutexGuard<'_, Pool<Peer>> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

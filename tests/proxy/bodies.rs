@@ -120,20 +120,3 @@ fn a_response_may_come_before_its_request_has_ended() {
     assert_eq!(client.response(false).status(), 200);
     assert_eq!(peer.only().body.len(), 200_000);
 }
-
-#[test]
-fn expect_100_continue_is_answered_by_the_proxy() {
-    let peer = Peer::always("a", Answer::EchoChunked);
-    let proxy = proxy(&[&peer], |_| {});
-    let mut client = client(&proxy);
-    client
-        .write_all(
-            b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n",
-        )
-        .unwrap();
-    let interim = client.response(true);
-    assert_eq!(interim.status(), 100);
-    client.write_all(b"abc").unwrap();
-    assert_eq!(client.response(false).text(), "abc");
-    assert_eq!(peer.only().field("expect"), None);
-}

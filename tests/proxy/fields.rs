@@ -1,12 +1,44 @@
 //! Header fields on the wire.
 
+use lab::scenario::edge::Network;
+
 use super::peer::{Answer, Peer};
 use super::setup::{client, proxy};
 
 #[test]
-fn the_peer_learns_who_the_client_is() {
+fn the_peer_learns_who_the_client_is_and_not_who_it_claims_to_be() {
     let peer = Peer::good("a");
-    let proxy = proxy(&[&peer], |_| {});
+    let proxy = proxy(&[&peer], |config| {
+        config.balancer.edge.forward.forwarded = true;
+        config.balancer.edge.forward.via = true;
+    });
+    let response = client(&proxy).ask(
+        "GET / HTTP/1.1\r\nHost: shop\r\nX-Forwarded-For: 10.1.2.3\r\nX-Real-IP: 6.6.6.6\r\n\
+         Connection: X-Real-IP\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n\
+         Forwarded: for=6.6.6.6\r\ntraceparent: 00-1-2-01\r\nVia: 1.1 other\r\n\r\n",
+    );
+    assert_eq!(response.field("via"), Some("1.1 lab"));
+    let seen = peer.only();
+    for (name, value) in [
+        ("x-real-ip", "127.0.0.1"),
+        ("x-forwarded-for", "127.0.0.1"),
+        ("x-forwarded-proto", "http"),
+        ("x-forwarded-host", "shop"),
+        ("forwarded", "for=127.0.0.1;host=\"shop\";proto=http"),
+        ("traceparent", "00-1-2-01"),
+    ] {
+        assert_eq!(seen.field(name), Some(value), "{name}");
+    }
+    assert_eq!(seen.all("via"), ["1.1 other", "1.1 lab"]);
+}
+
+#[test]
+fn the_peer_learns_who_the_client_is_of_a_trusted_proxy() {
+    let peer = Peer::good("a");
+    let proxy = proxy(&[&peer], |config| {
+        let address = "127.0.0.0".parse().expect("an address");
+        config.balancer.edge.forward.trusted = vec![Network { address, prefix: 8 }];
+    });
     let response = client(&proxy).ask(
         "GET /path?q=1 HTTP/1.1\r\nHost: shop\r\nX-Forwarded-For: 10.1.2.3\r\nX-Real-IP: 6.6.6.6\r\n\r\n",
     );
@@ -14,7 +46,7 @@ fn the_peer_learns_who_the_client_is() {
     let seen = peer.only();
     assert_eq!(seen.start, "GET /path?q=1 HTTP/1.1");
     assert_eq!(seen.field("host"), Some("shop"));
-    assert_eq!(seen.field("x-real-ip"), Some("127.0.0.1"));
+    assert_eq!(seen.field("x-real-ip"), Some("6.6.6.6"), "it is believed");
     assert_eq!(seen.field("x-forwarded-for"), Some("10.1.2.3, 127.0.0.1"));
     assert_eq!(seen.field("x-forwarded-proto"), Some("http"));
     assert_eq!(seen.field("x-lab-attempt"), None);

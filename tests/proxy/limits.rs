@@ -2,7 +2,7 @@
 
 use lab::scenario::StateSharing;
 
-use super::peer::{Answer, Peer};
+use super::peer::Peer;
 use super::setup::{client, eventually, proxy};
 
 #[test]
@@ -34,18 +34,19 @@ fn workers_that_share_nothing_count_for_themselves() {
 }
 
 #[test]
-fn clients_beyond_the_limit_wait_for_a_free_place() {
+fn a_client_beyond_the_limit_is_told_so_and_let_go() {
     let peer = Peer::good("a");
-    let proxy = proxy(&[&peer], |config| config.connections = 2);
+    let proxy = proxy(&[&peer], |config| config.balancer.edge.client.connections = 2);
     let mut first = client(&proxy);
     let mut second = client(&proxy);
     assert_eq!((first.get().status(), second.get().status()), (200, 200));
     let mut third = client(&proxy);
-    third.write_all(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n").expect("sent");
-    std::thread::sleep(std::time::Duration::from_millis(100));
-    assert_eq!(peer.seen().len(), 2, "the third is not served yet");
+    let response = third.get();
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.field("connection"), Some("close"));
+    assert!(third.closed());
+    assert_eq!(peer.seen().len(), 2);
     drop(first);
-    assert_eq!(third.response(false).status(), 200);
-    peer.now(Answer::Status(200));
-    eventually("it was the third", || peer.seen().len() == 3);
+    eventually("its place is free", || client(&proxy).get().status() == 200);
+    assert_eq!(second.get().status(), 200, "those who are served stay so");
 }

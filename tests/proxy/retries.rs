@@ -133,7 +133,11 @@ fn informational_heads_are_not_taken_for_the_response() {
     let bytes = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     let peer = Peer::always("a", Answer::Raw(bytes.into()));
     let proxy = proxy(&[&peer], |_| {});
-    let response = client(&proxy).get();
+    let mut client = client(&proxy);
+    client.write_all(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n").expect("sent");
+    let hints = client.response(true);
+    assert_eq!((hints.status(), hints.field("link")), (103, Some("</x>")));
+    let response = client.response(false);
     assert_eq!((response.status(), response.text().as_str()), (200, "ok"));
 }
 

@@ -19,6 +19,7 @@ pub(crate) fn config(addresses: &[SocketAddr]) -> ProxyConfig {
     let balancer = BalancerFacts {
         engine: Engine::Own,
         instances: 1,
+        hash_key: None,
         workers: 1,
         state: StateSharing::Shared,
         upstream: UpstreamConfig {

@@ -12,9 +12,10 @@ use crate::proxy::wire::Wire;
 pub(in crate::proxy) struct Connection {
     pub(in crate::proxy) wire: Wire,
     pub(in crate::proxy) head: RequestHead,
-    /// The connection must not be used again: it was said so, or the response broke off.
+    /// The connection must not be used again: it was said so, or an exchange broke off.
     pub(in crate::proxy) closing: bool,
-    /// The response that was begun did not end.
+    /// A response was begun that ends with the connection, and it has not ended: if the connection
+    /// does now, it must be by a reset.
     pub(in crate::proxy) broken: bool,
 }
 
@@ -90,7 +91,7 @@ impl Connection {
         }
         out.extend_from_slice(b"\r\n");
         self.wire.write_body(framing);
-        self.broken = true;
+        self.broken = framing == Framing::UntilClose;
     }
 
     pub(super) fn poll_content(
@@ -112,6 +113,5 @@ impl Connection {
 
     pub(super) const fn abort(&mut self) {
         self.closing = true;
-        self.broken = true;
     }
 }

@@ -5,20 +5,19 @@
 //! [`Client::poll_flush`]; both go on at the same time. Everything is polled by the one task that
 //! serves the request.
 
-#![allow(dead_code, reason = "the data path is moving here")]
-
 pub(super) mod http1;
 
 use std::io;
 use std::task::{Context, Poll};
 
+use super::count::Protocol;
 use super::message::{Broken, Piece, ResponseOut};
 use crate::http1::{Fields, RequestHead};
 
 /// A client with a request.
-pub(super) enum Client {
+pub(super) enum Client<'a> {
     /// A connection of HTTP/1.
-    Http1(http1::Connection),
+    Http1(&'a mut http1::Connection),
 }
 
 /// Calls the same method of whichever it is.
@@ -30,7 +29,14 @@ macro_rules! each {
     };
 }
 
-impl Client {
+impl Client<'_> {
+    /// What it speaks.
+    pub(super) const fn protocol(&self) -> Protocol {
+        match self {
+            Self::Http1(_) => Protocol::Http1,
+        }
+    }
+
     /// The request's head.
     pub(super) fn head(&self) -> &RequestHead {
         each!(self, client => client.head())
@@ -95,5 +101,21 @@ impl Client {
     /// connection breaks off; HTTP/2: RST_STREAM).
     pub(super) fn abort(&mut self) {
         each!(self, client => client.abort());
+    }
+
+    /// Bytes that were kept back.
+    pub(super) fn waiting(&self) -> usize {
+        each!(self, client => client.wire.waiting())
+    }
+
+    /// Behind a 101: what comes and goes from now on is the content of a tunnel, both ways, and
+    /// ends when the client or [`Self::poll_shutdown`] says so.
+    pub(super) fn begin_tunnel(&mut self) {
+        each!(self, client => client.wire.begin_tunnel());
+    }
+
+    /// Tells the client that nothing more comes.
+    pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, client => client.wire.transport.poll_shutdown(context))
     }
 }

@@ -16,8 +16,6 @@ const HEAD: Limits = Limits { head: 64 << 10, line: 8 << 10, fields: 256 };
 #[derive(Debug)]
 pub(in crate::proxy) struct Connection {
     pub(in crate::proxy) wire: Wire,
-    /// Whether it carried an earlier request.
-    reused: bool,
     to_head: bool,
     /// Whether all of the request was given to it.
     sent: bool,
@@ -28,7 +26,7 @@ pub(in crate::proxy) struct Connection {
 impl Connection {
     pub(in crate::proxy) fn new(transport: Transport) -> Self {
         let wire = Wire::new(transport);
-        Self { wire, reused: false, to_head: false, sent: false, keeps: false }
+        Self { wire, to_head: false, sent: false, keeps: false }
     }
 
     /// Whether it can carry another request: everything was sent, everything was read, nothing
@@ -44,10 +42,6 @@ impl Connection {
     /// Whether it is still open and silent while it is idle; `context` is woken when that changes.
     pub(in crate::proxy) fn is_idle(&mut self, context: &mut Context<'_>) -> bool {
         self.wire.transport.poll_readable(context).is_pending()
-    }
-
-    pub(super) const fn is_reused(&self) -> bool {
-        self.reused
     }
 
     pub(super) fn start(&mut self, request: &RequestOut<'_>) {
@@ -110,7 +104,6 @@ impl Connection {
                 self.wire.input.consume(length);
                 if !head.is_interim() {
                     self.keeps = !head.closes();
-                    self.reused = true;
                     self.wire.read_body(head.framing(self.to_head));
                 }
                 return Poll::Ready(Ok(()));

@@ -5,13 +5,12 @@
 //! go on at the same time, so that a peer may answer before it has read everything. Everything is
 //! polled by the one task that serves the request. Dropping a peer gives the exchange up.
 
-#![allow(dead_code, reason = "the data path is moving here")]
-
 pub(super) mod http1;
 
 use std::io;
 use std::task::{Context, Poll};
 
+use super::desk::Sheets;
 use super::message::{Broken, Piece, RequestOut};
 use crate::http1::{Fields, HeadError, ResponseHead};
 
@@ -42,10 +41,26 @@ macro_rules! each {
 }
 
 impl Peer {
-    /// Whether its connection carried an earlier request, so that the peer may just have closed it
-    /// (`Outcome::Closed`). Of HTTP/2: false, since a GOAWAY says what was not processed.
-    pub(super) fn is_reused(&self) -> bool {
-        each!(self, peer => peer.is_reused())
+    /// Lends memory to a connection of HTTP/1; one of HTTP/2 has its own.
+    pub(super) fn lend(&mut self, sheets: &mut Sheets) {
+        each!(self, peer => sheets.lend(&mut peer.wire));
+    }
+
+    /// Takes the memory back from one that [is reusable](Self::is_reusable).
+    pub(super) fn take_back(&mut self, sheets: &mut Sheets) {
+        each!(self, peer => sheets.take_back(&mut peer.wire));
+    }
+
+    /// Whether it belongs into the pool when its response has ended. Of HTTP/2: no, a stream
+    /// carries one request, and its connection is kept elsewhere.
+    pub(super) fn is_reusable(&self) -> bool {
+        each!(self, peer => peer.is_reusable())
+    }
+
+    /// Whether it is still open and silent while it is in the pool; `context` is woken when that
+    /// changes.
+    pub(super) fn is_idle(&mut self, context: &mut Context<'_>) -> bool {
+        each!(self, peer => peer.is_idle(context))
     }
 
     /// Begins a request.
@@ -100,5 +115,16 @@ impl Peer {
     /// The trailer section of a body that has ended.
     pub(super) fn take_trailer(&mut self) -> Option<Box<Fields>> {
         each!(self, peer => peer.take_trailer())
+    }
+
+    /// Behind a 101: what comes and goes from now on is the content of a tunnel, both ways, and
+    /// ends when the peer or [`Self::poll_shutdown`] says so.
+    pub(super) fn begin_tunnel(&mut self) {
+        each!(self, peer => peer.wire.begin_tunnel());
+    }
+
+    /// Tells the peer that nothing more comes.
+    pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, peer => peer.wire.transport.poll_shutdown(context))
     }
 }
