@@ -171,12 +171,11 @@ mod tests {
 
     use super::*;
 
-    /// Content of a message that arrives in pieces of at most `step` bytes, the bytes behind it, and
-    /// its trailer section.
-    fn decode(
-        message: &[u8],
-        step: usize,
-    ) -> Result<(Vec<u8>, usize, Option<Box<Fields>>), BodyError> {
+    /// Content of a message, the bytes behind it, and its trailer section.
+    type Decoded = (Vec<u8>, usize, Option<Box<Fields>>);
+
+    /// Reads a message that arrives in pieces of at most `step` bytes.
+    fn decode(message: &[u8], step: usize) -> Result<Decoded, BodyError> {
         let mut decoder = Decoder::default();
         let (mut content, mut from, mut to) = (Vec::new(), 0, 0);
         loop {

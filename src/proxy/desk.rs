@@ -46,7 +46,11 @@ impl Sheets {
 
 /// Desks that nobody uses.
 #[derive(Debug, Default)]
-pub(super) struct Desks(Mutex<Vec<Box<Desk>>>);
+pub(super) struct Desks(Mutex<Unused>);
+
+/// Each in its box, so that it is handed over without being copied.
+#[expect(clippy::vec_box, reason = "a desk is large, and moves at every request")]
+type Unused = Vec<Box<Desk>>;
 
 /// No more unused desks are kept than this.
 const UNUSED_MAX: usize = 128;
@@ -70,7 +74,7 @@ impl Desks {
         }
     }
 
-    fn unused(&self) -> MutexGuard<'_, Vec<Box<Desk>>> {
+    fn unused(&self) -> MutexGuard<'_, Unused> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -70,6 +70,8 @@ struct Session {
     stop: Arc<Stop>,
     /// Makes sure that there is a wake-up when the proxy ends; whether it does is read at each.
     stopped: Option<Pin<Box<OwnedNotified>>>,
+    /// Whether the first step had been taken when that was registered.
+    is_draining: bool,
     alarm: Alarm,
     /// Memory, while the connection is busy.
     desk: Option<Box<Desk>>,
@@ -92,6 +94,7 @@ impl Session {
             worker,
             stop,
             stopped: None,
+            is_draining: false,
             alarm: Alarm::default(),
             desk: None,
             limits: Limits::new(usize::try_from(head).unwrap_or(usize::MAX)),
@@ -204,20 +207,19 @@ impl Session {
 
     /// Whether idle connections are to be closed; if not, the task is woken when that changes.
     fn is_told_to_end(&mut self, context: &mut Context<'_>) -> bool {
-        while !self.stop.is_told() {
-            if self.stopped.is_some() {
-                // A task's waker stays the same, so that one registration is enough.
-                return false;
+        loop {
+            // A task's waker stays the same, so that one registration is enough, up to the first
+            // of the two steps in which the proxy ends.
+            let is_draining = self.stop.is_draining();
+            if self.stopped.is_none() || is_draining != self.is_draining {
+                self.is_draining = is_draining;
+                let stopped = self.stopped.insert(Box::pin(self.stop.notified()));
+                if stopped.as_mut().poll(context).is_ready() {
+                    self.stopped = None;
+                    continue;
+                }
             }
-            let stopped = self.stopped.insert(Box::pin(self.stop.notified()));
-            if stopped.as_mut().poll(context).is_ready() {
-                self.stopped = None;
-            } else if self.stop.is_told() {
-                return true;
-            } else {
-                return false;
-            }
+            return self.stop.is_told();
         }
-        true
     }
 }
