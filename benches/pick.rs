@@ -10,7 +10,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use lab::policy::{
     Admission, Algorithm, Attempt, Next, Outcome, PeerConfig, QueueConfig, RequestFacts,
-    RetryConfig, Upstream, UpstreamConfig,
+    ResilienceConfig, RetryConfig, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Seed};
 
@@ -21,6 +21,7 @@ fn upstream(algorithm: Algorithm, peers: usize) -> Upstream {
         retry: RetryConfig::default(),
         health: None,
         queue: QueueConfig::default(),
+        resilience: ResilienceConfig::default(),
     };
     Upstream::new(&config, Seed::new(1, 0))
 }

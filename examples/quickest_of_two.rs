@@ -84,8 +84,8 @@ mod tests {
     use super::*;
     use lab::policy::kit::Kit;
     use lab::policy::{
-        Admission, Algorithm, Outcome, PeerConfig, QueueConfig, RetryConfig, Upstream,
-        UpstreamConfig,
+        Admission, Algorithm, Outcome, PeerConfig, QueueConfig, ResilienceConfig, RetryConfig,
+        Upstream, UpstreamConfig,
     };
     use lab::units::Seed;
 
@@ -106,6 +106,7 @@ mod tests {
             retry: RetryConfig::default(),
             health: None,
             queue: QueueConfig::default(),
+            resilience: ResilienceConfig::default(),
         };
         let mut upstream = Upstream::new(&config, Seed::new(1, 0));
         let mut counts = [0, 0];

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use lab::policy::{
     Admission, Algorithm, Attempt, ConsistentHashConfig, LoadFactor, MaglevConfig, Next, Outcome,
-    PeerChange, PeerConfig, PeerId, QueueConfig, RequestFacts, RetryConfig, Ring, Upstream,
-    UpstreamConfig,
+    PeerChange, PeerConfig, PeerId, QueueConfig, RequestFacts, ResilienceConfig, RetryConfig, Ring,
+    Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Seed, Span};
 use proptest::collection::vec;
@@ -35,6 +35,7 @@ fn upstream(algorithm: Algorithm, weights: &[u32], max_fails: u32) -> Upstream {
         retry: RetryConfig::default(),
         health: None,
         queue: QueueConfig::default(),
+        resilience: ResilienceConfig::default(),
     };
     Upstream::new(&config, Seed::new(1, 0))
 }

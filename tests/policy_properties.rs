@@ -7,8 +7,8 @@ use lab::policy::{
     ActiveHealthConfig, Admission, Algorithm, Attempt, Balance, Candidates, ConsistentHashConfig,
     Event, Head, LeastRequestConfig, LoadFactor, LoadReport, MaglevConfig, Next, Outcome,
     PeakEwmaConfig, PeakEwmaVariant, PeerChange, PeerConfig, PeerId, PeerList, PeerState,
-    PrequalConfig, QueueConfig, RequestFacts, RetryConditions, RetryConfig, Ring, Ticket, Upstream,
-    UpstreamConfig,
+    PrequalConfig, QueueConfig, RequestFacts, ResilienceConfig, RetryConditions, RetryConfig, Ring,
+    Ticket, Upstream, UpstreamConfig,
 };
 use lab::units::{Draw, Nanos, Seed, Span};
 use proptest::collection::vec;
@@ -96,7 +96,9 @@ prop_compose! {
         fail_timeout in 0..4u64,
     ) -> PeerConfig {
         let fail_timeout = Span::from_secs(fail_timeout);
-        PeerConfig { name: "peer".to_owned(), weight, backup, down, max_conns, max_fails, fail_timeout }
+        PeerConfig {
+            weight, backup, down, max_conns, max_fails, fail_timeout, ..PeerConfig::new("peer")
+        }
     }
 }
 
@@ -128,7 +130,8 @@ prop_compose! {
         wait in select(vec![0, 700, 2500]),
     ) -> UpstreamConfig {
         let queue = QueueConfig { length, timeout: Span::from_millis(wait) };
-        UpstreamConfig { algorithm: Algorithm::RoundRobin, peers, retry, health, queue }
+        let resilience = ResilienceConfig::default();
+        UpstreamConfig { algorithm: Algorithm::RoundRobin, peers, retry, health, queue, resilience }
     }
 }
 
@@ -420,6 +423,9 @@ impl World {
                 Event::Changed { peer, state, .. } => {
                     assert_ne!(self.told.insert(peer, state), Some(state), "told twice");
                 }
+                Event::RetryWithheld { .. } | Event::Panic(_) => {
+                    panic!("{event:?} in a group without budget and threshold")
+                }
             }
         }
         count
@@ -479,6 +485,7 @@ fn plain(algorithm: Algorithm, weights: &[u32]) -> Upstream {
         retry: RetryConfig::default(),
         health: None,
         queue: QueueConfig::default(),
+        resilience: ResilienceConfig::default(),
     };
     Upstream::new(&config, Seed::new(11, 0))
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use lab::policy::{
     Admission, Algorithm, Attempt, Head, Next, Outcome, PeerConfig, QueueConfig, RequestFacts,
-    RetryConfig, Upstream, UpstreamConfig,
+    ResilienceConfig, RetryConfig, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Seed, Span};
 use serde::Deserialize;
@@ -83,7 +83,8 @@ struct Driver {
 impl Driver {
     fn new(algorithm: Algorithm, peers: Vec<PeerConfig>, retry: RetryConfig) -> Self {
         let queue = QueueConfig::default();
-        let config = UpstreamConfig { algorithm, peers, retry, health: None, queue };
+        let resilience = ResilienceConfig::default();
+        let config = UpstreamConfig { algorithm, peers, retry, health: None, queue, resilience };
         Self { upstream: Upstream::new(&config, Seed::new(1, 0)), now: Nanos::ZERO, next_id: 0 }
     }
 

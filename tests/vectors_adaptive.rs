@@ -13,7 +13,7 @@ use lab::policy::balance::peak_ewma::PeakEwma;
 use lab::policy::balance::prequal::b_reuse;
 use lab::policy::{
     Admission, Algorithm, Attempt, LeastRequestConfig, Outcome, PeakEwmaConfig, PeakEwmaVariant,
-    PeerConfig, QueueConfig, RequestFacts, RetryConfig, Upstream, UpstreamConfig,
+    PeerConfig, QueueConfig, RequestFacts, ResilienceConfig, RetryConfig, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Seed, Span};
 use serde::Deserialize;
@@ -40,6 +40,7 @@ fn upstream(algorithm: Algorithm, weights: &[u32]) -> Upstream {
         retry: RetryConfig::default(),
         health: None,
         queue: QueueConfig::default(),
+        resilience: ResilienceConfig::default(),
     };
     Upstream::new(&config, Seed::new(5, 0))
 }

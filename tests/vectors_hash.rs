@@ -9,7 +9,7 @@ use std::path::Path;
 
 use lab::policy::{
     Admission, Algorithm, ConsistentHashConfig, MaglevConfig, Outcome, PeerConfig, QueueConfig,
-    RequestFacts, RetryConfig, Ring, Upstream, UpstreamConfig,
+    RequestFacts, ResilienceConfig, RetryConfig, Ring, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Seed};
 use serde::Deserialize;
@@ -63,6 +63,7 @@ fn upstream(case: &Case, algorithm: Algorithm) -> Upstream {
         retry: RetryConfig::default(),
         health: None,
         queue: QueueConfig::default(),
+        resilience: ResilienceConfig::default(),
     };
     Upstream::new(&config, Seed::new(1, 0))
 }

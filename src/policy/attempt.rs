@@ -52,9 +52,15 @@ impl Attempt {
     pub fn tried(&self) -> &[PeerId] {
         &self.progress.tried
     }
+
+    /// Whether it is the second of two at once ([`Upstream::hedge`](super::Upstream::hedge)).
+    #[must_use]
+    pub const fn is_hedge(&self) -> bool {
+        self.progress.hedged && self.number == 2
+    }
 }
 
-/// A place in the waiting line.
+/// A place in the waiting line, or a pause before a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
@@ -86,7 +92,7 @@ pub enum Next {
     Done,
     /// Try this peer.
     Retry(Attempt),
-    /// Wait for a free peer.
+    /// Wait for a free peer, or for the end of the pause before a retry.
     Wait(Ticket),
     /// Answer the client with this.
     Refused(Refusal),
@@ -105,13 +111,16 @@ pub(super) struct Progress {
     pub(super) draws: u8,
     /// The primaries were all out: from now on backups only.
     pub(super) on_backups: bool,
+    /// A second attempt was sent beside the first.
+    pub(super) hedged: bool,
 }
 
 impl Progress {
     /// Of a request that has been nowhere yet.
     pub(super) fn new(tries: u32) -> Self {
         let first_started = Nanos::ZERO;
-        Self { tried: SmallVec::new(), first_started, tries, draws: 0, on_backups: false }
+        let tried = SmallVec::new();
+        Self { tried, first_started, tries, draws: 0, on_backups: false, hedged: false }
     }
 
     /// Whether the request has been nowhere yet, so that every eligible peer would do.

@@ -26,14 +26,21 @@ pub enum PeerChange {
 /// What the machine wants done or known.
 #[derive(Debug)]
 pub enum Event {
-    /// A waiting request's turn has come.
+    /// A waiting request's turn has come, or its pause is over.
     Turn(Ticket, Attempt),
-    /// A waiting request has waited too long.
+    /// A waiting request has waited too long, or found no peer after its pause.
     Expired(Ticket, Refusal),
     /// Send a health check to this peer now, and report its result.
     ProbeDue(PeerId),
     /// Ask this peer for its load now, and report the answer if one comes in time.
     LoadProbeDue(PeerId),
+    /// A retry was not allowed by the budget: what led to it is passed on instead.
+    RetryWithheld {
+        /// Id of the request.
+        id: u64,
+    },
+    /// The group began (`true`) or ceased to use all peers whatever their health.
+    Panic(bool),
     /// A peer's state changed, for record and log.
     Changed {
         /// Which.

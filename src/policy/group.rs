@@ -14,15 +14,15 @@ use crate::units::{Nanos, Purpose, Seed};
 pub(super) struct Group {
     pub(super) peers: Peers,
     balancer: Balancer,
-    seed: Seed,
+    pub(super) seed: Seed,
 }
 
 /// A peer chosen for a request, and how far the choice has brought it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pick {
     pub(super) peer: PeerId,
-    draws: u8,
-    on_backups: bool,
+    pub(super) draws: u8,
+    pub(super) on_backups: bool,
 }
 
 impl Group {
@@ -86,7 +86,8 @@ impl Group {
         self.assign(now, pick.peer);
         let Pick { peer, draws, on_backups } = pick;
         let tried = SmallVec::new();
-        let progress = Progress { tried, first_started: now, tries, draws, on_backups };
+        let hedged = false;
+        let progress = Progress { tried, first_started: now, tries, draws, on_backups, hedged };
         Attempt {
             facts: facts.by_field(),
             number: 1,
@@ -131,6 +132,13 @@ impl Group {
         let took = now.since(attempt.started);
         self.balancer.finished(&self.peers, attempt.peer, now, took, failed);
         effect
+    }
+
+    /// Ends an attempt that says nothing about its peer.
+    pub(super) fn withdraw(&mut self, now: Nanos, attempt: &Attempt) {
+        self.peers.withdraw(attempt.peer);
+        let took = now.since(attempt.started);
+        self.balancer.finished(&self.peers, attempt.peer, now, took, false);
     }
 
     /// What is left to a request after `attempt`. In a group of one there is no other to try, and

@@ -26,7 +26,7 @@ pub(super) struct Waiter {
     /// Number of the attempt it waits for.
     pub(super) number: u16,
     pub(super) progress: Progress,
-    deadline: Nanos,
+    pub(super) deadline: Nanos,
 }
 
 /// The line itself.
@@ -56,6 +56,13 @@ impl WaitingLine {
         self.line.len()
     }
 
+    /// A ticket that nobody else has.
+    pub(super) const fn next_ticket(&mut self) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        ticket
+    }
+
     /// Takes a place at the end; `None` if the line is full.
     pub(super) fn join(
         &mut self,
@@ -67,12 +74,24 @@ impl WaitingLine {
         if self.line.len() >= self.config.length as usize {
             return None;
         }
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
-        let deadline =
-            if self.config.timeout == Span::ZERO { Nanos::MAX } else { now + self.config.timeout };
-        self.line.push_back(Waiter { ticket, facts, number, progress, deadline });
+        let ticket = self.next_ticket();
+        self.join_with(now, Waiter { ticket, facts, number, progress, deadline: Nanos::MAX });
         Some(ticket)
+    }
+
+    /// The same for one that has a ticket already; whether there was room.
+    pub(super) fn rejoin(&mut self, now: Nanos, waiter: Waiter) -> bool {
+        let room = self.line.len() < self.config.length as usize;
+        if room {
+            self.join_with(now, waiter);
+        }
+        room
+    }
+
+    fn join_with(&mut self, now: Nanos, mut waiter: Waiter) {
+        waiter.deadline =
+            if self.config.timeout == Span::ZERO { Nanos::MAX } else { now + self.config.timeout };
+        self.line.push_back(waiter);
     }
 
     pub(super) fn get(&self, place: usize) -> Option<&Waiter> {
@@ -83,9 +102,9 @@ impl WaitingLine {
         self.line.remove(place)
     }
 
-    /// Takes out a ticket; `None` if it does not wait. Tickets in the line are in ascending order.
+    /// Takes out a ticket; `None` if it does not wait.
     pub(super) fn leave(&mut self, ticket: Ticket) -> Option<Waiter> {
-        let place = self.line.binary_search_by_key(&ticket, |waiter| waiter.ticket).ok()?;
+        let place = self.line.iter().position(|waiter| waiter.ticket == ticket)?;
         self.line.remove(place)
     }
 
@@ -96,8 +115,8 @@ impl WaitingLine {
     }
 
     /// Takes out the first in the line if it has waited too long.
-    pub(super) fn expire(&mut self, now: Nanos) -> Option<Ticket> {
+    pub(super) fn expire(&mut self, now: Nanos) -> Option<Waiter> {
         self.next_deadline().filter(|at| *at <= now)?;
-        self.line.pop_front().map(|waiter| waiter.ticket)
+        self.line.pop_front()
     }
 }

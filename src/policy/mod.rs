@@ -5,20 +5,29 @@
 //! a decision is made once or not at all. The rules are those of NGINX 1.22 unless a part says
 //! otherwise; each part names the NGINX source that it follows.
 
+pub mod affinity;
 mod attempt;
+pub mod backoff;
 pub mod balance;
+pub mod budget;
 mod event;
 mod group;
 pub mod health;
+pub mod hedge;
 pub mod kit;
 mod limit;
 pub mod load_report;
 pub mod outcome;
+mod panic;
 pub mod peer;
 mod peers;
+mod quantile;
+pub mod resilience;
 pub mod retry;
+pub mod slow_start;
 pub mod upstream;
 
+pub use affinity::{AffinityConfig, PeerToken};
 pub use balance::least_request::LeastRequestConfig;
 pub use balance::peak_ewma::{PeakEwmaConfig, PeakEwmaVariant};
 pub use balance::prequal::PrequalConfig;
@@ -27,10 +36,12 @@ pub use balance::{
     RegisterError, Ring,
 };
 pub use health::active::ActiveHealthConfig;
+pub use health::outlier::OutlierConfig;
 pub use load_report::{LatencyByLoad, LoadReport};
 pub use outcome::{Outcome, Refusal, RefusalReason};
 pub use peer::{Forced, Peer, PeerConfig, PeerId, PeerState};
 pub use peers::{PeerList, Peers};
+pub use resilience::{ResilienceConfig, ResilienceCounts};
 pub use retry::{RetryConditions, RetryConfig};
 pub use upstream::{
     Admission, Attempt, Event, Head, Next, PeerChange, QueueConfig, RequestFacts, Ticket, Upstream,

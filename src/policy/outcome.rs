@@ -24,6 +24,8 @@ pub enum Outcome {
     InvalidHead,
     /// The client went away or gave up; says nothing about the peer.
     ClientGone,
+    /// The other of two attempts at once answered first; says nothing about the peer.
+    Superseded,
 }
 
 impl Outcome {
@@ -33,7 +35,7 @@ impl Outcome {
     #[must_use]
     #[inline]
     pub const fn is_failure(self) -> bool {
-        !matches!(self, Self::Responded | Self::ClientGone)
+        !matches!(self, Self::Responded | Self::ClientGone | Self::Superseded)
     }
 
     /// Whether the request had begun to be sent (`u->request_sent`).

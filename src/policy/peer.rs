@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::health::active::CheckedHealth;
 use super::health::passive::PassiveHealth;
+use super::slow_start::{SlowStart, fine_weight};
 use crate::units::{Nanos, Span};
 
 /// Number of a peer: its place in order of addition, never reused in a run.
@@ -40,6 +41,9 @@ pub struct PeerConfig {
     pub max_fails: u32,
     /// Compared in whole seconds, as NGINX does; a fraction of a second is cut off.
     pub fail_timeout: Span,
+    /// Its share of the traffic grows for this long after it came back or was added; zero is at
+    /// once.
+    pub slow_start: Span,
 }
 
 impl PeerConfig {
@@ -54,6 +58,7 @@ impl PeerConfig {
             max_conns: 0,
             max_fails: 1,
             fail_timeout: Span::from_secs(10),
+            slow_start: Span::ZERO,
         }
     }
 }
@@ -75,6 +80,8 @@ pub enum PeerState {
     Down,
     /// Left the group.
     Removed,
+    /// Out since its answers were worse than they should be (outlier detection).
+    Ejected,
 }
 
 /// An operator's word on a peer's health, which goes before what checks and failures say.
@@ -112,8 +119,15 @@ pub struct Peer {
     removed: bool,
     /// The only peer of its group, which failures never take out (`peers->single`).
     alone: bool,
-    /// Failures do not take it out: it is alone, or up by an operator's word.
+    /// Failures do not take it out: it is alone, up by an operator's word, or used in a panic.
     exempt: bool,
+    /// Used whatever its health, since too few others are healthy.
+    panicked: bool,
+    /// Ejected by outlier detection.
+    ejected: bool,
+    /// Since when its share of the traffic grows, and how far it has come; 1 is all of it.
+    ramp: Option<Nanos>,
+    share: f64,
     /// Cut by failures, grows back by one with each pick the peer takes part in.
     pub(in crate::policy) effective_weight: u32,
     /// The running score of smooth weighted round robin.
@@ -138,20 +152,17 @@ impl Load {
     /// Above the load of any peer.
     pub(in crate::policy) const INFINITE: Self = Self(u64::MAX);
 
-    /// `scale` is the common denominator over the weight, or 0 if there is none.
+    /// `scale` is the common denominator over the weight.
     #[inline]
-    fn new(conns: u32, weight: u32, scale: u32) -> Self {
-        if scale == 0 {
-            Self::quotient(conns, weight)
-        } else {
-            Self(u64::from(conns) * u64::from(scale))
-        }
+    fn scaled(conns: u32, scale: u32) -> Self {
+        Self(u64::from(conns) * u64::from(scale))
     }
 
+    /// Without a common denominator; `share` of the weight counts while a peer ramps up.
     #[cold]
-    fn quotient(conns: u32, weight: u32) -> Self {
+    fn quotient(conns: u32, weight: u32, share: f64) -> Self {
         debug_assert!(u64::from(conns) * u64::from(weight) < 1 << 53);
-        Self((f64::from(conns) / f64::from(weight)).to_bits())
+        Self((f64::from(conns) / (f64::from(weight) * share)).to_bits())
     }
 }
 
@@ -171,6 +182,10 @@ impl Peer {
             removed: false,
             alone: false,
             exempt: false,
+            panicked: false,
+            ejected: false,
+            ramp: None,
+            share: 1.0,
             effective_weight: config.weight,
             current_weight: 0,
             passive: PassiveHealth::new(config.max_fails, config.fail_timeout),
@@ -260,6 +275,8 @@ impl Peer {
             PeerState::Up
         } else if !self.checks.is_healthy() {
             PeerState::Unhealthy
+        } else if self.ejected {
+            PeerState::Ejected
         } else if self.passive.has_failed() && !self.alone {
             PeerState::Failed
         } else {
@@ -271,6 +288,11 @@ impl Peer {
     pub(in crate::policy) const fn is_in_service(&self) -> bool {
         let down = self.config.down || matches!(self.forced, Some(Forced::Down));
         !(self.removed || down || self.draining)
+    }
+
+    /// In service and not found unfit, whatever the time.
+    pub(in crate::policy) fn is_healthy(&self) -> bool {
+        self.standing() == PeerState::Up
     }
 
     /// Whether health checks are sent to it: also while it drains, but not when it is down.
@@ -319,7 +341,10 @@ impl Peer {
     #[inline]
     fn weigh(&mut self) {
         let out = self.shut | self.is_full();
-        let load = Load::new(self.conns, self.config.weight, self.scale);
+        let load = match self.scale {
+            0 => Load::quotient(self.conns, self.config.weight, self.share),
+            scale => Load::scaled(self.conns, scale),
+        };
         self.load = if out { Load::INFINITE } else { load };
     }
 
@@ -353,6 +378,61 @@ impl Peer {
         let turned = self.checks.record(passed, rise, fall);
         self.refresh();
         turned
+    }
+
+    /// Ejected by outlier detection, or back.
+    pub(in crate::policy) fn eject(&mut self, ejected: bool) {
+        self.ejected = ejected;
+        self.refresh();
+    }
+
+    /// Used whatever its health, or no longer.
+    pub(in crate::policy) fn panic(&mut self, panicked: bool) {
+        self.panicked = panicked;
+        self.refresh();
+    }
+
+    /// Whether a session that is bound to it goes there: also while it drains, and else like any
+    /// request.
+    pub(in crate::policy) fn keeps_sessions(&self, now: Nanos) -> bool {
+        let unfit = self.ejected || !self.checks.is_healthy() || self.passive.is_out(now);
+        let down = matches!(self.forced, Some(Forced::Down));
+        self.is_checked() && !down && !self.is_full() && (!unfit || self.is_open(now))
+    }
+
+    /// The share of its weight that counts, above 0 and at most 1: below 1 while it starts slowly.
+    #[must_use]
+    pub const fn share(&self) -> f64 {
+        self.share
+    }
+
+    /// Whether it starts slowly.
+    #[must_use]
+    pub const fn is_ramping(&self) -> bool {
+        self.ramp.is_some()
+    }
+
+    /// Begins a slow start, if it is to have one; whether it does.
+    pub(in crate::policy) fn begin_ramp(&mut self, now: Nanos) -> bool {
+        self.ramp = (self.config.slow_start > Span::ZERO).then_some(now);
+        self.ramp.is_some()
+    }
+
+    /// Brings the slow start up to `now`; whether it goes on.
+    pub(in crate::policy) fn ramp(&mut self, now: Nanos, slow_start: &SlowStart) -> bool {
+        let Some(since) = self.ramp else { return false };
+        let (elapsed, window) = (now.since(since), self.config.slow_start);
+        self.share = slow_start.share(elapsed, window);
+        if elapsed >= window {
+            self.ramp = None;
+        }
+        self.weigh();
+        self.ramp.is_some()
+    }
+
+    /// Its effective weight in thousandths, cut by a slow start.
+    pub(in crate::policy) fn fine_weight(&self) -> i64 {
+        fine_weight(self.effective_weight, self.share)
     }
 
     pub(in crate::policy) fn drain(&mut self, draining: bool) {
@@ -389,9 +469,10 @@ impl Peer {
     }
 
     fn refresh(&mut self) {
-        let healthy = self.checks.is_healthy() || matches!(self.forced, Some(Forced::Up));
-        self.exempt = self.alone || matches!(self.forced, Some(Forced::Up));
-        self.closed = !self.is_in_service() || !healthy;
+        let unhealthy = self.ejected || !self.checks.is_healthy();
+        let believed = matches!(self.forced, Some(Forced::Up)) || self.panicked;
+        self.exempt = self.alone || believed;
+        self.closed = !self.is_in_service() || (unhealthy && !believed);
         self.shut = self.closed || (!self.exempt && self.passive.has_failed());
         self.weigh();
     }
@@ -461,11 +542,12 @@ mod tests {
             for &(other_conns, other_weight) in &fractions {
                 let crosswise = (u64::from(conns) * u64::from(other_weight))
                     .cmp(&(u64::from(other_conns) * u64::from(weight)));
-                for scale in [0, denominator] {
-                    let one = Load::new(conns, weight, scale / weight);
-                    let other = Load::new(other_conns, other_weight, scale / other_weight);
-                    assert_eq!(one.cmp(&other), crosswise, "{conns}/{weight}");
-                }
+                let one = Load::scaled(conns, denominator / weight);
+                let other = Load::scaled(other_conns, denominator / other_weight);
+                assert_eq!(one.cmp(&other), crosswise, "{conns}/{weight}");
+                let one = Load::quotient(conns, weight, 1.0);
+                let other = Load::quotient(other_conns, other_weight, 1.0);
+                assert_eq!(one.cmp(&other), crosswise, "{conns}/{weight}");
             }
         }
     }

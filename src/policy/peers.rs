@@ -1,8 +1,10 @@
 //! All peers of a group: primaries and backups, each in the order of configuration.
 
 use super::attempt::SoFar;
+use super::panic::{Census, is_panic};
 use super::peer::{Peer, PeerConfig, PeerId, PeerState};
-use crate::units::Nanos;
+use super::slow_start::{FINENESS, SlowStart, step};
+use crate::units::{Nanos, Ratio, Span};
 
 /// All peers of a group. Numbers are places in the order of addition and are never reused, so
 /// that a peer which left can still be named and can still finish what it has.
@@ -15,6 +17,12 @@ pub struct Peers {
     tries: u32,
     /// No pause after failures ends before this, so that until then nobody need look.
     next_reopening: Nanos,
+    slow_start: SlowStart,
+    /// A peer starts slowly: scores of smooth weighted round robin are in thousandths.
+    ramping: bool,
+    /// Below this healthy share of the primaries all of them are used.
+    panic_threshold: Ratio,
+    panicking: bool,
 }
 
 /// What the end of an attempt did to its peer.
@@ -127,6 +135,74 @@ impl Peers {
     fn reopen_due(&mut self, now: Nanos) {
         let pauses = self.all.iter_mut().filter_map(|peer| peer.reopen(now));
         self.next_reopening = pauses.min().unwrap_or(Nanos::MAX);
+        if self.ramping {
+            self.ramp_up(now);
+        }
+    }
+
+    /// The form of slow starts, and the healthy share of the primaries below which all are used.
+    pub(in crate::policy) fn with_rules(mut self, slow_start: SlowStart, panic: Ratio) -> Self {
+        (self.slow_start, self.panic_threshold) = (slow_start, panic);
+        self
+    }
+
+    /// `id` came back or was added: its slow start begins, if it has one.
+    pub(in crate::policy) fn begin_slow_start(&mut self, id: PeerId, now: Nanos) {
+        if !self.get_mut(id).is_some_and(|peer| peer.begin_ramp(now)) {
+            return;
+        }
+        if !self.ramping {
+            self.ramping = true;
+            self.all.iter_mut().for_each(|peer| peer.current_weight *= FINENESS);
+        }
+        self.recount();
+        self.ramp_up(now);
+    }
+
+    /// Whether a peer starts slowly.
+    #[inline]
+    pub(in crate::policy) const fn is_ramping(&self) -> bool {
+        self.ramping
+    }
+
+    fn ramp_up(&mut self, now: Nanos) {
+        let mut next = Span(u64::MAX);
+        for peer in &mut self.all {
+            if peer.ramp(now, &self.slow_start) {
+                next = next.min(step(peer.config.slow_start));
+            }
+        }
+        if next == Span(u64::MAX) {
+            self.ramping = false;
+            self.all.iter_mut().for_each(|peer| peer.current_weight /= FINENESS);
+            self.recount();
+        } else {
+            self.next_reopening = self.next_reopening.min(now + next);
+        }
+    }
+
+    /// A peer's health changed: whether that began (`true`) or ended a panic.
+    pub(in crate::policy) fn reassess_panic(&mut self) -> Option<bool> {
+        let panicking = self.panic_threshold.0 > 0.0 && self.is_panic();
+        let before = std::mem::replace(&mut self.panicking, panicking);
+        if before || panicking {
+            // Also those that joined meanwhile.
+            self.primaries.iter().for_each(|id| self.all[id.index()].panic(panicking));
+            self.next_reopening = Nanos::ZERO;
+        }
+        (before != panicking).then_some(panicking)
+    }
+
+    fn is_panic(&self) -> bool {
+        let count = |list: &[PeerId], wanted: fn(&Peer) -> bool| {
+            list.iter().filter(|id| wanted(&self.all[id.index()])).count()
+        };
+        let census = Census {
+            primaries: count(&self.primaries, Peer::is_in_service),
+            healthy: count(&self.primaries, Peer::is_healthy),
+            healthy_backups: count(&self.backups, Peer::is_healthy),
+        };
+        is_panic(self.panic_threshold, census)
     }
 
     /// A pick of `id`.
@@ -183,6 +259,26 @@ impl Peers {
         (&mut self.all, order)
     }
 
+    /// Ejected by outlier detection, or back.
+    pub(in crate::policy) fn eject(&mut self, id: PeerId, ejected: bool) {
+        self.next_reopening = Nanos::ZERO;
+        if let Some(peer) = self.get_mut(id) {
+            peer.eject(ejected);
+        }
+    }
+
+    /// An attempt at `id` ends that says nothing about the peer.
+    pub(in crate::policy) fn withdraw(&mut self, id: PeerId) {
+        if let Some(peer) = self.get_mut(id) {
+            peer.release();
+        }
+    }
+
+    /// Attempts in flight.
+    pub(in crate::policy) fn in_flight(&self) -> u64 {
+        self.all.iter().map(|peer| u64::from(peer.in_flight())).sum()
+    }
+
     pub(in crate::policy) fn add(&mut self, config: PeerConfig) -> PeerId {
         // A run with 2^32 peers does not fit into memory.
         let id = PeerId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
@@ -223,7 +319,7 @@ impl Peers {
         self.next_reopening = Nanos::ZERO;
         self.tries = self.all.iter().filter(|peer| peer.is_in_service()).count() as u32;
         let alone = self.is_single();
-        let denominator = self.common_denominator();
+        let denominator = if self.ramping { None } else { self.common_denominator() };
         for id in self.primaries.iter().chain(&self.backups) {
             self.all[id.index()].regroup(alone, denominator);
         }

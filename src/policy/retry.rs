@@ -112,7 +112,7 @@ impl RetryConditions {
             Outcome::ConnectFailed | Outcome::Closed { .. } => self.error,
             Outcome::ConnectTimedOut | Outcome::ReadTimedOut => self.timeout,
             Outcome::InvalidHead => self.invalid_header,
-            Outcome::Responded | Outcome::ClientGone => false,
+            Outcome::Responded | Outcome::ClientGone | Outcome::Superseded => false,
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use super::affinity::Tokens;
 pub use super::attempt::{Admission, Attempt, Head, Next, RequestFacts, Ticket};
 use super::attempt::{Progress, SoFar};
 use super::balance::{Algorithm, Balance, Balancer};
@@ -17,8 +18,9 @@ pub use super::limit::QueueConfig;
 use super::limit::WaitingLine;
 use super::load_report::LoadReport;
 use super::outcome::{Outcome, Refusal, RefusalReason};
-use super::peer::{Peer, PeerConfig, PeerId};
+use super::peer::{Peer, PeerConfig, PeerId, PeerState};
 use super::peers::{Effect, Peers};
+use super::resilience::{Resilience, ResilienceConfig};
 use super::retry::{RetryConfig, status_is_failure};
 use crate::units::{Nanos, Seed};
 
@@ -35,6 +37,8 @@ pub struct UpstreamConfig {
     pub health: Option<ActiveHealthConfig>,
     /// The waiting line for when every peer is at its limit.
     pub queue: QueueConfig,
+    /// What goes beyond NGINX.
+    pub resilience: ResilienceConfig,
 }
 
 /// The machine.
@@ -47,6 +51,8 @@ pub struct Upstream {
     /// When the line was last offered every free slot.
     line_served: Nanos,
     events: VecDeque<Event>,
+    resilience: Option<Box<Resilience>>,
+    tokens: Option<Box<Tokens>>,
 }
 
 #[derive(Debug)]
@@ -70,14 +76,20 @@ impl Upstream {
     }
 
     fn with_balancer(config: &UpstreamConfig, seed: Seed, balancer: Balancer) -> Self {
-        Self {
-            group: Group::new(Peers::new(&config.peers), balancer, seed),
+        let ResilienceConfig { slow_start, panic, .. } = config.resilience;
+        let peers = Peers::new(&config.peers).with_rules(slow_start, panic);
+        let mut upstream = Self {
+            group: Group::new(peers, balancer, seed),
             retry: config.retry.clone(),
             checks: config.health.as_ref().map(Checks::new),
             line: WaitingLine::new(config.queue),
             line_served: Nanos::ZERO,
             events: VecDeque::new(),
-        }
+            resilience: Resilience::new(&config.resilience, seed),
+            tokens: config.resilience.affinity.as_ref().map(|a| Box::new(Tokens::new(&a.secret))),
+        };
+        (0..upstream.peer_count() as u32).for_each(|id| upstream.membership_changed(PeerId(id)));
+        upstream
     }
 
     /// Where a new request goes.
@@ -86,6 +98,9 @@ impl Upstream {
         if !self.line.is_empty() {
             // Nobody overtakes: a peer that returned since belongs to those who wait.
             self.serve_line(now);
+        }
+        if let Some(resilience) = &mut self.resilience {
+            resilience.admitted(now);
         }
         let tries = self.retry.tries(self.group.peers.tries());
         match self.group.pick(now, &facts, 1, SoFar::NOWHERE) {
@@ -100,7 +115,8 @@ impl Upstream {
     /// A response head with `status` arrived: pass it on, or try the next peer?
     #[inline]
     pub fn head(&mut self, now: Nanos, attempt: Attempt, status: u16) -> Head {
-        if self.retry.acts_on_status(&attempt, status, now) {
+        self.watch_head(now, &attempt, status);
+        if self.retry.acts_on_status(&attempt, status, now) && self.may_retry(now, &attempt.facts) {
             Head::Next(self.bad_status(now, attempt, status))
         } else {
             Head::Pass(attempt)
@@ -118,7 +134,8 @@ impl Upstream {
         status: u16,
     ) -> Option<Next> {
         let attempt = kept.as_ref()?;
-        if self.retry.acts_on_status(attempt, status, now) {
+        self.watch_head(now, attempt, status);
+        if self.retry.acts_on_status(attempt, status, now) && self.may_retry(now, &attempt.facts) {
             return kept.take().map(|attempt| self.bad_status(now, attempt, status));
         }
         self.end(now, attempt, false);
@@ -151,10 +168,14 @@ impl Upstream {
     /// A waiting request's client is gone. Unknown tickets are ignored. If the turn has come but
     /// the event was not yet polled, the event is taken back.
     pub fn abandon(&mut self, now: Nanos, ticket: Ticket) {
-        if self.line.leave(ticket).is_some() {
+        if let Some(waiter) = self.line.leave(ticket) {
+            self.gave_up(&waiter);
             // A policy of one's own may have kept the first in line waiting for a peer that those
             // behind do not want.
             self.serve_line(now);
+            return;
+        }
+        if self.leave_pause(ticket) {
             return;
         }
         let waits = |event: &Event| matches!(event, Event::Turn(t, _) | Event::Expired(t, _) if *t == ticket);
@@ -198,10 +219,11 @@ impl Upstream {
                 (id, "configured anew", returns)
             }
         };
-        self.report(id, reason);
+        self.membership_changed(id);
+        self.report(now, id, reason);
         // Failures do not take out a peer that is alone, so that others may change too.
         for other in 0..self.peer_count() as u32 {
-            self.report(PeerId(other), "the group changed size");
+            self.report(now, PeerId(other), "the group changed size");
         }
         self.group.peers_changed(now);
         if checked_at_once {
@@ -222,8 +244,13 @@ impl Upstream {
     /// configured, are ignored.
     pub fn probe_result(&mut self, now: Nanos, peer: PeerId, passed: bool) {
         let Some(Checks { rise, fall, .. }) = self.checks else { return };
-        if self.group.peers.checked(peer, passed, rise, fall) {
-            self.report(peer, if passed { "health checks passed" } else { "health checks failed" });
+        let returned = passed && self.check_returns(now, peer);
+        if self.group.peers.checked(peer, passed, rise, fall) || returned {
+            self.report(
+                now,
+                peer,
+                if passed { "health checks passed" } else { "health checks failed" },
+            );
             self.group.peers_changed(now);
             self.serve_line(now);
         }
@@ -245,6 +272,9 @@ impl Upstream {
         if self.group.probes_load() {
             next = earliest(next, self.group.next_timeout());
         }
+        if let Some(resilience) = &self.resilience {
+            next = earliest(next, resilience.next_timeout());
+        }
         if self.line.is_empty() { next } else { earliest(next, self.next_in_line()) }
     }
 
@@ -260,6 +290,7 @@ impl Upstream {
         }
         self.group.handle_timeout(now);
         self.serve_line(now);
+        self.let_resilience_pass(now);
     }
 
     /// The next thing to do or to know; `None` when there is nothing.
@@ -280,6 +311,7 @@ impl Upstream {
             && self.checks.is_none()
             && self.line.is_empty()
             && !self.group.probes_load()
+            && self.resilience.is_none()
     }
 
     /// A peer, for reports and `lab trace`.
@@ -309,6 +341,9 @@ impl Upstream {
     /// Ends an attempt and reports what that did to its peer.
     #[inline]
     fn end(&mut self, now: Nanos, attempt: &Attempt, failed: bool) {
+        if let Some(resilience) = &mut self.resilience {
+            resilience.ended(attempt);
+        }
         match self.group.end(now, attempt, failed) {
             Effect::None => {}
             Effect::Failed => self.health_changed(now, attempt.peer, "too many failed requests"),
@@ -319,6 +354,7 @@ impl Upstream {
     /// An attempt broke; what follows (`ngx_http_upstream_next`).
     #[cold]
     fn broke(&mut self, now: Nanos, attempt: Attempt, outcome: Outcome) -> Next {
+        self.watch_outcome(now, &attempt, outcome);
         self.end(now, &attempt, true);
         let (facts, number) = (attempt.facts, next_number(&attempt));
         let repeatable = attempt.repeatable;
@@ -329,6 +365,7 @@ impl Upstream {
         }
         let next = if repeatable
             && self.retry.acts_on_outcome(&progress, facts.idempotent, outcome, now)
+            && self.may_retry(now, &facts)
         {
             self.go_on(now, &facts, number, progress)
         } else if outcome.is_timeout() {
@@ -342,11 +379,18 @@ impl Upstream {
 
     /// Begins a later attempt, or waits for it, or refuses the request.
     fn go_on(&mut self, now: Nanos, facts: &RequestFacts, number: u16, progress: Progress) -> Next {
+        let progress = match self.pause(now, facts, number, progress) {
+            Ok(ticket) => return Next::Wait(ticket),
+            Err(progress) => progress,
+        };
         match self.group.pick(now, facts, number, progress.so_far()) {
             Some(pick) => Next::Retry(self.group.begin(now, facts, number, pick, progress)),
             None => match self.wait(now, facts, number, progress) {
                 Ok(ticket) => Next::Wait(ticket),
-                Err(refusal) => Next::Refused(refusal),
+                Err(refusal) => {
+                    self.retry_over();
+                    Next::Refused(refusal)
+                }
             },
         }
     }
@@ -387,8 +431,9 @@ impl Upstream {
 
     fn serve_waiting(&mut self, now: Nanos) {
         self.line_served = self.line_served.max(now);
-        while let Some(ticket) = self.line.expire(now) {
-            let refusal = Refusal::new(RefusalReason::QueueTimedOut);
+        while let Some(waiter) = self.line.expire(now) {
+            let (ticket, refusal) = (waiter.ticket, Refusal::new(RefusalReason::QueueTimedOut));
+            self.gave_up(&waiter);
             self.events.push_back(Event::Expired(ticket, refusal));
         }
         let mut place = 0;
@@ -416,16 +461,22 @@ impl Upstream {
 
     #[cold]
     fn health_changed(&mut self, now: Nanos, peer: PeerId, reason: &'static str) {
-        if self.report(peer, reason) {
+        if self.report(now, peer, reason) {
             self.group.peers_changed(now);
         }
     }
 
     /// Reports a peer's state if it is news.
-    fn report(&mut self, id: PeerId, reason: &'static str) -> bool {
+    fn report(&mut self, now: Nanos, id: PeerId, reason: &'static str) -> bool {
         let news = self.group.peers.news(id);
         if let Some(state) = news {
             self.events.push_back(Event::Changed { peer: id, state, reason });
+            if state == PeerState::Up {
+                self.group.peers.begin_slow_start(id, now);
+            }
+            if let Some(begins) = self.group.peers.reassess_panic() {
+                self.events.push_back(Event::Panic(begins));
+            }
         }
         news.is_some()
     }
@@ -445,12 +496,17 @@ impl Checks {
 }
 
 fn next_number(attempt: &Attempt) -> u16 {
-    attempt.number.saturating_add(1)
+    let last = if attempt.progress.hedged { attempt.number.max(2) } else { attempt.number };
+    last.saturating_add(1)
 }
 
 fn earliest(one: Option<Nanos>, other: Option<Nanos>) -> Option<Nanos> {
     one.into_iter().chain(other).min()
 }
 
+mod hedging;
+mod pausing;
+mod sessions;
 #[cfg(test)]
 mod tests;
+mod watching;

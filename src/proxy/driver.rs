@@ -269,6 +269,8 @@ impl Driver {
                 }
                 Event::ProbeDue(peer) => state.probes.push(peer),
                 Event::LoadProbeDue(peer) => state.endpoints[peer.index()].want_load(),
+                Event::RetryWithheld { id } => self.journal.retry_withheld(id),
+                Event::Panic(begins) => self.journal.panic(begins),
                 Event::Changed { peer, state: to, reason } => {
                     if to == PeerState::Removed {
                         state.endpoints[peer.index()].remove();
@@ -454,5 +456,6 @@ pub(super) const fn recorded(outcome: Outcome) -> AttemptOutcome {
         Outcome::ReadTimedOut => AttemptOutcome::ReadTimedOut,
         Outcome::InvalidHead => AttemptOutcome::InvalidHead,
         Outcome::ClientGone => AttemptOutcome::ClientGone,
+        Outcome::Superseded => AttemptOutcome::Superseded,
     }
 }

@@ -51,6 +51,44 @@ impl Journal {
         });
     }
 
+    /// The budget allowed request `id` no retry.
+    pub(super) fn retry_withheld(&self, id: u64) {
+        let now = clock::now().0;
+        self.attempt(|| AttemptRow {
+            world: World::Live,
+            replication: self.replication,
+            id,
+            number: 0,
+            view: self.view,
+            upstream: NO_UPSTREAM,
+            start_ns: now,
+            end_ns: now,
+            outcome: AttemptOutcome::RetryWithheld,
+            status: 0,
+            because: PickedBecause::Retry,
+        });
+    }
+
+    /// Too few peers are healthy, or enough again.
+    pub(super) fn panic(&self, begins: bool) {
+        let (kind, reason) = if begins {
+            (EventKind::PanicBegan, "too few peers are healthy: all are used")
+        } else {
+            (EventKind::PanicEnded, "enough peers are healthy again")
+        };
+        log(format_args!("view {}: {reason}", self.view));
+        if let Some(spool) = &self.spool {
+            spool.event(EventRow {
+                world: World::Live,
+                replication: self.replication,
+                at_ns: clock::now().0,
+                kind,
+                subject: String::new(),
+                reason: reason.to_owned(),
+            });
+        }
+    }
+
     /// A peer's state changed.
     pub(super) fn change(&self, peer: &str, to: PeerState, reason: &str) {
         log(format_args!("view {}: peer {peer} is {}: {reason}", self.view, word(to)));
@@ -70,7 +108,9 @@ impl Journal {
 const fn kind(to: PeerState) -> EventKind {
     match to {
         PeerState::Up => EventKind::Restored,
-        PeerState::Failed | PeerState::Unhealthy | PeerState::Down => EventKind::Ejected,
+        PeerState::Failed | PeerState::Unhealthy | PeerState::Ejected | PeerState::Down => {
+            EventKind::Ejected
+        }
         PeerState::Draining => EventKind::Drained,
         PeerState::Removed => EventKind::Scaled,
     }
@@ -85,6 +125,7 @@ pub(super) const fn word(state: PeerState) -> &'static str {
         PeerState::Draining => "draining",
         PeerState::Down => "down",
         PeerState::Removed => "removed",
+        PeerState::Ejected => "ejected",
     }
 }
 

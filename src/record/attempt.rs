@@ -27,11 +27,15 @@ pub enum AttemptOutcome {
     ClientGone = 7,
     /// No attempt: the balancer refused the request (no live upstream, queue full or too long).
     Refused = 8,
+    /// No attempt: the budget allowed no retry, so that the response or error before was passed on.
+    RetryWithheld = 9,
+    /// Cancelled, as the other of two attempts at once answered first.
+    Superseded = 10,
 }
 
 impl AttemptOutcome {
     /// Every value, in order of its number.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Passed,
         Self::StatusRetried,
         Self::ConnectFailed,
@@ -41,6 +45,8 @@ impl AttemptOutcome {
         Self::InvalidHead,
         Self::ClientGone,
         Self::Refused,
+        Self::RetryWithheld,
+        Self::Superseded,
     ];
 }
 
@@ -53,13 +59,15 @@ pub enum PickedBecause {
     Picked = 0,
     /// The attempt before it failed.
     Retry = 1,
-    /// Its turn in the balancer's waiting line came.
+    /// Its turn in the balancer's waiting line came, or the pause before it was over.
     Turn = 2,
+    /// The attempt before it was late.
+    Hedge = 3,
 }
 
 impl PickedBecause {
     /// Every value, in order of its number.
-    pub const ALL: [Self; 3] = [Self::Picked, Self::Retry, Self::Turn];
+    pub const ALL: [Self; 4] = [Self::Picked, Self::Retry, Self::Turn, Self::Hedge];
 }
 
 /// A try of a request at a peer.
@@ -71,7 +79,7 @@ pub struct AttemptRow {
     pub replication: u32,
     /// Id of the request.
     pub id: u64,
-    /// 1 for the first attempt; 0 for a refusal without one.
+    /// 1 for the first attempt; 0 for a refusal or a withheld retry.
     pub number: u16,
     /// The balancer's view that decided (instance, or worker without shared state).
     pub view: u16,

@@ -24,11 +24,15 @@ pub enum EventKind {
     Scaled,
     /// Configuration was loaded again.
     Reloaded,
+    /// Too few peers are healthy: all are used.
+    PanicBegan,
+    /// Enough peers are healthy again.
+    PanicEnded,
 }
 
 impl EventKind {
     /// Every value, in order of its number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::FaultBegan,
         Self::FaultEnded,
         Self::FaultObserved,
@@ -37,6 +41,8 @@ impl EventKind {
         Self::Drained,
         Self::Scaled,
         Self::Reloaded,
+        Self::PanicBegan,
+        Self::PanicEnded,
     ];
 }
 

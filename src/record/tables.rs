@@ -181,13 +181,14 @@ impl TableRow for EventRow {
 /// Both worlds, in order of their number.
 pub(super) const WORLDS: [World; 2] = [World::Sim, World::Live];
 /// Every state of a peer, in order of its number.
-pub(super) const PEER_STATES: [PeerState; 6] = [
+pub(super) const PEER_STATES: [PeerState; 7] = [
     PeerState::Up,
     PeerState::Failed,
     PeerState::Unhealthy,
     PeerState::Draining,
     PeerState::Down,
     PeerState::Removed,
+    PeerState::Ejected,
 ];
 
 fn columns<const N: usize>(described: [(&'static str, Kind); N]) -> Vec<Column> {

@@ -303,6 +303,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             Outcome::ReadTimedOut => AttemptOutcome::ReadTimedOut,
             Outcome::InvalidHead => AttemptOutcome::InvalidHead,
             Outcome::ClientGone => AttemptOutcome::ClientGone,
+            Outcome::Superseded => AttemptOutcome::Superseded,
         };
         self.attempt_ended(slot, started, outcome, 0);
         next

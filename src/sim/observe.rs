@@ -16,6 +16,20 @@ pub(super) enum Seen<'a> {
         /// Its id.
         id: u64,
     },
+    /// The request waits before its next attempt.
+    Pauses {
+        /// Its id.
+        id: u64,
+        /// How long.
+        until: Nanos,
+    },
+    /// The budget allows the request no retry.
+    Withheld {
+        /// Its id.
+        id: u64,
+    },
+    /// All peers are used whatever their health, or no longer.
+    Panic(bool),
     /// The balancer answers itself.
     Refused {
         /// Id of the request.

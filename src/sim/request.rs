@@ -76,7 +76,12 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         flight.read_deadline = Nanos::MAX;
         let (view, id) = (flight.view, flight.request.id);
         self.views[view as usize].tickets.insert(ticket.0, slot);
-        self.see(view, Seen::Waits { id });
+        if O::WATCHES {
+            match self.views[view as usize].upstream.paused_until(ticket) {
+                Some(until) => self.see(view, Seen::Pauses { id, until }),
+                None => self.see(view, Seen::Waits { id }),
+            }
+        }
         self.plan(slot, Nanos::MAX, Due::Nothing);
     }
 

@@ -4,9 +4,9 @@ use super::event::Event;
 use super::observe::{Observe, Seen};
 use super::world::World;
 use crate::policy::{Event as Wish, Next, PeerId, PeerState};
-use crate::record::{EventKind, PickedBecause, Sink};
+use crate::record::{AttemptOutcome, AttemptRow, EventKind, NO_UPSTREAM, PickedBecause, Sink};
 use crate::units::draw::unit_open;
-use crate::units::{Nanos, Purpose};
+use crate::units::{Nanos, Purpose, World as Which};
 
 impl<S: Sink, O: Observe> World<'_, S, O> {
     /// Does what the machine of `view` wants done after it was told something, and sees to it
@@ -44,6 +44,8 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             }
             Wish::ProbeDue(peer) => self.probe(view, peer),
             Wish::LoadProbeDue(peer) => self.probe_load(view, peer),
+            Wish::RetryWithheld { id } => self.retry_withheld(view, id),
+            Wish::Panic(begins) => self.panic(view, begins),
             Wish::Changed { peer, state, reason } => self.peer_changed(view, peer, state, reason),
         }
     }
@@ -95,11 +97,41 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         self.views[view as usize].upstream.probe_result(self.now, PeerId(backend), passed);
     }
 
+    /// The budget allows a request no retry.
+    fn retry_withheld(&mut self, view: u32, id: u64) {
+        self.see(view, Seen::Withheld { id });
+        if S::ATTEMPTS {
+            self.sink.attempt(&AttemptRow {
+                world: Which::Sim,
+                replication: self.replication,
+                id,
+                number: 0,
+                view: view as u16,
+                upstream: NO_UPSTREAM,
+                start_ns: self.now.0,
+                end_ns: self.now.0,
+                outcome: AttemptOutcome::RetryWithheld,
+                status: 0,
+                because: PickedBecause::Retry,
+            });
+        }
+    }
+
+    fn panic(&mut self, view: u32, begins: bool) {
+        self.see(view, Seen::Panic(begins));
+        let (kind, reason) = if begins {
+            (EventKind::PanicBegan, "too few peers are healthy: all are used")
+        } else {
+            (EventKind::PanicEnded, "enough peers are healthy again")
+        };
+        self.record_event(kind, String::new(), reason.to_owned());
+    }
+
     fn peer_changed(&mut self, view: u32, peer: PeerId, state: PeerState, reason: &'static str) {
         self.see(view, Seen::Changed { peer, state, reason });
         let kind = match state {
             PeerState::Up => EventKind::Restored,
-            PeerState::Failed | PeerState::Unhealthy => EventKind::Ejected,
+            PeerState::Failed | PeerState::Unhealthy | PeerState::Ejected => EventKind::Ejected,
             PeerState::Draining | PeerState::Down | PeerState::Removed => EventKind::Drained,
         };
         let upstream = &self.views[view as usize].upstream;

@@ -92,6 +92,7 @@ impl Narrator {
             PickedBecause::Picked => "",
             PickedBecause::Retry => "retry, ",
             PickedBecause::Turn => "its turn has come, ",
+            PickedBecause::Hedge => "the first is late, ",
         };
         let reason = self.before.reason(self.algorithm, upstream, now, attempt);
         format!("→ {name:<8} {why}{reason}")
@@ -117,6 +118,12 @@ impl Observe for Narrator {
                 let waiting = upstream.waiting();
                 (Some(id), format!("waits at the balancer, place {waiting}: every peer is full"))
             }
+            Seen::Pauses { id, until } => {
+                (Some(id), format!("waits {} before its next attempt", until.since(now)))
+            }
+            Seen::Withheld { id } => (Some(id), "is not tried again: over the retry budget".into()),
+            Seen::Panic(true) => (None, "too few peers are healthy: all are used".into()),
+            Seen::Panic(false) => (None, "enough peers are healthy again".into()),
             Seen::Refused { id, refusal } => (Some(id), refused(refusal)),
             Seen::Ended { outcome: AttemptOutcome::Passed, .. } => return,
             Seen::Ended { id, peer, took, outcome, status } => {
@@ -165,6 +172,8 @@ fn ended(outcome: AttemptOutcome, status: u16) -> String {
         AttemptOutcome::InvalidHead => "answered nonsense".into(),
         AttemptOutcome::ClientGone => "left by its client".into(),
         AttemptOutcome::Refused => "refused".into(),
+        AttemptOutcome::RetryWithheld => "over the budget".into(),
+        AttemptOutcome::Superseded => "was overtaken".into(),
     }
 }
 

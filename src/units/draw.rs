@@ -45,6 +45,8 @@ pub enum Purpose {
     HostCost = 13,
     /// The way of a load probe to a backend and back.
     LoadProbe = 14,
+    /// Whether an outlier is ejected, and the jitter of its ejection.
+    Outlier = 15,
 }
 
 /// The key of all draws of one replication.

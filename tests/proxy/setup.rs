@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use lab::policy::{Algorithm, PeerConfig, QueueConfig, RetryConfig, UpstreamConfig};
+use lab::policy::{
+    Algorithm, PeerConfig, QueueConfig, ResilienceConfig, RetryConfig, UpstreamConfig,
+};
 use lab::proxy::{Proxy, ProxyConfig};
 use lab::scenario::{BalancerFacts, EdgeFacts, Engine, StateSharing};
 use lab::units::Span;
@@ -28,6 +30,7 @@ pub(crate) fn config(addresses: &[SocketAddr]) -> ProxyConfig {
             retry: RetryConfig::default(),
             health: None,
             queue: QueueConfig::default(),
+            resilience: ResilienceConfig::default(),
         },
         connect_timeout: Span::from_millis(1000),
         read_timeout: Span::from_millis(5000),

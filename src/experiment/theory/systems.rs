@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::System;
-use crate::policy::{Algorithm, PeerConfig, QueueConfig, RetryConfig, UpstreamConfig};
+use crate::policy::{
+    Algorithm, PeerConfig, QueueConfig, ResilienceConfig, RetryConfig, UpstreamConfig,
+};
 use crate::scenario::{
     Backend, BalancerFacts, Discipline, EdgeFacts, Engine, HostFacts, Scenario, StateSharing,
 };
@@ -226,6 +228,7 @@ fn balancer(algorithm: Algorithm, backends: &[Backend]) -> BalancerFacts {
             retry: RetryConfig::default(),
             health: None,
             queue: QueueConfig::default(),
+            resilience: ResilienceConfig::default(),
         },
         hash_key: None,
         connect_timeout: Span::MAX,

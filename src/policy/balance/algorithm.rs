@@ -147,6 +147,13 @@ impl Algorithm {
         }
     }
 
+    /// Whether a peer that came back gets its share step by step; a policy of one's own may see to
+    /// it. Where a draw or a hash decides it does not, as in NGINX.
+    #[must_use]
+    pub const fn starts_slowly(self) -> bool {
+        matches!(self, Self::RoundRobin | Self::LeastConn | Self::Own(_))
+    }
+
     /// What it remembers of a key, for [`RequestFacts::key`](super::super::RequestFacts): the
     /// bytes are hashed once per request, and a request's facts stay small. An empty key gives 0,
     /// which stands for none: such a request goes by smooth weighted round robin.

@@ -4,18 +4,30 @@
 //! weighted round robin, and only among the tied: without a tie no score moves and no effective
 //! weight recovers. All idle peers tie whatever their weights.
 
-use super::{Ask, smooth_weighted::Round};
+use super::Ask;
+use super::smooth_weighted::{Round, pick_fine};
 use crate::policy::peer::{Load, Peer, PeerId};
 use crate::policy::peers::Peers;
 
 #[inline]
 pub(super) fn pick(peers: &mut Peers, ask: Ask<'_>) -> Option<PeerId> {
+    if peers.is_ramping() {
+        return pick_fine(peers, ask, least(peers, ask)?);
+    }
     let (all, order) = peers.split(ask.list);
     if ask.tried.is_empty() {
         pick_among(all, order, |_| true)
     } else {
         pick_among(all, order, |peer| ask.allows(peer))
     }
+}
+
+/// The least load while a peer starts slowly: what is in flight over the share of the weight that
+/// the peer has.
+#[cold]
+fn least(peers: &Peers, ask: Ask<'_>) -> Option<Load> {
+    let members = peers.list(ask.list).iter().filter_map(|id| peers.get(*id));
+    members.filter(|peer| ask.allows(peer)).map(Peer::load).min()
 }
 
 #[inline]

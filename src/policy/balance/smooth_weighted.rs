@@ -11,6 +11,9 @@ use crate::policy::peer::{Load, Peer, PeerId};
 use crate::policy::peers::Peers;
 
 pub(super) fn pick(peers: &mut Peers, ask: Ask<'_>) -> Option<PeerId> {
+    if peers.is_ramping() {
+        return pick_fine(peers, ask, Load::INFINITE);
+    }
     let (all, order) = peers.split(ask.list);
     if ask.tried.is_empty() {
         pick_among(all, order, |peer| peer.load() != Load::INFINITE)
@@ -44,6 +47,21 @@ pub(super) fn alone(peers: &mut Peers, id: PeerId) {
     }
 }
 
+/// The same while a peer starts slowly: with weights in thousandths, each cut to the share that its
+/// peer has. Only peers of this `load` take part, or with an infinite one all that may be picked.
+#[cold]
+pub(super) fn pick_fine(peers: &mut Peers, ask: Ask<'_>, load: Load) -> Option<PeerId> {
+    let (all, order) = peers.split(ask.list);
+    let mut round = Round::new();
+    for id in order {
+        let peer = &mut all[id.index()];
+        let takes_part = ask.allows(peer) && (load == Load::INFINITE || peer.load() == load);
+        let weight = if takes_part { peer.fine_weight() } else { 0 };
+        round.weigh(peer, takes_part, weight);
+    }
+    round.settle(all)
+}
+
 /// One round of the contest.
 pub(super) struct Round {
     total: i64,
@@ -65,6 +83,11 @@ impl Round {
     #[inline]
     pub(super) fn enter(&mut self, peer: &mut Peer, takes_part: bool) {
         let weight = if takes_part { i64::from(peer.effective_weight) } else { 0 };
+        self.weigh(peer, takes_part, weight);
+    }
+
+    #[inline(always)]
+    fn weigh(&mut self, peer: &mut Peer, takes_part: bool, weight: i64) {
         peer.current_weight += weight;
         self.total += weight;
         let recovers = takes_part & (peer.effective_weight < peer.config.weight);

@@ -22,7 +22,7 @@ mod witness;
 use super::balance::Algorithm;
 use super::peer::PeerConfig;
 use super::upstream::{QueueConfig, Upstream, UpstreamConfig};
-use super::{RequestFacts, RetryConfig};
+use super::{RequestFacts, ResilienceConfig, RetryConfig};
 use crate::units::Seed;
 use witness::Witness;
 
@@ -101,6 +101,7 @@ impl Kit {
             retry,
             health: None,
             queue: QueueConfig::default(),
+            resilience: ResilienceConfig::default(),
         };
         let (seed, witness) = (Seed::new(seed, 0), Witness::default());
         let upstream = match self.algorithm {

@@ -21,6 +21,7 @@ fn config(peers: Vec<PeerConfig>) -> UpstreamConfig {
         retry: RetryConfig::default(),
         health: None,
         queue: QueueConfig::default(),
+        resilience: ResilienceConfig::default(),
     }
 }
 

@@ -14,7 +14,8 @@ use super::edge::{
     AdminSection, EdgeClientSection, ForwardSection, ListenSection, LogSection, PeerSection,
 };
 use super::{
-    AlgorithmWord, LawForm, LeastRequestSection, PeakEwmaSection, PrequalSection, RingWord,
+    AffinitySection, AlgorithmWord, BackoffSection, BudgetSection, HedgeSection, LawForm,
+    LeastRequestSection, OutlierSection, PeakEwmaSection, PrequalSection, RingWord,
 };
 
 section! {
@@ -68,6 +69,17 @@ section! {
         optional max_fails: u32,
         /// Default of `fail_timeout` of the backends. Default: 10s.
         optional fail_timeout: Span,
+        /// Default of `slow_start` of the backends. Default: 0s.
+        optional slow_start: Span,
+        /// The form of slow starts: 1 is a straight line, above 1 it rises fast at first (Envoy's
+        /// `aggression`). Default: 1.
+        optional slow_start_aggression: f64,
+        /// The share of its weight that a backend has at least in its slow start. Default: 10%.
+        optional slow_start_min_weight: Ratio,
+        /// When a smaller share of the backends is healthy, all are used whatever their health
+        /// (Envoy's panic threshold, 50% there). Backups and backends out of service do not count.
+        /// Default: 0%, never.
+        optional panic: Ratio,
         /// When a failed request is tried at the next backend. Default: on errors and time-outs.
         optional retry: RetrySection,
         /// Health checks that the balancer sends. Default: none.
@@ -89,6 +101,12 @@ section! {
         /// How long requests in flight may take to end when the proxy stops, or when a reload
         /// replaces the workers that serve them. Default: 30s.
         optional drain_timeout: Span,
+        /// Leaving out backends whose answers are bad. Default: none.
+        optional outlier: OutlierSection,
+        /// Asking a second backend when the first is late. Default: never.
+        optional hedge: HedgeSection,
+        /// Sessions that stay with their backend. Default: none.
+        optional affinity: AffinitySection,
     }
 }
 
@@ -102,6 +120,10 @@ section! {
         /// No further attempt this long after the first began; 0s is no limit. It never interrupts
         /// one. Default: 0s.
         optional timeout: Span,
+        /// How many retries there may be. Default: no limit.
+        optional budget: BudgetSection,
+        /// The pause before a retry. Default: none.
+        optional backoff: BackoffSection,
     }
 }
 
@@ -152,6 +174,9 @@ section! {
         optional max_fails: u32,
         /// See `max_fails`; compared in whole seconds. Default: `balancer.fail_timeout`.
         optional fail_timeout: Span,
+        /// Its share of the traffic grows for this long after it came back or was added, from
+        /// `balancer.slow_start_min_weight` on; 0s is at once. Default: `balancer.slow_start`.
+        optional slow_start: Span,
         /// Requests served at once. Default: 1.
         optional workers: Count,
         /// Most requests waiting for a worker; beyond it the answer is 503. Default: no limit.

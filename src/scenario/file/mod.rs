@@ -7,6 +7,7 @@ mod adaptive;
 mod algorithm;
 mod balancer;
 mod edge;
+mod resilience;
 mod traffic;
 
 pub(crate) use adaptive::{LeastRequestSection, PeakEwmaSection, PrequalSection};
@@ -18,6 +19,9 @@ pub(crate) use balancer::{
 pub(crate) use edge::{
     AdminSection, EdgeClientSection, ForwardSection, ListenSection, LogSection, PeerSection,
     PeerTlsSection,
+};
+pub(crate) use resilience::{
+    AffinitySection, BackoffSection, BudgetSection, HedgeSection, OutlierSection,
 };
 pub(crate) use traffic::{
     ArrivalForm, ClassSection, ClientSection, KeysSection, LawForm, MmppForm, StageSection,

@@ -76,6 +76,7 @@ pub(super) fn peers(
     check_weights(groups, problems);
     let max_fails = or(balancer.max_fails.as_ref(), 1);
     let fail_timeout = or(balancer.fail_timeout.as_ref(), Span::from_secs(10));
+    let slow_start = or(balancer.slow_start.as_ref(), Span::ZERO);
     groups
         .iter()
         .flat_map(|group| instance_names(group).map(move |name| (group, name)))
@@ -87,6 +88,7 @@ pub(super) fn peers(
             max_conns: or(group.value.max_conns.as_ref(), 0),
             max_fails: or(group.value.max_fails.as_ref(), max_fails),
             fail_timeout: or(group.value.fail_timeout.as_ref(), fail_timeout),
+            slow_start: or(group.value.slow_start.as_ref(), slow_start),
         })
         .collect()
 }

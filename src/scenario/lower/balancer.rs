@@ -1,6 +1,6 @@
 //! The balancer. Defaults are NGINX's, where NGINX has one.
 
-use super::{Surroundings, algorithm, backend, edge, or, positive};
+use super::{Surroundings, algorithm, backend, edge, or, positive, resilience};
 use crate::policy::UpstreamConfig;
 use crate::policy::health::active::ActiveHealthConfig;
 use crate::policy::retry::{RetryConditions, RetryConfig};
@@ -64,12 +64,14 @@ fn upstream(
     section: &BalancerSection,
     problems: &mut Problems,
 ) -> UpstreamConfig {
+    let algorithm = algorithm::algorithm(section, problems);
     UpstreamConfig {
-        algorithm: algorithm::algorithm(section, problems),
+        algorithm,
         peers: backend::peers(file, section, problems),
         retry: section.retry.as_ref().map_or_else(RetryConfig::default, |s| retry(&s.value)),
         health: section.health.as_ref().map(|s| health(&s.value, problems)),
         queue: section.queue.as_ref().map_or_else(QueueConfig::default, |s| queue(&s.value)),
+        resilience: resilience::resilience(file, section, algorithm, problems),
     }
 }
 

@@ -12,6 +12,7 @@ mod check;
 mod edge;
 mod fault;
 mod law;
+mod resilience;
 mod source;
 mod stage;
 mod traffic;
@@ -25,6 +26,7 @@ use super::checked::{BalancerFacts, HostFacts, Scenario};
 use super::diagnostic::{Place, Problems, suggestion};
 use super::file::{RunSection, ScenarioFile};
 use super::reader::Written;
+use crate::traffic::TrafficConfig;
 use crate::units::{Ratio, Span};
 
 /// The value of a field, or its default.
@@ -59,6 +61,7 @@ pub(super) fn scenario(
     let default_run = RunSection::default();
     let run = file.scenario.as_ref().map_or(&default_run, |section| &section.value);
     let (traffic, duration) = traffic::lower(file, around, problems);
+    check_sessions(file, &traffic, problems);
     let backends = backend::lower(file, problems);
     let faults = fault::lower(file, &backends, duration, problems);
     let checks = check::lower(file, &traffic, &faults, &backends, around.text, problems);
@@ -88,6 +91,17 @@ pub(super) fn balancer(
 ) -> BalancerFacts {
     check_version(file, problems);
     balancer::facts(file, around, problems)
+}
+
+/// Affinity needs sessions.
+fn check_sessions(file: &ScenarioFile, traffic: &TrafficConfig, problems: &mut Problems) {
+    let balancer = file.balancer.as_ref();
+    if let (None, Some(affinity)) =
+        (&traffic.keys, balancer.and_then(|balancer| balancer.value.affinity.as_ref()))
+    {
+        let help = "sessions are the keys of the traffic: add keys = { count = 1000 } to [traffic]";
+        problems.report_with(&affinity.place, "there are no sessions", help);
+    }
 }
 
 fn check_version(file: &ScenarioFile, problems: &mut Problems) {

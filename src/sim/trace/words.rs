@@ -216,5 +216,6 @@ pub(super) const fn state(state: PeerState) -> &'static str {
         PeerState::Draining => "draining",
         PeerState::Down => "down",
         PeerState::Removed => "removed",
+        PeerState::Ejected => "ejected as an outlier",
     }
 }
