@@ -6,7 +6,7 @@ use super::body::{Framing, coding};
 use super::error::HeadError;
 use super::field::{ConnectionOptions, Fields, Name};
 use super::lines;
-use super::syntax::{Version, is_token, number};
+use super::syntax::{Version, is_token, list_items, number};
 use super::target::{Target, classify, is_host};
 
 /// How large a head may be.
@@ -185,7 +185,7 @@ impl RequestHead {
         self.closes = connection.closes(self.version);
         self.upgrades = connection.upgrade
             && self.version == Version::Http11
-            && self.fields.all(Name::Upgrade).next().is_some();
+            && upgrade_passes(self.fields.all(Name::Upgrade));
     }
 
     fn expectation(&mut self) -> Result<(), HeadError> {
@@ -287,6 +287,18 @@ impl RequestHead {
     pub const fn fields(&self) -> &Fields {
         &self.fields
     }
+}
+
+/// Whether the protocols asked for may be passed on. HTTP/2 behind an Upgrade would go past
+/// everything that is checked here; a proxy may leave any Upgrade out (RFC 9110 7.8), and clients
+/// have other ways to HTTP/2 (RFC 9113 3.1).
+fn upgrade_passes<'a>(values: impl Iterator<Item = &'a [u8]>) -> bool {
+    let mut protocols = values.flat_map(list_items).peekable();
+    let is_http2 = |protocol: &[u8]| {
+        let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default();
+        name.eq_ignore_ascii_case(b"h2c") || name.eq_ignore_ascii_case(b"h2")
+    };
+    protocols.peek().is_some() && protocols.all(|protocol| !is_http2(protocol))
 }
 
 /// What is wrong with the length of an unfinished head.

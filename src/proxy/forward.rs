@@ -55,7 +55,12 @@ pub(super) struct Forward<'a> {
     /// The peer tried last, and the number of that attempt.
     pub(super) tried: Option<(u16, Arc<Endpoint>)>,
     pub(super) progress: Progress,
+    /// Interim responses of the attempt.
+    interims: u32,
 }
+
+/// More interim responses than this are no response: a peer could keep a client waiting for ever.
+const INTERIMS_MAX: u32 = 64;
 
 /// What is counted and logged of a request.
 #[derive(Debug, Default)]
@@ -119,6 +124,7 @@ impl<'a> Forward<'a> {
             deadline,
             tried,
             progress,
+            interims: 0,
         }
     }
 
@@ -257,6 +263,7 @@ impl<'a> Forward<'a> {
         let (head, facts) = (self.client.head(), &self.visit.worker.edge.forward);
         let added = &mut self.desk.added;
         added.clear();
+        self.interims = 0;
         // A body that was read needs nobody's leave.
         let expects = head.expects_continue() && !self.upload.is_read;
         let keep = self.visit.origin.towards_peer(facts, head, expects, added);
@@ -284,12 +291,16 @@ impl<'a> Forward<'a> {
         }
         while let Poll::Ready(head) = peer.poll_head(context, &mut self.desk.response) {
             let outcome = match head {
-                Ok(()) if self.desk.response.is_interim() => {
+                Ok(()) if self.desk.response.is_interim() && self.interims < INTERIMS_MAX => {
+                    self.interims += 1;
                     self.pass_interim();
                     self.upload.moved = now;
                     continue;
                 }
-                Ok(()) if self.desk.response.status() == 101 && !self.is_upgrade => {
+                Ok(())
+                    if self.desk.response.is_interim()
+                        || (self.desk.response.status() == 101 && !self.is_upgrade) =>
+                {
                     Outcome::InvalidHead
                 }
                 Ok(()) => {

@@ -228,7 +228,8 @@ impl Forward<'_> {
             return;
         };
         self.desk.response = own_head(status, text);
-        let close = self.visit.is_last || self.upload.is_under_way();
+        // What follows a CONNECT may be meant for the tunnel that there is not.
+        let close = self.visit.is_last || self.upload.is_under_way() || halt == Halt::Method;
         self.start_final(Framing::Length(text.len() as u64), close);
         let mut rest = text.as_bytes();
         if self.client.head().method() == b"HEAD" {

@@ -57,6 +57,10 @@ impl Connection {
         let out = &mut self.wire.output;
         out.extend_from_slice(b"HTTP/1.1 ");
         out.extend_from_slice(head.status_text());
+        if head.status_text().len() == 3 {
+            // RFC 9112 4: the space stands there even without a reason.
+            out.push(b' ');
+        }
         out.extend_from_slice(b"\r\n");
         write_lines(response.kept(), head.fields().text(), out);
         out.extend_from_slice(response.added);
