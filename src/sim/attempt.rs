@@ -1,7 +1,7 @@
 //! An attempt at a peer: the way there, the backend, the answer, and what follows.
 
 use super::event::Event;
-use super::flight::{Due, Phase};
+use super::flight::{Due, NO_TWIN, Phase};
 use super::observe::{Observe, Seen};
 use super::station::{Entry, Owner, Station, Work};
 use super::world::World;
@@ -39,7 +39,12 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// Begins an attempt; gives it back if the connection is refused.
-    fn begin(&mut self, slot: u32, attempt: Attempt, because: PickedBecause) -> Option<Attempt> {
+    pub(super) fn begin(
+        &mut self,
+        slot: u32,
+        attempt: Attempt,
+        because: PickedBecause,
+    ) -> Option<Attempt> {
         let peer = attempt.peer;
         let flight = &mut self.flights[slot];
         let view = flight.view;
@@ -57,6 +62,9 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let reused = self.views[view as usize].pool.take(peer, self.now);
         if self.fleet[peer.index()].crashed {
             return Some(attempt);
+        }
+        if self.hedges {
+            self.plan_hedge(slot, view, &attempt);
         }
         let flight = &mut self.flights[slot];
         (flight.reused, flight.far_leg) = (reused, leg);
@@ -267,10 +275,17 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         if O::WATCHES {
             self.prepare(number);
         }
+        if self.flights[slot].twin != NO_TWIN {
+            if let Some(attempt) = self.flights.take_attempt(slot) {
+                self.take_head_of_two(slot, attempt, status);
+            }
+            return;
+        }
         let view = &mut self.views[number as usize];
         match view.upstream.answered(self.now, &mut self.flights[slot].attempt, status) {
             None => {
                 view.pool.put(peer, self.now);
+                self.bind_session(slot, peer);
                 self.attempt_ended(slot, started, AttemptOutcome::Passed, status);
                 self.respond(slot, status);
             }
@@ -284,6 +299,9 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     /// The attempt in `slot` ends without an answer; does what follows.
     pub(super) fn end_and_follow(&mut self, slot: u32, outcome: Outcome) {
         if let Some(attempt) = self.flights.take_attempt(slot) {
+            if self.flights[slot].twin != NO_TWIN {
+                return self.lose(slot, attempt, outcome);
+            }
             let next = self.end_attempt(slot, attempt, outcome);
             self.follow(slot, next, PickedBecause::Retry);
         }
@@ -295,16 +313,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let started = attempt.started;
         self.prepare(view as u32);
         let next = self.views[view].upstream.finished(self.now, attempt, outcome);
-        let outcome = match outcome {
-            Outcome::Responded => AttemptOutcome::Passed,
-            Outcome::ConnectFailed => AttemptOutcome::ConnectFailed,
-            Outcome::ConnectTimedOut => AttemptOutcome::ConnectTimedOut,
-            Outcome::Closed { .. } => AttemptOutcome::Closed,
-            Outcome::ReadTimedOut => AttemptOutcome::ReadTimedOut,
-            Outcome::InvalidHead => AttemptOutcome::InvalidHead,
-            Outcome::ClientGone => AttemptOutcome::ClientGone,
-            Outcome::Superseded => AttemptOutcome::Superseded,
-        };
+        let outcome = recorded(outcome);
         self.attempt_ended(slot, started, outcome, 0);
         next
     }
@@ -321,7 +330,8 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let view = flight.view;
         self.counts.attempts += 1;
         if S::TIMELINE {
-            let failed = outcome != AttemptOutcome::Passed || status >= 500;
+            let fine = matches!(outcome, AttemptOutcome::Passed | AttemptOutcome::Superseded);
+            let failed = !fine || status >= 500;
             self.timeline.ended(flight.upstream, self.now.since(started), failed);
         }
         let row = AttemptRow {
@@ -345,5 +355,19 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             let took = self.now.since(started);
             self.see(view, Seen::Ended { id: row.id, peer, took, outcome, status });
         }
+    }
+}
+
+/// An outcome as rows name it.
+pub(super) const fn recorded(outcome: Outcome) -> AttemptOutcome {
+    match outcome {
+        Outcome::Responded => AttemptOutcome::Passed,
+        Outcome::ConnectFailed => AttemptOutcome::ConnectFailed,
+        Outcome::ConnectTimedOut => AttemptOutcome::ConnectTimedOut,
+        Outcome::Closed { .. } => AttemptOutcome::Closed,
+        Outcome::ReadTimedOut => AttemptOutcome::ReadTimedOut,
+        Outcome::InvalidHead => AttemptOutcome::InvalidHead,
+        Outcome::ClientGone => AttemptOutcome::ClientGone,
+        Outcome::Superseded => AttemptOutcome::Superseded,
     }
 }

@@ -44,6 +44,18 @@ pub(super) enum Event {
     Second,
     /// The load probe in this slot has reached its backend, or its answer the balancer.
     LoadProbe(u32),
+    /// The attempt of the flight in this slot is late, if the slot still holds the request.
+    Hedge {
+        /// Slot of the flight.
+        slot: u32,
+        /// What is left of the id of the request ([`brief`]).
+        brief: u32,
+    },
+}
+
+/// Enough of an id to tell the requests apart that use one slot after the other.
+pub(super) const fn brief(id: u64) -> u32 {
+    (id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
 }
 
 /// Bits of the packed form below the kind: one number of 28 bits and one of 32.
@@ -77,6 +89,7 @@ impl From<Event> for Packed {
             Event::User(user) => Self::new(7, 0, user),
             Event::Second => Self::new(8, 0, 0),
             Event::LoadProbe(slot) => Self::new(9, slot, 0),
+            Event::Hedge { slot, brief } => Self::new(10, slot, brief),
         }
     }
 }
@@ -96,7 +109,8 @@ impl From<Packed> for Event {
             6 => Self::ConnectionFree { view: first, carried: second },
             7 => Self::User(second),
             8 => Self::Second,
-            _ => Self::LoadProbe(first),
+            9 => Self::LoadProbe(first),
+            _ => Self::Hedge { slot: first, brief: second },
         }
     }
 }
@@ -119,6 +133,7 @@ mod tests {
             Event::User(u32::MAX),
             Event::Second,
             Event::LoadProbe(77),
+            Event::Hedge { slot: 5, brief: u32::MAX },
         ];
         assert_eq!(events.map(|event| Event::from(Packed::from(event))), events);
     }

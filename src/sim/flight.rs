@@ -48,6 +48,9 @@ pub(super) enum Due {
     GivesUp,
 }
 
+/// No other flight has the same request.
+pub(super) const NO_TWIN: u32 = u32::MAX;
+
 /// A request in flight.
 #[derive(Debug)]
 pub(super) struct Flight {
@@ -98,6 +101,10 @@ pub(super) struct Flight {
     pub(super) queued: Span,
     /// Service of the last attempt.
     pub(super) service: Span,
+    /// Slot of the other attempt of the same request, of two at once.
+    pub(super) twin: u32,
+    /// Attempts of the request, if this one is not the last; only set where there were two at once.
+    pub(super) issued: u16,
 }
 
 impl Flight {
@@ -133,6 +140,8 @@ impl Flight {
             demand: Span::ZERO,
             queued: Span::ZERO,
             service: Span::ZERO,
+            twin: NO_TWIN,
+            issued: 0,
         }
     }
 
@@ -181,6 +190,8 @@ impl Flight {
 pub(super) struct Flights {
     slots: Vec<Flight>,
     free: Vec<u32>,
+    /// Flights that are the second of a request.
+    twins: usize,
 }
 
 impl Flights {
@@ -191,6 +202,20 @@ impl Flights {
             Some(slot) => slot,
             None => self.add_slot(),
         }
+    }
+
+    /// A free slot for the second attempt of a request.
+    pub(super) fn reserve_twin(&mut self) -> u32 {
+        self.twins += 1;
+        self.reserve()
+    }
+
+    /// Frees the slot of one of two attempts of a request; the other is alone then.
+    pub(super) fn part(&mut self, slot: u32) {
+        let twin = std::mem::replace(&mut self.slots[slot as usize].twin, NO_TWIN);
+        self.slots[twin as usize].twin = NO_TWIN;
+        self.twins -= 1;
+        self.remove(slot);
     }
 
     #[cold]
@@ -224,10 +249,10 @@ impl Flights {
         flight.attempt.take()
     }
 
-    /// How many there are.
+    /// How many requests there are.
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots.len() - self.free.len() - self.twins
     }
 
     /// The slots of all of them.

@@ -61,7 +61,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let view = flight.view;
         self.prepare(view);
         let facts = self.facts(&self.flights[slot].request);
-        let admission = self.views[view as usize].upstream.admit(self.now, facts);
+        let admission = self.ask(slot, view, facts);
         match admission {
             Admission::Go(attempt) => self.try_peer(slot, attempt, PickedBecause::Picked),
             Admission::Wait(ticket) => self.wait_in_line(slot, ticket),
@@ -130,7 +130,10 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             let view = &mut self.views[flight.view as usize];
             view.upstream.abandon(self.now, ticket);
             view.redeem(ticket);
-        } else if let Some(attempt) = flight.attempt.take() {
+        }
+        self.drop_twin(slot);
+        let flight = &mut self.flights[slot];
+        if let Some(attempt) = flight.attempt.take() {
             let next = self.end_attempt(slot, attempt, Outcome::ClientGone);
             debug_assert!(matches!(next, Next::Done), "nothing follows a client that is gone");
         }
@@ -139,6 +142,11 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
 
     /// The run ends before the request does.
     pub(super) fn interrupt(&mut self, slot: u32) {
+        if matches!(self.flights[slot].phase, Phase::Over) {
+            // It was the second attempt of one that was interrupted.
+            return;
+        }
+        self.drop_twin(slot);
         if let Some(attempt) = self.flights.take_attempt(slot) {
             let _nothing_follows = self.end_attempt(slot, attempt, Outcome::ClientGone);
         }
@@ -161,7 +169,8 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         error: RequestError,
     ) {
         let flight = &self.flights[slot];
-        let row = flight.row(self.replication, finished, first_byte, status, error);
+        let mut row = flight.row(self.replication, finished, first_byte, status, error);
+        row.attempts = row.attempts.max(flight.issued);
         let (view, carried) = (flight.view, flight.carried);
         let was_sent = !matches!(flight.phase, Phase::Unsent);
         self.counts.add(status, row.attempts, error);

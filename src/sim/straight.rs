@@ -21,6 +21,8 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             && !self.hops.cost_anything()
             && !self.client.is_followed()
             && self.options.driven.is_none()
+            && self.sessions.is_none()
+            && !self.hedges
     }
 
     /// A request is due.

@@ -9,6 +9,7 @@ use super::hop::Hops;
 use super::load_probe::LoadProbes;
 use super::observe::Observe;
 use super::queue::EventQueue;
+use super::session::Sessions;
 use super::timeline::Timeline;
 use super::trend::Trend;
 use super::view::View;
@@ -44,6 +45,10 @@ pub(super) struct World<'a, S, O> {
     pub(super) keys: Option<PlannedKeys>,
     /// The next turn of each user of a closed loop.
     pub(super) turns: Vec<u32>,
+    /// Cookies, where sessions stay with their peer.
+    pub(super) sessions: Option<Sessions>,
+    /// Whether late requests get a second attempt.
+    pub(super) hedges: bool,
     pub(super) timeline: Timeline,
     pub(super) trend: Trend,
     pub(super) counts: Counts,
@@ -87,6 +92,8 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
             idempotent: scenario.traffic.classes.iter().map(|class| class.idempotent()).collect(),
             keys: PlannedKeys::new(scenario),
             turns: Vec::new(),
+            sessions: balancer.upstream.resilience.affinity.as_ref().map(Sessions::new),
+            hedges: balancer.upstream.resilience.hedge.is_some(),
             timeline: Timeline::new(scenario.backends.len()),
             trend: Trend::new(scenario),
             counts: Counts::default(),
@@ -177,6 +184,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
             Event::ConnectionFree { view, carried } => self.free_connection(view, carried),
             Event::User(user) => self.take_turn(user),
             Event::Second => self.end_second(),
+            Event::Hedge { slot, brief } => self.hedge(slot, brief),
             Event::LoadProbe(slot) => self.go_on_probing(slot),
         }
     }

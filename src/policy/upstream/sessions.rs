@@ -19,11 +19,11 @@ impl Upstream {
         }
     }
 
-    /// The token to give to the client whose request was answered by `attempt`, unless it has shown
+    /// The token to give to the client whose request was answered by `peer`, unless it has shown
     /// that one. `None` also without affinity.
     #[must_use]
-    pub fn token_to_set(&self, attempt: &Attempt, shown: Option<PeerToken>) -> Option<PeerToken> {
-        let token = self.tokens.as_ref()?.of(attempt.peer);
+    pub fn token_to_set(&self, peer: PeerId, shown: Option<PeerToken>) -> Option<PeerToken> {
+        let token = self.tokens.as_ref()?.of(peer);
         token.filter(|token| shown != Some(*token))
     }
 
