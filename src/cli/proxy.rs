@@ -1,40 +1,58 @@
 //! `lab proxy`: lab's own load balancer, as the live world runs it, or in front of anything.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::exit::Exit;
 use super::overrides::Overrides;
-use super::terminal::fail;
 use crate::host::child::{Ready, die_with_parent};
 use crate::proxy::{ProxyConfig, program};
-use crate::scenario::{BalancerFile, load_balancer_with};
-use crate::units::Seed;
+use crate::scenario::edge::{AdminAddress, LogFacts, TokenSource};
+use crate::scenario::load_balancer_with;
+use crate::units::{Ratio, Seed};
 
-/// Run lab's own load balancer in front of HTTP backends
-#[derive(Args, Debug)]
+/// Run lab's own load balancer in front of HTTP or TCP backends
+///
+/// Everything it does is in the sections [balancer] and [[backend]] of FILE: a scenario, or a file
+/// with these alone. The flags go before the file.
+#[derive(Args, Clone, Debug)]
+#[command(after_long_help = EXAMPLES)]
 pub(super) struct ProxyArgs {
     /// Scenario, or a file with its [balancer] and [[backend]] sections alone
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Check the configuration, with the files that it names, and end: 0, or 2 if it is wrong
+    #[arg(long)]
+    check: bool,
     /// Address of a backend; goes before the one in the file
     #[arg(long = "peer", value_name = "NAME=ADDRESS", value_parser = peer)]
     peers: Vec<(String, SocketAddr)>,
-    /// Where clients connect; port 0 lets the system choose
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
-    /// Where to take orders (GET /upstreams, /metrics, …); a loopback address
+    /// Where clients connect, in plain HTTP and in place of the file's listeners; port 0 lets the
+    /// system choose [default: the file's, or 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
-    admin: Option<SocketAddr>,
+    listen: Option<SocketAddr>,
+    /// Where to take orders (GET /upstreams, /metrics, …): IP:PORT or unix:PATH; beyond loopback
+    /// it needs a token
+    #[arg(long, value_name = "ADDRESS", value_parser = admin)]
+    admin: Option<AdminAddress>,
+    /// File whose first line is the token that orders must show
+    #[arg(long, value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
+    /// Append a line of JSON for each request to this file; SIGUSR1 opens it again
+    #[arg(long, value_name = "FILE")]
+    access_log: Option<PathBuf>,
+    /// Write the number of the process here
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
     /// Write each attempt and event as a line of JSON into this folder
     #[arg(long, value_name = "FOLDER")]
     spool: Option<PathBuf>,
-    /// Seed of the draws [default: the scenario's, or 1]
     #[command(flatten)]
     overrides: Overrides,
+    /// Seed of the draws [default: the scenario's, or 1]
     #[arg(long)]
     seed: Option<u64>,
     /// Replication of the seed
@@ -48,6 +66,23 @@ pub(super) struct ProxyArgs {
     supervised: bool,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  lab proxy --config site.toml --check            is it right? (as nginx -t)
+  lab proxy --config site.toml --pid-file lab.pid
+  lab proxy --config site.toml --set balancer.algorithm=least_conn --listen 0.0.0.0:80
+  lab proxy --config scenarios/failover.toml --peer b1=10.0.0.1:80 --peer b2=10.0.0.2:80 \\
+            --peer b3=10.0.0.3:80 --peer spare=10.0.0.4:80 --admin unix:/run/lab.sock
+  curl --unix-socket /run/lab.sock http://lab/upstreams
+  curl --unix-socket /run/lab.sock -X POST http://lab/upstreams/b1/drain
+
+Signals:
+  HUP           read the file again; what is wrong changes nothing, no request is dropped
+  USR1          open the access log again, after it was moved
+  USR2          start the (new) executable on the same sockets, then drain and end
+  TERM, QUIT    stop accepting, let requests end (balancer.drain_timeout), end
+  INT           the same; a second one ends at once";
+
 /// Runs it until told to stop: 0, or 1 if it cannot run, or 2 if its configuration is wrong.
 #[must_use]
 pub(super) fn run(arguments: &ProxyArgs) -> ExitCode {
@@ -56,12 +91,29 @@ pub(super) fn run(arguments: &ProxyArgs) -> ExitCode {
     }
     let config = match arguments.config() {
         Ok(config) => config,
-        Err(error) => return fail(Exit::Usage, &*error),
+        Err(error) => return fail(2, &error),
     };
-    match program::serve(&config, |ready| arguments.announce(&config, ready)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(Exit::Failed, &error),
+    if arguments.check {
+        return match config.check() {
+            Ok(()) => arguments.approve(&config),
+            Err(error) => fail(2, &error),
+        };
     }
+    let options =
+        program::Options { pid_file: arguments.pid_file.clone(), supervised: arguments.supervised };
+    let again = arguments.clone();
+    let backends = config.addresses.len();
+    let ready = |ready: &Ready| arguments.announce(backends, ready);
+    match program::serve(&config, &options, move || again.config(), ready) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, &error),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the user's terminal")]
+fn fail(code: u8, error: &dyn Display) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(code)
 }
 
 fn peer(text: &str) -> Result<(String, SocketAddr), String> {
@@ -72,51 +124,68 @@ fn peer(text: &str) -> Result<(String, SocketAddr), String> {
     Ok((name.to_owned(), address))
 }
 
+fn admin(text: &str) -> Result<AdminAddress, String> {
+    match text.strip_prefix("unix:") {
+        Some("") => Err("the path of the socket is missing".to_owned()),
+        Some(path) => Ok(AdminAddress::Unix(path.into())),
+        None => text
+            .parse()
+            .map(AdminAddress::Tcp)
+            .map_err(|_| format!("{text:?} is neither IP:PORT nor unix:PATH")),
+    }
+}
+
 impl ProxyArgs {
-    fn config(&self) -> Result<ProxyConfig, Box<dyn std::error::Error>> {
-        let file = load_balancer_with(&self.config, self.overrides.pairs())?;
-        let addresses = self.addresses(&file)?;
+    /// The file as it is now, with the flags before it.
+    fn config(&self) -> Result<ProxyConfig, String> {
+        let file = load_balancer_with(&self.config, self.overrides.pairs())
+            .map_err(|wrong| wrong.to_string())?;
         let seed = Seed::new(self.seed.unwrap_or(file.seed), self.replication);
-        let mut config = ProxyConfig::new(file.balancer, addresses);
-        config.listen = self.listen;
-        config.admin = self.admin;
+        let mut config = ProxyConfig::of_file(file, &self.peers)?;
         config.seed = seed;
         config.replication = self.replication;
         config.view_base = self.view_base;
         config.spool.clone_from(&self.spool);
+        let edge = &mut config.balancer.edge;
+        if let Some(listen) = self.listen {
+            edge.listeners.clear();
+            config.listen = listen;
+        }
+        if let Some(address) = &self.admin {
+            edge.admin.listen = Some(address.clone());
+            // The file's token is for the file's address; where one is needed it serves here too.
+            let near = match address {
+                AdminAddress::Tcp(address) => address.ip().is_loopback(),
+                AdminAddress::Unix(_) => true,
+            };
+            edge.admin.token.take_if(|_| near);
+        }
+        if let Some(path) = &self.admin_token_file {
+            edge.admin.token = Some(TokenSource::File(path.clone()));
+        }
+        if let Some(path) = &self.access_log {
+            let before = edge.log.take();
+            let (sample, queue) = before.map_or((Ratio(1.0), 8_192), |log| (log.sample, log.queue));
+            edge.log = Some(LogFacts { path: path.clone(), sample, queue });
+        }
         Ok(config)
     }
 
-    /// The address of each backend of the file.
-    fn addresses(&self, file: &BalancerFile) -> Result<Vec<SocketAddr>, String> {
-        let names: Vec<&str> =
-            file.balancer.upstream.peers.iter().map(|peer| peer.name.as_str()).collect();
-        if let Some((unknown, _)) = self.peers.iter().find(|(name, _)| !names.contains(&&**name)) {
-            return Err(format!("--peer {unknown}: the backends are {}", names.join(", ")));
-        }
-        let given = |name: &str| self.peers.iter().rev().find(|(peer, _)| peer == name);
-        names
-            .iter()
-            .zip(&file.addresses)
-            .map(|(name, written)| {
-                given(name).map(|(_, address)| *address).or(*written).ok_or_else(|| {
-                    format!(
-                        "backend {name} has no address: write `address` in {} or give --peer {name}=ADDRESS",
-                        file.path.display()
-                    )
-                })
-            })
-            .collect()
+    #[expect(clippy::print_stderr, reason = "the user's terminal")]
+    fn approve(&self, config: &ProxyConfig) -> ExitCode {
+        let backends = config.addresses.len();
+        let file = self.config.display();
+        eprintln!("{file} is right: {backends} backends, configuration {}", config.hash());
+        ExitCode::SUCCESS
     }
 
     #[expect(clippy::print_stderr, reason = "the user's terminal")]
-    fn announce(&self, config: &ProxyConfig, ready: &Ready) -> std::io::Result<()> {
+    fn announce(&self, backends: usize, ready: &Ready) -> std::io::Result<()> {
         if self.supervised {
             return ready.announce();
         }
-        let backends = config.addresses.len();
-        eprintln!("http://{}/ goes to {backends} backends", ready.listen);
-        ready.control.iter().for_each(|at| eprintln!("admin: http://{at}/upstreams"));
+        eprintln!("{} goes to {backends} backends", ready.listen);
+        ready.control.iter().for_each(|at| eprintln!("admin: {at}"));
         Ok(())
     }
 }

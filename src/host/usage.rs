@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::units::Span;
+use crate::units::{Nanos, Span};
 
 /// CPU time (user and system, all threads) of process `pid` so far; `None` if it is gone.
 #[must_use]
@@ -72,6 +72,45 @@ pub fn host_cpu_time() -> Option<(Span, Span)> {
         .collect::<Result<_, _>>()
         .ok()?;
     Some((ticks_to_span(ticks.iter().sum()), ticks_to_span(*ticks.get(7)?)))
+}
+
+/// What this process uses now.
+#[derive(Clone, Copy, Debug)]
+pub struct Process {
+    /// CPU time, user and system, of all threads.
+    pub cpu: Span,
+    /// Bytes in RAM.
+    pub resident: u64,
+    /// Bytes addressed.
+    pub addressed: u64,
+    /// Open descriptors.
+    pub descriptors: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Wall time of its start.
+    pub started: Nanos,
+}
+
+/// What this process uses now; `None` without `/proc`.
+#[must_use]
+pub fn process() -> Option<Process> {
+    let pid = std::process::id();
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // Numbered as in proc_pid_stat(5), less the first three.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    let host = fs::read_to_string("/proc/stat").ok()?;
+    let booted = host.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    // SAFETY: sysconf reads a constant of the system.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.max(1) as u64;
+    Some(Process {
+        cpu: cpu_time(pid)?,
+        resident: field(24)? * page,
+        addressed: field(23)?,
+        descriptors: open_descriptors(pid)?,
+        threads: field(20)?,
+        started: Nanos::ZERO + Span::from_secs(booted) + ticks_to_span(field(22)?),
+    })
 }
 
 fn ticks_to_span(ticks: u64) -> Span {

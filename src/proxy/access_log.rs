@@ -7,7 +7,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -111,7 +111,7 @@ pub(super) struct Sink {
 impl Sink {
     /// Logs the request if it is in the sample or went wrong; false if it had to be dropped.
     pub(super) fn offer(&self, exchange: &Exchange<'_>) -> bool {
-        let wrong = exchange.status >= 500 || exchange.status == 0 || !exchange.complete;
+        let wrong = exchange.status >= 500 || !exchange.complete;
         if !(wrong || self.is_sampled()) {
             return true;
         }
@@ -146,7 +146,7 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-fn write(shared: &Shared, path: &PathBuf, mut file: File) {
+fn write(shared: &Shared, path: &Path, mut file: File) {
     let failing = AtomicBool::new(false);
     loop {
         let state = locked(&shared.state);
@@ -317,7 +317,7 @@ mod tests {
         (0..10_000).for_each(|_| assert!(sink.offer(&exchange())));
         for wrong in [
             Exchange { status: 502, ..exchange() },
-            Exchange { status: 0, ..exchange() },
+            Exchange { status: 0, complete: false, ..exchange() },
             Exchange { complete: false, ..exchange() },
         ] {
             (0..1_000).for_each(|_| assert!(sink.offer(&wrong)));

@@ -24,11 +24,6 @@ impl Count {
     }
 
     #[inline]
-    pub(super) fn set(&self, value: u64) {
-        self.0.store(value, Relaxed);
-    }
-
-    #[inline]
     pub(super) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -145,6 +140,12 @@ macro_rules! counters {
         }
 
         impl Totals {
+            /// Sets what is now, not what was counted, to nothing: for workers that have ended.
+            pub(super) fn forget_gauges(&mut self) {
+                self.open = 0;
+                self.peer_idle = 0;
+            }
+
             /// Adds what a worker has counted so far.
             pub(super) fn take_in(&mut self, counters: &Counters) {
                 $( self.$name = self.$name.wrapping_add(counters.$name.get()); )*

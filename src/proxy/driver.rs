@@ -13,17 +13,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use smallvec::SmallVec;
 use tokio::sync::{Notify, oneshot};
 
+use super::config::ProxyConfig;
 use super::endpoint::Endpoint;
 use super::in_flight::InFlight;
 use super::journal::Journal;
 use super::load_probe;
 use super::probe;
-use super::tally::Tally;
+use super::tally::{Past, Tally};
 use crate::host::clock;
 use crate::host::timer::Timer;
 use crate::policy::{
-    ActiveHealthConfig, Admission, Attempt, Event, Head, LoadReport, Next, Outcome, PeerChange,
-    PeerConfig, PeerId, PeerState, Refusal, RequestFacts, Ticket, Upstream, UpstreamConfig,
+    ActiveHealthConfig, Admission, Attempt, Event, Forced, Head, LoadReport, Next, Outcome, Peer,
+    PeerChange, PeerConfig, PeerId, PeerState, Refusal, RequestFacts, Ticket, Upstream,
+    UpstreamConfig,
 };
 use crate::record::{AttemptOutcome, PickedBecause};
 use crate::units::{Nanos, Seed, Span};
@@ -115,6 +117,12 @@ impl Drop for Place {
     }
 }
 
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver").field("view", &self.journal.view).finish_non_exhaustive()
+    }
+}
+
 impl Driver {
     pub(super) fn new(
         config: &UpstreamConfig,
@@ -188,11 +196,11 @@ impl Driver {
         attempt: Attempt,
         outcome: Outcome,
     ) -> Step {
-        let (peer, number) = (attempt.peer, attempt.number);
+        let (peer, number, started) = (attempt.peer, attempt.number, attempt.started);
         self.with(|state| {
             state.tally.attempt(peer.index(), recorded(outcome));
             if outcome == Outcome::Responded {
-                state.tally.done(now.since(visit.admitted));
+                state.tally.responded(peer.index(), now.since(started));
             }
             let next = state.upstream.finished(now, attempt, outcome);
             self.next(state, visit, number, next)
@@ -361,13 +369,7 @@ impl Driver {
 
     /// Adds a peer at `address`.
     pub(super) fn add(self: &Arc<Self>, peer: PeerConfig, address: SocketAddr) {
-        self.with(|state| {
-            let id = PeerId(state.endpoints.len() as u32);
-            // The endpoint comes first: events of the change already name it.
-            state.endpoints.push(Arc::new(Endpoint::new(id, &peer.name, address)));
-            let added = state.upstream.apply(clock::now(), PeerChange::Add(peer));
-            debug_assert_eq!(added, Some(id));
-        });
+        self.with(|state| state.add(clock::now(), peer, address));
         self.wake.notify_one();
     }
 
@@ -401,6 +403,8 @@ impl Driver {
                     backup: peer.config.backup,
                     in_flight: peer.in_flight(),
                     fails: peer.fails(),
+                    max_conns: peer.config.max_conns,
+                    forced: peer.forced(),
                 })
             })
             .filter(|peer| peer.state != PeerState::Removed)
@@ -418,14 +422,94 @@ impl Driver {
         state.endpoints.iter().filter(|peer| peer.is_removed()).map(|peer| peer.id).collect()
     }
 
-    /// What was counted, and how many requests wait now.
-    pub(super) fn tally(&self) -> (Tally, usize) {
+    /// Requests that wait now.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().upstream.waiting()
+    }
+
+    /// Adds what was counted.
+    pub(super) fn count_into(&self, past: &mut Past) {
         let state = self.lock();
-        (state.tally.clone(), state.upstream.waiting())
+        past.take_in(&state.tally, state.endpoints.iter().map(|endpoint| endpoint.name.as_str()));
+    }
+
+    /// Makes the peers those of a configuration: adds, removes and changes in place, all at once. A
+    /// peer is the same if its name and address are. How many were changed.
+    pub(super) fn align(self: &Arc<Self>, config: &ProxyConfig) -> usize {
+        let peers = config.balancer.upstream.peers.iter().zip(config.addresses.iter().copied());
+        let changes = self.with(|state| state.align(clock::now(), peers));
+        self.wake.notify_one();
+        changes
+    }
+
+    /// Nobody uses this view any longer: what still asks its peers something ends.
+    pub(super) fn retire(&self) {
+        self.lock().endpoints.iter().for_each(|endpoint| endpoint.remove());
+    }
+
+    /// Takes over what another view knows of the same peers: health, failures, drain.
+    pub(super) fn inherit(self: &Arc<Self>, other: &Self) {
+        let now = clock::now();
+        let known: Vec<(Arc<Endpoint>, Peer)> = {
+            let other = other.lock();
+            let peer = |endpoint: &Arc<Endpoint>| other.upstream.peer(endpoint.id).cloned();
+            let with_peer =
+                |endpoint: &Arc<Endpoint>| Some((Arc::clone(endpoint), peer(endpoint)?));
+            other.endpoints.iter().filter(|e| !e.is_removed()).filter_map(with_peer).collect()
+        };
+        self.with(|state| {
+            let present = state.present();
+            for (endpoint, peer) in &known {
+                if let Some(id) = present.get(&(endpoint.name.clone(), endpoint.address)) {
+                    state.upstream.inherit(now, *id, peer);
+                }
+            }
+        });
     }
 }
 
 impl State {
+    /// The peers that have not left, by name and address.
+    fn present(&self) -> HashMap<(String, SocketAddr), PeerId> {
+        let here = self.endpoints.iter().filter(|endpoint| !endpoint.is_removed());
+        here.map(|endpoint| ((endpoint.name.clone(), endpoint.address), endpoint.id)).collect()
+    }
+
+    fn align<'a>(
+        &mut self,
+        now: Nanos,
+        peers: impl Iterator<Item = (&'a PeerConfig, SocketAddr)>,
+    ) -> usize {
+        let mut leaving = self.present();
+        let mut changes = 0;
+        for (peer, address) in peers {
+            let wanted = PeerConfig { weight: peer.weight.max(1), ..peer.clone() };
+            match leaving.remove(&(peer.name.clone(), address)) {
+                None => self.add(now, wanted, address),
+                Some(id) if self.upstream.peer(id).is_some_and(|had| had.config != wanted) => {
+                    self.upstream.apply(now, PeerChange::Configure(id, wanted));
+                }
+                Some(_) => continue,
+            }
+            changes += 1;
+        }
+        // Last, so that there is always somebody to pick.
+        let mut leaving: Vec<PeerId> = leaving.into_values().collect();
+        leaving.sort_unstable();
+        for id in &leaving {
+            self.upstream.apply(now, PeerChange::Remove(*id));
+        }
+        changes + leaving.len()
+    }
+
+    fn add(&mut self, now: Nanos, peer: PeerConfig, address: SocketAddr) {
+        let id = PeerId(self.endpoints.len() as u32);
+        // The endpoint comes first: events of the change already name it.
+        self.endpoints.push(Arc::new(Endpoint::new(id, &peer.name, address)));
+        let added = self.upstream.apply(now, PeerChange::Add(peer));
+        debug_assert_eq!(added, Some(id));
+    }
+
     /// The peer of this name; of several, the one added last.
     fn named(&self, name: &str) -> Option<&Endpoint> {
         self.endpoints
@@ -444,6 +528,10 @@ pub(super) struct PeerView {
     pub(super) backup: bool,
     pub(super) in_flight: u32,
     pub(super) fails: u32,
+    /// 0 is no limit.
+    pub(super) max_conns: u32,
+    /// An operator's word on its health.
+    pub(super) forced: Option<Forced>,
 }
 
 /// An outcome as rows name it.

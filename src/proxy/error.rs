@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::tls::TlsError;
 use crate::record::RecordError;
@@ -25,9 +26,42 @@ pub enum ProxyError {
         /// Why not.
         source: io::Error,
     },
-    /// The admin interface may change everything and asks nobody who they are.
-    #[error("the admin interface listens at loopback addresses only, not at {0}")]
-    AdminNotLoopback(SocketAddr),
+    /// The socket of the admin interface cannot be made.
+    #[error("cannot listen at unix:{}: {source}", path.display())]
+    BindUnix {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The admin interface may change everything, so whoever can reach it must show a token.
+    #[error(
+        "the admin interface at {0} can be reached from elsewhere and has no token: give it one, or \
+         listen at a loopback address or a Unix socket"
+    )]
+    AdminWithoutToken(SocketAddr),
+    /// The token of the admin interface cannot be used.
+    #[error("the admin token cannot be used: {0}")]
+    AdminToken(String),
+    /// The access log cannot be written.
+    #[error("cannot write the access log {}: {source}", path.display())]
+    AccessLog {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The number of the process cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    PidFile {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The configuration was not to be had again.
+    #[error("{0}")]
+    Reload(String),
     /// A certificate or a key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),

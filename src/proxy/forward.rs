@@ -20,6 +20,7 @@ use super::endpoint::Endpoint;
 use super::fields::Origin;
 use super::halt::Halt;
 use super::in_flight::{InFlight, Judged};
+use super::listen::Stop;
 use super::message::RequestOut;
 use super::peer::{NoHead, Peer};
 use super::pool::Kept;
@@ -35,7 +36,16 @@ pub(super) struct Visit<'a> {
     pub(super) worker: &'a Arc<Worker>,
     pub(super) origin: &'a Origin,
     /// This is the connection's last request.
-    pub(super) is_last: bool,
+    pub(super) is_final: bool,
+    pub(super) stop: &'a Stop,
+}
+
+impl Visit<'_> {
+    /// Whether the response says that the connection will be closed: asked when its head is
+    /// written, since the proxy may begin to end meanwhile.
+    pub(super) fn is_last(&self) -> bool {
+        self.is_final || self.stop.is_draining()
+    }
 }
 
 /// A request under way.

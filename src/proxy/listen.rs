@@ -1,6 +1,6 @@
-//! Accepting clients: one thread, one runtime and one socket per worker, so that workers share
-//! nothing but the view of the peers, where that is asked for. The kernel spreads new connections
-//! over the sockets (`SO_REUSEPORT`).
+//! Accepting clients: one thread, one runtime and sockets of its own per worker, so that workers
+//! share nothing but the view of the peers, where that is asked for. The kernel spreads new
+//! connections over the sockets (`SO_REUSEPORT`).
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -8,49 +8,49 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
+use tokio::task::JoinSet;
 
+use super::error::ProxyError;
 use super::fields::Origin;
 use super::journal::log;
-use super::linger;
-use super::session;
+use super::tls::TlsListener;
 use super::transport::Transport;
 use super::wire::Wire;
 use super::worker::Worker;
+use super::{linger, session, tcp};
+use crate::scenario::edge::{ListenMode, Listener};
 
 /// After an error of `accept`, such as no descriptor left, the next try.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-const BACKLOG: i32 = 4096;
-
-/// Sockets for `workers` threads, all at the same address.
-///
-/// # Errors
-/// When the address cannot be bound.
-pub(super) fn bind(address: SocketAddr, workers: u32) -> io::Result<Vec<StdListener>> {
-    let first = bind_one(address)?;
-    // Port 0 is chosen by the first.
-    let address = first.local_addr()?;
-    let mut listeners = vec![first];
-    for _ in 1..workers {
-        listeners.push(bind_one(address)?);
-    }
-    Ok(listeners)
+/// Most clients that are told at once that there are too many; others are closed without a word.
+const TURNED_AWAY_MAX: usize = 256;
+/// What a listener does with its clients.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) listener: Listener,
+    /// Where it listens, with the port that the system chose.
+    pub(super) address: SocketAddr,
+    /// Its certificates, if clients speak TLS.
+    pub(super) tls: Option<Arc<TlsListener>>,
+    /// Its address as a `Host`, for requests without one.
+    host: Arc<str>,
 }
 
-fn bind_one(address: SocketAddr) -> io::Result<StdListener> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    sockopt::set_socket_reuseport(&socket, true)?;
-    // Clients' connections inherit it: their responses are written whole, or as they come.
-    sockopt::set_tcp_nodelay(&socket, true)?;
-    rustix::net::bind(&socket, &address)?;
-    rustix::net::listen(&socket, BACKLOG)?;
-    Ok(socket.into())
+impl Door {
+    /// Reads its certificates.
+    ///
+    /// # Errors
+    /// When they cannot be used.
+    pub(super) fn new(listener: Listener, address: SocketAddr) -> Result<Self, ProxyError> {
+        let tls = match listener.tls.as_slice() {
+            [] => None,
+            files => Some(Arc::new(TlsListener::new(files, listener.http2)?)),
+        };
+        Ok(Self { listener, address, tls, host: address.to_string().into() })
+    }
 }
 
 /// Tells the workers of a generation to end, in two steps.
@@ -102,124 +102,142 @@ impl Stop {
     }
 }
 
-/// Accepts and serves clients until told to stop, then lets them finish for `drain`. A client
-/// beyond the limit of connections gets a 503 and is let go.
-///
-/// # Errors
-/// When the socket cannot be registered with the runtime.
-pub(super) async fn accept(
-    listener: StdListener,
-    worker: Arc<Worker>,
-    stop: Arc<Stop>,
-    drain: Duration,
-) -> io::Result<()> {
-    let local: Arc<str> = listener.local_addr()?.to_string().into();
-    let listener = TcpListener::from_std(listener)?;
-    let open = Arc::new(Open::default());
-    loop {
-        tokio::select! {
-            biased;
-            accepted = next(&listener) => match accepted {
-                Ok((stream, address)) => greet(stream, address, &local, &worker, &stop, &open),
-                Err(error) => {
-                    log(format_args!("cannot accept a connection: {error}"));
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            () = stop.wait() => break,
-        }
-    }
-    drop(listener);
-    // One that does not end in time is cut off with the runtime.
-    drop(tokio::time::timeout(drain, open.none()).await);
-    Ok(())
-}
-
-/// Begins to serve a client.
-fn greet(
-    stream: TcpStream,
-    address: SocketAddr,
-    local: &Arc<str>,
-    worker: &Arc<Worker>,
-    stop: &Arc<Stop>,
-    open: &Arc<Open>,
-) {
-    let counters = &worker.account.counters;
-    let transport = Transport::Tcp(stream);
-    let limit = worker.edge.client.connections as usize;
-    if open.count.load(Ordering::Relaxed) >= limit {
-        counters.refused.add(1);
-        // Those who are being turned away are limited too.
-        if open.turned_away.load(Ordering::Relaxed) < TURNED_AWAY_MAX {
-            let place = Place::take(open, |open| &open.turned_away);
-            tokio::spawn(async move {
-                linger::turn_away(Wire::new(transport)).await;
-                drop(place);
-            });
-        }
-        return;
-    }
-    counters.accepted.add(1);
-    counters.open.add(1);
-    let place = Place::take(open, |open| &open.count);
-    let origin = Origin::new(&worker.edge.forward, address, local, false);
-    let (worker, stop) = (Arc::clone(worker), Arc::clone(stop));
-    tokio::spawn(async move {
-        session::serve(transport, origin, Arc::clone(&worker), stop).await;
-        worker.account.counters.open.sub(1);
-        drop(place);
-    });
-}
-
-/// No more connections than this are being told that there are too many; further ones are closed.
-const TURNED_AWAY_MAX: usize = 256;
-
-/// Counts the connections of a worker.
+/// The connections of a worker.
 #[derive(Default)]
 struct Open {
-    /// Those that are served.
     count: AtomicUsize,
-    /// Those that are being turned away.
     turned_away: AtomicUsize,
-    /// Notified when the last one closes.
-    empty: Notify,
+    /// Notified when one closes.
+    closed: Notify,
 }
 
 impl Open {
     async fn none(&self) {
         while self.count.load(Ordering::Relaxed) > 0 {
-            self.empty.notified().await;
+            self.closed.notified().await;
         }
     }
 }
 
 /// One open connection.
-struct Place {
+struct Counted {
     open: Arc<Open>,
-    count: fn(&Open) -> &AtomicUsize,
+    worker: Arc<Worker>,
 }
 
-impl Place {
-    fn take(open: &Arc<Open>, count: fn(&Open) -> &AtomicUsize) -> Self {
-        count(open).fetch_add(1, Ordering::Relaxed);
-        Self { open: Arc::clone(open), count }
-    }
-}
-
-impl Drop for Place {
+impl Drop for Counted {
     fn drop(&mut self) {
-        if (self.count)(&self.open).fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.open.empty.notify_one();
-        }
+        self.open.count.fetch_sub(1, Ordering::Relaxed);
+        self.worker.account.counters.open.sub(1);
+        self.open.closed.notify_one();
     }
 }
 
-/// The next client; tokio's `accept` asks the kernel until it has no more.
-async fn next(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    loop {
-        match listener.accept().await {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            accepted => return accepted,
+/// Accepts and serves clients until told to stop, then lets them finish for `drain`.
+///
+/// # Errors
+/// When a socket cannot be registered with the runtime.
+pub(super) async fn serve(
+    entrances: Vec<(Arc<Door>, StdListener)>,
+    worker: Arc<Worker>,
+    stop: Arc<Stop>,
+    limit: usize,
+    drain: Duration,
+) -> io::Result<()> {
+    let open = Arc::new(Open::default());
+    let mut accepting = JoinSet::new();
+    for (door, socket) in entrances {
+        let (worker, stop, open) = (Arc::clone(&worker), Arc::clone(&stop), Arc::clone(&open));
+        let entrance = Entrance { door, worker, stop, open, limit };
+        accepting.spawn(entrance.accept(socket));
+    }
+    while let Some(ended) = accepting.join_next().await {
+        ended.map_err(io::Error::other)??;
+    }
+    // One that does not end in time is cut off with the runtime.
+    drop(tokio::time::timeout(drain, open.none()).await);
+    Ok(())
+}
+
+/// One socket of a worker.
+struct Entrance {
+    door: Arc<Door>,
+    worker: Arc<Worker>,
+    stop: Arc<Stop>,
+    open: Arc<Open>,
+    limit: usize,
+}
+
+impl Entrance {
+    async fn accept(self, socket: StdListener) -> io::Result<()> {
+        let listener = TcpListener::from_std(socket)?;
+        loop {
+            tokio::select! {
+                biased;
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, client)) => self.welcome(stream, client),
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                    Err(error) => {
+                        log(format_args!("cannot accept a connection: {error}"));
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                () = self.stop.wait() => break,
+            }
         }
+        // Whoever is in the queue by now has been accepted by the kernel. If this was the last copy
+        // of the socket, closing it would reset them.
+        let socket = listener.into_std()?;
+        while let Ok((stream, client)) = socket.accept() {
+            stream.set_nonblocking(true)?;
+            self.welcome(TcpStream::from_std(stream)?, client);
+        }
+        Ok(())
+    }
+
+    fn welcome(&self, stream: TcpStream, client: SocketAddr) {
+        let counters = &self.worker.account.counters;
+        if self.open.count.load(Ordering::Relaxed) >= self.limit {
+            counters.refused.add(1);
+            return self.refuse(stream);
+        }
+        counters.accepted.add(1);
+        counters.open.add(1);
+        self.open.count.fetch_add(1, Ordering::Relaxed);
+        let counted = Counted { open: Arc::clone(&self.open), worker: Arc::clone(&self.worker) };
+        let worker = Arc::clone(&self.worker);
+        match self.door.listener.mode {
+            ListenMode::Http => {
+                let facts = &worker.edge.forward;
+                let origin = Origin::new(facts, client, &self.door.host, false);
+                let stop = Arc::clone(&self.stop);
+                let session = session::serve(Transport::Tcp(stream), origin, worker, stop);
+                tokio::spawn(async move {
+                    session.await;
+                    drop(counted);
+                });
+            }
+            ListenMode::Tcp => {
+                let session = tcp::serve(stream, client, Arc::clone(&self.door), worker);
+                tokio::spawn(async move {
+                    session.await;
+                    drop(counted);
+                });
+            }
+        }
+    }
+
+    /// Says why, where that can be said in plain HTTP.
+    fn refuse(&self, stream: TcpStream) {
+        let plain = self.door.tls.is_none() && self.door.listener.mode == ListenMode::Http;
+        if !plain || self.open.turned_away.load(Ordering::Relaxed) >= TURNED_AWAY_MAX {
+            return;
+        }
+        self.open.turned_away.fetch_add(1, Ordering::Relaxed);
+        let open = Arc::clone(&self.open);
+        tokio::spawn(async move {
+            linger::turn_away(Wire::new(Transport::Tcp(stream))).await;
+            open.turned_away.fetch_sub(1, Ordering::Relaxed);
+        });
     }
 }

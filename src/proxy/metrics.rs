@@ -1,96 +1,194 @@
-//! `/metrics` in the text format of Prometheus, version 0.0.4.
+//! `/metrics`: what workers and drivers have counted, put together when somebody asks.
 
-use std::fmt::Write;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::count::{Protocol, STATUS_CLASSES};
 use super::driver::{Driver, PeerView};
+pub(super) use super::exposition::wants_open;
+use super::exposition::{Kind, Page, content_type};
+use super::instance::Glimpse;
 use super::journal::word;
-use super::tally::{BOUNDS_MICROS, REASONS, Tally};
+use super::tally::{Past, REASONS};
+use crate::host::usage;
 use crate::policy::PeerState;
 use crate::record::AttemptOutcome;
 
 const STATES: [PeerState; 5] =
     [PeerState::Up, PeerState::Failed, PeerState::Unhealthy, PeerState::Draining, PeerState::Down];
 
-/// Everything that is counted, all views together, and the state of each peer in each view.
-pub(super) fn text(drivers: &[Arc<Driver>]) -> String {
-    let mut sum = Tally::default();
-    let mut waiting = 0;
-    for driver in drivers {
-        let (tally, waits) = driver.tally();
-        sum.merge(&tally);
-        waiting += waits;
+/// The page and its type.
+pub(super) fn page(glimpse: &Glimpse, open: bool) -> (&'static str, String) {
+    let mut sum = glimpse.past.clone();
+    glimpse.drivers.iter().chain(&glimpse.older).for_each(|driver| driver.count_into(&mut sum));
+    let mut page = Page::new(open);
+    program(&mut page, glimpse);
+    clients(&mut page, glimpse);
+    requests(&mut page, glimpse, &sum);
+    attempts(&mut page, glimpse, &sum);
+    peers(&mut page, glimpse);
+    process(&mut page);
+    (content_type(open), page.finish())
+}
+
+fn program(page: &mut Page, glimpse: &Glimpse) {
+    let reloads = &glimpse.reloads;
+    let hash = glimpse.config.hash();
+    page.family("lab_proxy_build", Kind::Info, "The program.")
+        .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.family("lab_proxy_config", Kind::Info, "The configuration in force.")
+        .sample(&[("hash", hash.as_str())], 1);
+    page.family("lab_proxy_config_reloads", Kind::Counter, "Reloads, by how they ended.")
+        .sample(&[("result", "success")], reloads.done)
+        .sample(&[("result", "failure")], reloads.failed);
+    let help = "Whether the configuration tried last is in force.";
+    page.family("lab_proxy_config_last_reload_successful", Kind::Gauge, help)
+        .sample(&[], u8::from(reloads.error.is_none()));
+    let help = "When the configuration in force was read, since 1970.";
+    page.family("lab_proxy_config_loaded_timestamp_seconds", Kind::Gauge, help)
+        .sample(&[], reloads.last.0 as f64 / 1e9);
+    let help = "Generations of workers that finish what they have after a reload.";
+    page.family("lab_proxy_generations_draining", Kind::Gauge, help).sample(&[], glimpse.draining);
+}
+
+fn clients(page: &mut Page, glimpse: &Glimpse) {
+    let totals = &glimpse.totals;
+    let mut counter = |name: &str, help: &str, value: u64| {
+        page.family(name, Kind::Counter, help).sample(&[], value);
+    };
+    counter("lab_proxy_connections_accepted", "Client connections accepted.", totals.accepted);
+    let help = "Client connections refused, since there were too many.";
+    counter("lab_proxy_connections_refused", help, totals.refused);
+    counter("lab_proxy_received_bytes", "Bytes of bodies read from clients.", totals.bytes_in);
+    counter("lab_proxy_sent_bytes", "Bytes of bodies sent to clients.", totals.bytes_out);
+    let help = "Requests after which their connection spoke another protocol.";
+    counter("lab_proxy_upgrades", help, totals.upgrades);
+    let help = "Lines of the access log dropped, since its queue was full.";
+    counter("lab_proxy_access_log_dropped", help, totals.log_dropped);
+    page.family("lab_proxy_connections_open", Kind::Gauge, "Client connections open now.")
+        .sample(&[], totals.open);
+    page.family("lab_proxy_tls_handshakes", Kind::Counter, "TLS handshakes with clients.")
+        .sample(&[("result", "success")], totals.tls_handshakes)
+        .sample(&[("result", "failure")], totals.tls_failures);
+}
+
+fn requests(page: &mut Page, glimpse: &Glimpse, sum: &Past) {
+    let help = "Requests and TCP connections, by protocol and class of the status sent.";
+    page.family("lab_proxy_requests", Kind::Counter, help);
+    for (protocol, classes) in Protocol::ALL.iter().zip(&glimpse.totals.requests) {
+        for (class, count) in STATUS_CLASSES.iter().zip(classes) {
+            // Only TCP has no status in the ordinary case, and has no other.
+            if (*protocol == Protocol::Tcp) != (*class == "none") && *count == 0 {
+                continue;
+            }
+            page.sample(&[("protocol", protocol.name()), ("code", class)], count);
+        }
     }
-    let mut out = String::with_capacity(4096);
-    family(&mut out, "requests_total", "counter", "Requests that asked for an upstream.");
-    sample(&mut out, "requests_total", "", sum.requests);
-    family(&mut out, "refused_total", "counter", "Requests answered by the proxy itself.");
+    let help = "Time from the head of a request to the last byte of its response.";
+    page.family("lab_proxy_request_duration_seconds", Kind::Histogram, help)
+        .durations(&[], &glimpse.totals.request_time);
+    page.family("lab_proxy_admitted", Kind::Counter, "Requests that asked for an upstream.")
+        .sample(&[], sum.requests);
+    let help = "Requests that got no upstream or no response of one.";
+    page.family("lab_proxy_refused", Kind::Counter, help);
     for (reason, count) in REASONS.iter().zip(sum.refused) {
-        sample(&mut out, "refused_total", &format!("reason=\"{}\"", name(reason)), count);
+        page.sample(&[("reason", &name(reason))], count);
     }
-    family(&mut out, "waiting", "gauge", "Requests waiting for an upstream.");
-    sample(&mut out, "waiting", "", waiting as u64);
-    latency(&mut out, &sum);
-    if let Some(first) = drivers.first() {
-        attempts(&mut out, &first.peers(), &sum);
-    }
-    peers(&mut out, drivers);
-    out
+    let waiting: usize = all(glimpse).map(|driver| driver.waiting()).sum();
+    page.family("lab_proxy_waiting", Kind::Gauge, "Requests waiting for an upstream.")
+        .sample(&[], waiting);
 }
 
-fn latency(out: &mut String, sum: &Tally) {
-    let metric = "request_duration_seconds";
-    family(out, metric, "histogram", "Time from admission to the last byte, if a peer responded.");
-    let mut below = 0;
-    for (bound, count) in BOUNDS_MICROS.iter().zip(sum.latency) {
-        below += count;
-        let label = format!("le=\"{}\"", *bound as f64 / 1e6);
-        sample(out, "request_duration_seconds_bucket", &label, below);
+fn attempts(page: &mut Page, glimpse: &Glimpse, sum: &Past) {
+    let totals = &glimpse.totals;
+    page.family("lab_proxy_retries", Kind::Counter, "Attempts beyond the first of a request.")
+        .sample(&[], totals.retries);
+    let mut names: Vec<String> = Vec::new();
+    for peer in glimpse.drivers.first().map_or_else(Vec::new, |driver| driver.peers()) {
+        names.push(peer.endpoint.name.clone());
     }
-    below += sum.latency[BOUNDS_MICROS.len()];
-    sample(out, "request_duration_seconds_bucket", "le=\"+Inf\"", below);
-    sample_f64(out, "request_duration_seconds_sum", sum.latency_sum.as_secs_f64());
-    sample(out, "request_duration_seconds_count", "", below);
-}
-
-fn attempts(out: &mut String, peers: &[PeerView], sum: &Tally) {
-    family(out, "attempts_total", "counter", "Attempts at an upstream, by how they ended.");
-    for peer in peers {
-        let Some(counts) = sum.attempts.get(peer.endpoint.id.index()) else { continue };
-        for (outcome, count) in AttemptOutcome::ALL.iter().zip(counts) {
-            if *count > 0 {
-                let label = format!("{},outcome=\"{}\"", upstream(peer), name(outcome));
-                sample(out, "attempts_total", &label, *count);
+    let of_peer = |name: &String| Some((name.clone(), sum.peers.get(name)?.clone()));
+    let peers: Vec<_> = names.iter().filter_map(of_peer).collect();
+    let help = "Attempts at an upstream, by how they ended.";
+    page.family("lab_proxy_attempts", Kind::Counter, help);
+    for (upstream, counts) in &peers {
+        for (outcome, count) in AttemptOutcome::ALL.iter().zip(counts.outcomes) {
+            if count > 0 {
+                page.sample(&[("upstream", upstream), ("outcome", &name(outcome))], count);
             }
         }
     }
+    let help = "Time of attempts that brought a response, from the pick to the last byte.";
+    page.family("lab_proxy_upstream_duration_seconds", Kind::Histogram, help);
+    for (upstream, counts) in &peers {
+        page.durations(&[("upstream", upstream)], &counts.time);
+    }
+    let help = "Time to connect to an upstream, with every handshake.";
+    page.family("lab_proxy_upstream_connect_seconds", Kind::Histogram, help)
+        .durations(&[], &totals.connect_time);
+    let help = "Connections opened to upstreams.";
+    page.family("lab_proxy_upstream_connections_opened", Kind::Counter, help)
+        .sample(&[], totals.peer_opened);
+    let help = "Attempts that took an idle connection.";
+    page.family("lab_proxy_upstream_connections_reused", Kind::Counter, help)
+        .sample(&[], totals.peer_reused);
+    let help = "Connections to upstreams that are idle now.";
+    page.family("lab_proxy_upstream_connections_idle", Kind::Gauge, help)
+        .sample(&[], totals.peer_idle);
 }
 
-fn peers(out: &mut String, drivers: &[Arc<Driver>]) {
-    let views: Vec<_> =
-        drivers.iter().map(|driver| (driver.journal().view, driver.peers())).collect();
-    family(out, "in_flight", "gauge", "Requests now assigned to an upstream.");
-    for (view, peers) in &views {
-        for peer in peers {
-            let label = format!("{},view=\"{view}\"", upstream(peer));
-            sample(out, "in_flight", &label, u64::from(peer.in_flight));
+fn peers(page: &mut Page, glimpse: &Glimpse) {
+    // A view that only draining workers use has its successor's number.
+    let mut in_flight: BTreeMap<(String, String), u32> = BTreeMap::new();
+    for driver in all(glimpse) {
+        for peer in driver.peers() {
+            let key = (peer.endpoint.name.clone(), driver.journal().view.to_string());
+            *in_flight.entry(key).or_default() += peer.in_flight;
         }
     }
-    family(out, "upstream_state", "gauge", "1 for the state that an upstream is in.");
-    for (view, peers) in &views {
-        for peer in peers {
-            for state in STATES {
-                let label = format!("{},view=\"{view}\",state=\"{}\"", upstream(peer), word(state));
-                sample(out, "upstream_state", &label, u64::from(peer.state == state));
-            }
+    page.family("lab_proxy_in_flight", Kind::Gauge, "Requests now assigned to an upstream.");
+    for ((upstream, view), count) in &in_flight {
+        page.sample(&[("upstream", upstream), ("view", view)], count);
+    }
+    let views: Vec<(String, Vec<PeerView>)> = glimpse
+        .drivers
+        .iter()
+        .map(|driver| (driver.journal().view.to_string(), driver.peers()))
+        .collect();
+    let each = || views.iter().flat_map(|(view, peers)| peers.iter().map(move |p| (view, p)));
+    page.family("lab_proxy_upstream_weight", Kind::Gauge, "Weight of an upstream.");
+    for (view, peer) in each() {
+        page.sample(&[("upstream", &peer.endpoint.name), ("view", view)], peer.weight);
+    }
+    page.family("lab_proxy_upstream_state", Kind::Gauge, "1 for the state of an upstream.");
+    for (view, peer) in each() {
+        for state in STATES {
+            let labels =
+                [("upstream", peer.endpoint.name.as_str()), ("view", view), ("state", word(state))];
+            page.sample(&labels, u8::from(peer.state == state));
         }
     }
 }
 
-fn upstream(peer: &PeerView) -> String {
-    let escaped =
-        peer.endpoint.name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    format!("upstream=\"{escaped}\"")
+fn process(page: &mut Page) {
+    let Some(now) = usage::process() else { return };
+    page.family("process_cpu_seconds", Kind::Counter, "CPU time, user and system.")
+        .sample(&[], now.cpu.as_secs_f64());
+    page.family("process_resident_memory_bytes", Kind::Gauge, "Memory in RAM.")
+        .sample(&[], now.resident);
+    page.family("process_virtual_memory_bytes", Kind::Gauge, "Memory addressed.")
+        .sample(&[], now.addressed);
+    page.family("process_open_fds", Kind::Gauge, "Descriptors open.").sample(&[], now.descriptors);
+    page.family("process_max_fds", Kind::Gauge, "Most descriptors that may be open.")
+        .sample(&[], usage::descriptor_limit());
+    page.family("process_threads", Kind::Gauge, "Threads.").sample(&[], now.threads);
+    let help = "When the process started, since 1970.";
+    page.family("process_start_time_seconds", Kind::Gauge, help)
+        .sample(&[], now.started.0 as f64 / 1e9);
+}
+
+fn all(glimpse: &Glimpse) -> impl Iterator<Item = &Arc<Driver>> {
+    glimpse.drivers.iter().chain(&glimpse.older)
 }
 
 /// The name of an enum's value in records, which is its name here too.
@@ -99,24 +197,4 @@ fn name(value: &impl serde::Serialize) -> String {
         Ok(serde_json::Value::String(name)) => name,
         _ => String::new(),
     }
-}
-
-fn family(out: &mut String, metric: &str, kind: &str, help: &str) {
-    line(out, format_args!("# HELP lab_proxy_{metric} {help}"));
-    line(out, format_args!("# TYPE lab_proxy_{metric} {kind}"));
-}
-
-fn sample(out: &mut String, metric: &str, labels: &str, value: u64) {
-    match labels {
-        "" => line(out, format_args!("lab_proxy_{metric} {value}")),
-        _ => line(out, format_args!("lab_proxy_{metric}{{{labels}}} {value}")),
-    }
-}
-
-fn sample_f64(out: &mut String, metric: &str, value: f64) {
-    line(out, format_args!("lab_proxy_{metric} {value}"));
-}
-
-fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    writeln!(out, "{text}").unwrap_or_else(|_| unreachable!("a string takes everything"));
 }

@@ -21,16 +21,21 @@ mod admin;
 mod alarm;
 mod buffer;
 mod client;
+mod config;
 mod connect;
 mod count;
 mod desk;
 mod driver;
 mod endpoint;
 mod error;
+mod exposition;
 mod fields;
 mod forward;
+mod generation;
 mod halt;
+mod handover;
 mod in_flight;
+mod instance;
 mod journal;
 mod linger;
 mod listen;
@@ -43,10 +48,13 @@ mod probe;
 pub mod program;
 pub mod proxy_protocol;
 mod relay;
+mod reload;
 mod server;
 mod session;
+mod sockets;
 mod spool;
 mod tally;
+mod tcp;
 #[allow(
     dead_code,
     unused_imports,
@@ -59,6 +67,8 @@ mod upload;
 mod wire;
 mod worker;
 
+pub use config::ProxyConfig;
 pub use error::ProxyError;
-pub use server::{Proxy, ProxyConfig};
+pub use instance::Reload;
+pub use server::Proxy;
 pub use tls::TlsError;

@@ -75,7 +75,7 @@ impl Forward<'_> {
         let to_head = self.client.head().method() == b"HEAD";
         let framing = self.desk.response.framing(to_head);
         // A body that is not yet read makes this the last response: the client may never send it.
-        self.start_final(framing, self.visit.is_last || self.upload.is_under_way());
+        self.start_final(framing, self.visit.is_last() || self.upload.is_under_way());
         let mut source = Some((kept, in_flight));
         let mut moved = clock::now();
         let cut = poll_fn(|context| self.poll_relay(context, &mut source, &mut moved)).await;
@@ -229,7 +229,7 @@ impl Forward<'_> {
         };
         self.desk.response = own_head(status, text);
         // What follows a CONNECT may be meant for the tunnel that there is not.
-        let close = self.visit.is_last || self.upload.is_under_way() || halt == Halt::Method;
+        let close = self.visit.is_last() || self.upload.is_under_way() || halt == Halt::Method;
         self.start_final(Framing::Length(text.len() as u64), close);
         let mut rest = text.as_bytes();
         if self.client.head().method() == b"HEAD" {

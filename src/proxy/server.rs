@@ -1,73 +1,23 @@
-//! The proxy as a whole: started, listening, stopped.
+//! The proxy as a whole: started, reloaded, stopped.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle};
 
-use super::account::Account;
-use super::admin;
-use super::driver::Driver;
+use super::config::ProxyConfig;
 use super::error::ProxyError;
-use super::journal::{Journal, log};
-use super::listen::{self, Stop};
-use super::pool;
-use super::spool::{Spool, Writer};
-use super::worker::{Limits, Worker};
-use crate::scenario::{BalancerFacts, StateSharing};
-use crate::units::{Seed, Span};
-
-/// A proxy as configured.
-#[derive(Clone, Debug)]
-pub struct ProxyConfig {
-    /// Where clients connect; port 0 lets the system choose.
-    pub listen: SocketAddr,
-    /// Where the admin interface listens, if anywhere; a loopback address.
-    pub admin: Option<SocketAddr>,
-    /// What it does.
-    pub balancer: BalancerFacts,
-    /// Address of each peer, in the order of the configuration.
-    pub addresses: Vec<SocketAddr>,
-    /// Addresses the draws of policies that draw.
-    pub seed: Seed,
-    /// Number of the replication or round, for rows.
-    pub replication: u32,
-    /// Number of this instance's first view of the peers, for rows.
-    pub view_base: u16,
-    /// Folder for rows of attempts and events, if they are wanted; it must exist.
-    pub spool: Option<PathBuf>,
-    /// How long open requests may take to end after [`Proxy::stop`].
-    pub drain: Span,
-}
-
-impl ProxyConfig {
-    /// A proxy for `balancer` at a port of the system's choice, without admin interface and spool.
-    #[must_use]
-    pub fn new(balancer: BalancerFacts, addresses: Vec<SocketAddr>) -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            admin: None,
-            balancer,
-            addresses,
-            seed: Seed::new(0, 0),
-            replication: 0,
-            view_base: 0,
-            spool: None,
-            drain: Span::from_secs(5),
-        }
-    }
-}
+use super::instance::{Instance, Reload, Source};
+use super::listen::Stop;
+use super::sockets::Sockets;
+use super::spool::Writer;
 
 /// A running proxy. Dropping it stops it without waiting.
 #[derive(Debug)]
 pub struct Proxy {
-    listen: SocketAddr,
-    admin: Option<SocketAddr>,
-    stop: Arc<Stop>,
-    threads: Vec<JoinHandle<io::Result<()>>>,
+    instance: Arc<Instance>,
+    control: Control,
     writer: Option<Writer>,
 }
 
@@ -75,165 +25,152 @@ impl Proxy {
     /// Starts all workers; when this returns, clients can connect.
     ///
     /// # Errors
-    /// When an address is missing or taken, or the spool's files cannot be created.
+    /// When an address is missing or taken, or a certificate, a token or a file cannot be used.
     pub fn start(config: &ProxyConfig) -> Result<Self, ProxyError> {
-        check(config)?;
-        let workers = config.balancer.workers.max(1);
-        let bind = |address, count| {
-            listen::bind(address, count).map_err(|source| ProxyError::Bind { address, source })
-        };
-        let listeners = bind(config.listen, workers)?;
-        let mut admin_listener = None;
-        if let Some(address) = config.admin {
-            admin_listener = bind(address, 1)?.pop();
-        }
-        let writer = config.spool.as_deref().map(Writer::start).transpose()?;
-        let address = |listener: &TcpListener| listener.local_addr().map_err(ProxyError::Start);
-        let mut proxy = Self {
-            listen: address(&listeners[0])?,
-            admin: admin_listener.as_ref().map(address).transpose()?,
-            stop: Arc::default(),
-            threads: Vec::new(),
-            writer,
-        };
-        proxy.start_threads(config, listeners, admin_listener)?;
-        Ok(proxy)
+        Self::start_with(config, &Sockets::default(), None)
     }
 
-    fn start_threads(
-        &mut self,
+    /// The same with sockets that another process left, and with a source of configuration for
+    /// [`Self::reload_from_source`].
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(super) fn start_with(
         config: &ProxyConfig,
-        listeners: Vec<TcpListener>,
-        admin_listener: Option<TcpListener>,
-    ) -> Result<(), ProxyError> {
-        let spool = self.writer.as_ref().map(Writer::spool);
-        let drivers = drivers(config, spool.as_ref(), listeners.len());
-        for (number, listener) in listeners.into_iter().enumerate() {
-            let driver = &drivers[number % drivers.len()];
-            // The first worker that uses a driver gives it its time.
-            let timed = (number < drivers.len()).then(|| Arc::clone(driver));
-            let worker = Arc::new(worker(config, number as u16, Arc::clone(driver)));
-            self.spawn(format!("worker {number}"), {
-                let stop = Arc::clone(&self.stop);
-                let drain = config.drain.to_std();
-                move |runtime| {
-                    let _entered = runtime.enter();
-                    runtime.spawn(Arc::clone(&worker).care());
-                    if let Some(driver) = timed {
-                        runtime.spawn(keep_time(driver));
-                    }
-                    runtime.block_on(listen::accept(listener, worker, stop, drain))
-                }
-            })?;
-        }
-        if let Some(listener) = admin_listener {
-            let stop = Arc::clone(&self.stop);
-            self.spawn("admin".to_owned(), move |runtime| {
-                runtime.block_on(admin::serve(listener, drivers.into(), stop))
-            })?;
-        }
-        Ok(())
+        inherited: &Sockets,
+        source: Option<Source>,
+    ) -> Result<Self, ProxyError> {
+        let writer = config.spool.as_deref().map(Writer::start).transpose()?;
+        let spool = writer.as_ref().map(Writer::spool);
+        let control = Control::start()?;
+        let instance = Instance::start(config, inherited, spool, source, control.handle.clone())?;
+        Ok(Self { instance, control, writer })
     }
 
-    fn spawn(
-        &mut self,
-        name: String,
-        run: impl FnOnce(&Runtime) -> io::Result<()> + Send + 'static,
-    ) -> Result<(), ProxyError> {
-        let runtime =
-            Builder::new_current_thread().enable_all().build().map_err(ProxyError::Start)?;
-        let thread = thread::Builder::new()
-            .name(name)
-            .spawn(move || run(&runtime))
-            .map_err(ProxyError::Start)?;
-        self.threads.push(thread);
-        Ok(())
-    }
-
-    /// Where clients connect.
+    /// Where clients connect: the first listener.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.listen
+    pub fn address(&self) -> SocketAddr {
+        self.addresses().first().copied().unwrap_or_else(|| ([0, 0, 0, 0], 0).into())
     }
 
-    /// Where the admin interface listens, if it does.
+    /// Where clients connect, with the ports that the system chose.
     #[must_use]
-    pub const fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.instance.sockets().addresses().unwrap_or_default()
     }
 
-    /// Stops accepting, lets open requests end for the drain time, and writes the last rows.
+    /// Where the admin interface listens, if it does so at an address.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_place()?.parse().ok()
+    }
+
+    /// Where the admin interface listens: an address, or `unix:PATH`.
+    #[must_use]
+    pub fn admin_place(&self) -> Option<String> {
+        self.instance.sockets().admin().map(|socket| socket.address())
+    }
+
+    /// Goes on with another configuration. Changed peers are changed in place, with their health and
+    /// what they have in flight; for anything else new workers take over the sockets, and the old
+    /// ones finish what they have.
+    ///
+    /// # Errors
+    /// When it cannot be used; everything stays as it was then.
+    pub fn reload(&self, config: &ProxyConfig) -> Result<Reload, ProxyError> {
+        self.instance.reload(config)
+    }
+
+    /// [`Self::reload`] from where the configuration came from.
+    ///
+    /// # Errors
+    /// As [`Self::reload`], and when there is no such place or it holds none.
+    pub(super) fn reload_from_source(&self) -> Result<Reload, ProxyError> {
+        self.instance.reload_from_source()
+    }
+
+    /// Opens the access log again, after it was moved away.
+    pub(super) fn reopen_log(&self) {
+        self.instance.reopen_log();
+    }
+
+    /// The listening sockets.
+    pub(super) fn sockets(&self) -> Sockets {
+        self.instance.sockets()
+    }
+
+    /// Stops accepting and lets clients finish, idle ones too, until all have left or the drain
+    /// time is over: for when another process accepts from the same sockets.
+    ///
+    /// # Errors
+    /// As [`Self::stop`].
+    pub fn drain(self) -> Result<(), ProxyError> {
+        self.instance.drain();
+        self.instance.wait()?;
+        self.stop()
+    }
+
+    /// Stops accepting, closes idle connections, lets open requests end for the drain time, and
+    /// writes the last rows.
     ///
     /// # Errors
     /// When a worker failed or rows could not be written.
     pub fn stop(mut self) -> Result<(), ProxyError> {
-        self.stop.tell();
-        for thread in self.threads.drain(..) {
-            thread
-                .join()
-                .map_err(|_| ProxyError::Panicked("a worker"))?
-                .map_err(ProxyError::Worker)?;
-        }
+        self.instance.tell();
+        self.instance.wait()?;
+        self.control.end()?;
         self.writer.take().map_or(Ok(()), Writer::finish)
+    }
+
+    /// Tells a proxy that drains to close idle connections now.
+    pub(super) fn hurry(&self) -> impl Fn() + Send + use<> {
+        let instance = Arc::clone(&self.instance);
+        move || instance.tell()
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
+        self.instance.tell();
+    }
+}
+
+/// The thread of what is no worker's: the admin interface, health checks and other deadlines of the
+/// machine. It outlives generations of workers.
+#[derive(Debug)]
+struct Control {
+    handle: Handle,
+    stop: Arc<Stop>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Control {
+    fn start() -> Result<Self, ProxyError> {
+        let runtime =
+            Builder::new_current_thread().enable_all().build().map_err(ProxyError::Start)?;
+        let handle = runtime.handle().clone();
+        let stop = Arc::<Stop>::default();
+        let told = Arc::clone(&stop);
+        let thread = thread::Builder::new()
+            .name("control".to_owned())
+            .spawn(move || {
+                runtime.block_on(told.wait());
+                // A configuration that is just being read does not hold up the end.
+                runtime.shutdown_background();
+            })
+            .map_err(ProxyError::Start)?;
+        Ok(Self { handle, stop, thread: Some(thread) })
+    }
+
+    fn end(&mut self) -> Result<(), ProxyError> {
+        self.stop.tell();
+        let thread = self.thread.take();
+        thread.map_or(Ok(()), JoinHandle::join).map_err(|_| ProxyError::Panicked("control"))
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
         self.stop.tell();
     }
-}
-
-/// Without its time a driver neither checks health nor ends a wait: that must not go unnoticed.
-async fn keep_time(driver: Arc<Driver>) {
-    if let Err(error) = driver.run().await {
-        log(format_args!("health checks and queue time-outs have ended: {error}"));
-    }
-}
-
-fn check(config: &ProxyConfig) -> Result<(), ProxyError> {
-    let (peers, addresses) = (config.balancer.upstream.peers.len(), config.addresses.len());
-    if peers != addresses {
-        return Err(ProxyError::Addresses { peers, addresses });
-    }
-    match config.admin {
-        Some(address) if !address.ip().is_loopback() => Err(ProxyError::AdminNotLoopback(address)),
-        _ => Ok(()),
-    }
-}
-
-/// One driver for all workers, or one each.
-fn drivers(config: &ProxyConfig, spool: Option<&Arc<Spool>>, workers: usize) -> Vec<Arc<Driver>> {
-    let views = match config.balancer.state {
-        StateSharing::Shared => 1,
-        StateSharing::PerWorker => workers as u16,
-    };
-    (0..views)
-        .map(|number| {
-            let journal = Journal {
-                view: config.view_base + number,
-                replication: config.replication,
-                spool: spool.map(Arc::clone),
-            };
-            let upstream = &config.balancer.upstream;
-            Arc::new(Driver::new(upstream, config.seed, &config.addresses, journal))
-        })
-        .collect()
-}
-
-fn worker(config: &ProxyConfig, number: u16, driver: Arc<Driver>) -> Worker {
-    let limits = Limits {
-        connect_timeout: config.balancer.connect_timeout,
-        read_timeout: config.balancer.read_timeout,
-    };
-    let idle = config.balancer.keepalive as usize;
-    let upstream = &config.balancer.edge.upstream;
-    let keepalive = pool::Limits {
-        requests: upstream.requests_per_connection,
-        age: upstream.connection_age,
-        ..pool::Limits::new(idle, config.balancer.keepalive_timeout)
-    };
-    let account = Account { counters: Arc::default(), log: None };
-    let edge = Arc::new(config.balancer.edge.clone());
-    Worker::new(number, driver, account, limits, edge, keepalive)
 }

@@ -173,7 +173,8 @@ impl Session {
         let visit = Visit {
             worker: &self.worker,
             origin: &self.origin,
-            is_last: self.requests >= last || self.stop.is_draining(),
+            is_final: self.requests >= last,
+            stop: &self.stop,
         };
         let client = Client::Http1(&mut self.connection);
         let Some(desk) = &mut self.desk else { unreachable!("a head was read on a desk") };

@@ -1,14 +1,11 @@
 //! What a driver counts for `/metrics`. Kept under the driver's lock: no atomics on the data path.
 
+use std::collections::BTreeMap;
+
+use super::count::{DurationTotals, Totals, add};
 use crate::policy::RefusalReason;
 use crate::record::AttemptOutcome;
 use crate::units::Span;
-
-/// Upper bounds of the latency histogram's buckets, in microseconds.
-pub(super) const BOUNDS_MICROS: [u64; 16] = [
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
-    1_000_000, 2_500_000, 5_000_000, 10_000_000,
-];
 
 /// Reasons in the order in which they are counted.
 pub(super) const REASONS: [RefusalReason; 5] = [
@@ -26,12 +23,17 @@ pub(super) struct Tally {
     pub(super) requests: u64,
     /// Of these, refused, by reason.
     pub(super) refused: [u64; REASONS.len()],
-    /// Ended attempts of each peer, by outcome.
-    pub(super) attempts: Vec<[u64; AttemptOutcome::ALL.len()]>,
-    /// Time from admission to the last byte; one bucket more than bounds.
-    pub(super) latency: [u64; BOUNDS_MICROS.len() + 1],
-    /// Sum of these times.
-    pub(super) latency_sum: Span,
+    /// Ended attempts at each peer.
+    peers: Vec<PeerTally>,
+}
+
+/// Ended attempts at a peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PeerTally {
+    /// By outcome.
+    pub(super) outcomes: [u64; AttemptOutcome::ALL.len()],
+    /// From the pick to the last byte, of those that responded.
+    pub(super) time: DurationTotals,
 }
 
 impl Tally {
@@ -41,35 +43,47 @@ impl Tally {
     }
 
     pub(super) fn attempt(&mut self, peer: usize, outcome: AttemptOutcome) {
-        if self.attempts.len() <= peer {
-            self.attempts.resize(peer + 1, [0; AttemptOutcome::ALL.len()]);
-        }
-        self.attempts[peer][outcome as usize] += 1;
+        self.of(peer).outcomes[outcome as usize] += 1;
     }
 
-    pub(super) fn done(&mut self, took: Span) {
-        let micros = took.0 / 1_000;
-        let bucket = BOUNDS_MICROS.partition_point(|bound| *bound < micros);
-        self.latency[bucket] += 1;
-        self.latency_sum += took;
+    /// A peer has responded after this time.
+    pub(super) fn responded(&mut self, peer: usize, took: Span) {
+        self.of(peer).time.record(took);
     }
 
-    /// Adds the counts of another view.
-    pub(super) fn merge(&mut self, other: &Self) {
-        self.requests += other.requests;
-        self.latency_sum += other.latency_sum;
-        add(&mut self.refused, &other.refused);
-        add(&mut self.latency, &other.latency);
-        let peers = self.attempts.len().max(other.attempts.len());
-        self.attempts.resize(peers, [0; AttemptOutcome::ALL.len()]);
-        for (mine, theirs) in self.attempts.iter_mut().zip(&other.attempts) {
-            add(mine, theirs);
+    fn of(&mut self, peer: usize) -> &mut PeerTally {
+        if self.peers.len() <= peer {
+            self.peers.resize(peer + 1, PeerTally::default());
         }
+        &mut self.peers[peer]
     }
 }
 
-fn add(mine: &mut [u64], theirs: &[u64]) {
-    mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
+/// Counts by the names of peers, which outlive the views that numbered them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Past {
+    /// What workers have counted.
+    pub(super) totals: Totals,
+    /// As in [`Tally`].
+    pub(super) requests: u64,
+    pub(super) refused: [u64; REASONS.len()],
+    pub(super) peers: BTreeMap<String, PeerTally>,
+}
+
+impl Past {
+    /// Adds the counts of a view whose peer `i` is called as the `i`th of `names`.
+    pub(super) fn take_in<'a>(&mut self, tally: &Tally, names: impl Iterator<Item = &'a str>) {
+        self.requests += tally.requests;
+        add(&mut self.refused, &tally.refused);
+        for (name, theirs) in names.zip(&tally.peers) {
+            let mine = match self.peers.get_mut(name) {
+                Some(mine) => mine,
+                None => self.peers.entry(name.to_owned()).or_default(),
+            };
+            add(&mut mine.outcomes, &theirs.outcomes);
+            mine.time.merge(&theirs.time);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -77,24 +91,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_latency_on_a_bound_belongs_to_it() {
-        let mut tally = Tally::default();
-        tally.done(Span::from_micros(100));
-        tally.done(Span::from_micros(101));
-        tally.done(Span::from_secs(60));
-        assert_eq!((tally.latency[0], tally.latency[1]), (1, 1));
-        assert_eq!(tally.latency[BOUNDS_MICROS.len()], 1);
-    }
-
-    #[test]
-    fn merging_adds_peers_that_one_side_has_not_seen() {
+    fn counts_of_views_add_up_by_the_names_of_peers() {
         let (mut first, mut second) = (Tally::default(), Tally::default());
         first.attempt(0, AttemptOutcome::Passed);
+        first.responded(0, Span::from_millis(3));
         second.attempt(2, AttemptOutcome::Closed);
+        second.attempt(1, AttemptOutcome::Passed);
         second.refuse(RefusalReason::QueueFull);
-        first.merge(&second);
-        assert_eq!(first.attempts[0][AttemptOutcome::Passed as usize], 1);
-        assert_eq!(first.attempts[2][AttemptOutcome::Closed as usize], 1);
-        assert_eq!(first.refused[1], 1);
+        let mut past = Past::default();
+        past.take_in(&first, ["a"].into_iter());
+        past.take_in(&second, ["c", "a", "b"].into_iter());
+        let outcomes = |name: &str, outcome| past.peers[name].outcomes[outcome as usize];
+        assert_eq!(outcomes("a", AttemptOutcome::Passed), 2);
+        assert_eq!(outcomes("b", AttemptOutcome::Closed), 1);
+        assert_eq!(past.peers["a"].time.nanos, 3_000_000);
+        assert_eq!(past.refused[1], 1);
     }
 }

@@ -96,7 +96,7 @@ fn every_attempt_leaves_its_row() {
 #[test]
 fn a_stopping_proxy_lets_open_requests_end() {
     let peer = Peer::always("a", Answer::Slow(Duration::from_millis(300)));
-    let proxy = proxy(&[&peer], |config| config.drain = Span::from_secs(10));
+    let proxy = proxy(&[&peer], |config| config.balancer.edge.drain_timeout = Span::from_secs(10));
     let address = proxy.address();
     let mut idle = client(&proxy);
     assert_eq!(idle.get().status(), 200);
@@ -113,7 +113,8 @@ fn a_stopping_proxy_lets_open_requests_end() {
 #[test]
 fn a_request_that_does_not_end_is_cut_off_after_the_drain_time() {
     let peer = Peer::always("a", Answer::Hang);
-    let proxy = proxy(&[&peer], |config| config.drain = Span::from_millis(100));
+    let proxy =
+        proxy(&[&peer], |config| config.balancer.edge.drain_timeout = Span::from_millis(100));
     let mut client = client(&proxy);
     client.write_all(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n").expect("sent");
     eventually("the request arrives", || peer.seen().len() == 1);

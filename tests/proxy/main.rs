@@ -1,18 +1,23 @@
 //! lab's proxy between real sockets: scripted peers on one side, raw clients on the other.
 #![cfg(feature = "live")]
 
+mod access_log;
 mod admin;
 mod bodies;
 mod client;
 mod clients;
 mod fields;
 mod keepalive;
+mod layer4;
 mod limits;
 mod malformed;
+mod metrics;
 mod nginx;
 mod peer;
 mod peers;
+mod program;
 mod raw;
+mod reload;
 mod retries;
 mod setup;
 mod smuggling;

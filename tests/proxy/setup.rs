@@ -38,7 +38,9 @@ pub(crate) fn config(addresses: &[SocketAddr]) -> ProxyConfig {
         keepalive_timeout: Span::from_secs(60),
         edge: EdgeFacts::default(),
     };
-    ProxyConfig::new(balancer, addresses.to_vec())
+    let mut config = ProxyConfig::new(balancer, addresses.to_vec());
+    config.balancer.edge.drain_timeout = Span::from_secs(5);
+    config
 }
 
 /// A proxy in front of `peers` after `change`.
