@@ -20,6 +20,7 @@ mod raw;
 mod reload;
 mod retries;
 mod setup;
+mod slow;
 mod smuggling;
 mod strict;
 mod tunnel;

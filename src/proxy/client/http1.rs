@@ -17,11 +17,13 @@ pub(in crate::proxy) struct Connection {
     /// A response was begun that ends with the connection, and it has not ended: if the connection
     /// does now, it must be by a reset.
     pub(in crate::proxy) broken: bool,
+    /// At last the client did not take what there was for it.
+    stuck: bool,
 }
 
 impl Connection {
     pub(in crate::proxy) fn new(wire: Wire) -> Self {
-        Self { wire, head: RequestHead::default(), closing: false, broken: false }
+        Self { wire, head: RequestHead::default(), closing: false, broken: false, stuck: false }
     }
 
     pub(super) const fn head(&self) -> &RequestHead {
@@ -103,7 +105,9 @@ impl Connection {
         context: &mut Context<'_>,
         content: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.wire.poll_content(context, content)
+        let taken = self.wire.poll_content(context, content);
+        self.stuck = taken.is_pending();
+        taken
     }
 
     pub(super) fn end(&mut self, trailer: Option<&Fields>) {
@@ -112,10 +116,15 @@ impl Connection {
     }
 
     pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.wire.poll_flush(context)
+        let flushed = self.wire.poll_flush(context);
+        self.stuck = flushed.is_pending();
+        flushed
     }
 
+    /// A client that takes nothing gets a reset: an end would leave what is on its way to it in the
+    /// kernel's memory, megabytes for as long as the client likes.
     pub(super) const fn abort(&mut self) {
         self.closing = true;
+        self.broken |= self.stuck;
     }
 }
