@@ -2,7 +2,7 @@
 //! the caretaker that closes those which are of no more use.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ impl Worker {
     /// An idle connection to `peer` that is still open.
     pub(super) fn take_idle(&self, peer: PeerId) -> Option<Kept<Peer>> {
         loop {
-            let mut kept = self.pool().take(peer)?;
+            let mut kept = self.with_pool(|pool| pool.take(peer))?;
             // The waker of the caretaker must not stay in it, or each use would wake that.
             if kept.connection.is_idle(&mut Context::from_waker(Waker::noop())) {
                 return Some(kept);
@@ -102,7 +102,7 @@ impl Worker {
     /// Keeps a connection that is reusable, if it is still open.
     pub(super) fn give_back(&self, mut kept: Kept<Peer>, now: Nanos) {
         if kept.connection.is_idle(&mut Context::from_waker(&self.changed_waker)) {
-            let closed = self.pool().give(kept, now);
+            let closed = self.with_pool(|pool| pool.give(kept, now));
             drop(closed);
         }
     }
@@ -114,14 +114,20 @@ impl Worker {
             drop(tokio::time::timeout(ROUND, self.changed.0.notified()).await);
             let mut context = Context::from_waker(&self.changed_waker);
             let gone = self.driver.removed();
-            let closed = self.pool().weed(clock::now(), |kept| {
-                kept.connection.is_idle(&mut context) && !gone.contains(&kept.peer)
+            let closed = self.with_pool(|pool| {
+                pool.weed(clock::now(), |kept| {
+                    kept.connection.is_idle(&mut context) && !gone.contains(&kept.peer)
+                })
             });
             drop(closed);
         }
     }
 
-    fn pool(&self) -> MutexGuard<'_, Pool<Peer>> {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Changes the pool, and counts what is idle there then.
+    fn with_pool<R>(&self, change: impl FnOnce(&mut Pool<Peer>) -> R) -> R {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = change(&mut pool);
+        self.account.counters.peer_idle.set(pool.len() as u64);
+        result
     }
 }
