@@ -67,6 +67,7 @@ impl Trial {
         let targets = targets.iter().map(|at| Target::resolve(&format!("http://{at}")).unwrap());
         let config = LoadConfig {
             traffic: TrafficConfig { source, classes: vec![class], keys: None, client },
+            hash_key: None,
             end: Nanos(length.0),
             targets: targets.collect(),
             backends: vec!["a".to_owned()],

@@ -178,6 +178,7 @@ impl LoadArgs {
                 keys: None,
                 client,
             },
+            hash_key: None,
             end: Nanos(self.duration.0),
             targets,
             backends: Vec::new(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::target::Target;
 use crate::record::RecordError;
-use crate::scenario::Scenario;
+use crate::scenario::{HashKey, Scenario};
 use crate::traffic::TrafficConfig;
 use crate::units::{Nanos, Seed, Span};
 
@@ -14,6 +14,8 @@ use crate::units::{Nanos, Seed, Span};
 pub struct LoadConfig {
     /// What clients ask for.
     pub traffic: TrafficConfig,
+    /// Where the keys of requests are put; `None` sends them without.
+    pub hash_key: Option<HashKey>,
     /// Arrivals stop here.
     pub end: Nanos,
     /// Balancers; never empty. Which one a request goes to is a draw.
@@ -55,6 +57,7 @@ impl LoadConfig {
     ) -> Self {
         Self {
             traffic: scenario.traffic.clone(),
+            hash_key: scenario.balancer.hash_key.clone(),
             end: scenario.end(),
             targets,
             backends: scenario.backends.iter().map(|backend| backend.name.clone()).collect(),

@@ -4,14 +4,16 @@
 //! of the first byte, and a client library puts a task and a channel between both.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::framing::Framing;
 use super::head::{self, Invalid, LabHeaders};
 use crate::host::clock;
 use crate::record::RequestError;
+use crate::scenario::client_address;
 use crate::units::Nanos;
 
 const BUFFER: usize = 8 << 10;
@@ -42,8 +44,17 @@ pub(super) trait Progress {
 }
 
 impl Connection {
-    pub(super) async fn open(address: std::net::SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+    /// Opens one; from the address of the client with the key `client`, if that is not 0 and the
+    /// server is on this host.
+    pub(super) async fn open(address: SocketAddr, client: u64) -> io::Result<Self> {
+        let stream = match address.ip() {
+            IpAddr::V4(server) if client != 0 && server.is_loopback() => {
+                let socket = TcpSocket::new_v4()?;
+                socket.bind(SocketAddr::new(client_address(client).into(), 0))?;
+                socket.connect(address).await?
+            }
+            _ => TcpStream::connect(address).await?,
+        };
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: vec![0; BUFFER], carried: 0 })
     }

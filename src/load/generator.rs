@@ -10,10 +10,11 @@ use super::config::LoadConfig;
 use super::connection::{Answer, Connection, Progress};
 use super::head::LabHeaders;
 use super::ledger::Ledger;
-use super::pool::{Lease, Pool, Taken};
+use super::pool::{Lease, Pool, Route, Taken};
 use super::target::{Target, Template};
 use crate::host::clock;
 use crate::record::{RequestError, RequestRow};
+use crate::scenario::HashKey;
 use crate::traffic::{ClientConfig, Request};
 use crate::units::{Nanos, Purpose, Seed, Span, World};
 
@@ -31,6 +32,8 @@ pub(super) struct Generator {
     /// By target, then class.
     templates: Vec<Vec<Template>>,
     client: ClientConfig,
+    /// Each key is a client with an address of its own.
+    by_address: bool,
     seed: Seed,
     replication: u32,
     zero: Nanos,
@@ -47,7 +50,7 @@ struct Flight {
     row: RequestRow,
     due: Nanos,
     began: Nanos,
-    target: usize,
+    route: Route,
     no_body: bool,
     bytes: Vec<u8>,
 }
@@ -69,7 +72,10 @@ impl Generator {
         let templates = config
             .targets
             .iter()
-            .map(|target| classes.iter().map(|class| Template::new(target, class)).collect())
+            .map(|target| {
+                let template = |class| Template::new(target, class, config.hash_key.as_ref());
+                classes.iter().map(template).collect()
+            })
             .collect();
         Arc::new(Self {
             targets: config.targets.clone(),
@@ -78,7 +84,8 @@ impl Generator {
             seed: config.seed,
             replication: config.replication,
             zero: config.zero,
-            pool: Pool::new(config.targets.len(), &config.traffic.client),
+            by_address: config.hash_key == Some(HashKey::Client),
+            pool: Pool::new(&config.traffic.client),
             ledger: Mutex::new(ledger),
             ended,
             quiet: Notify::new(),
@@ -133,7 +140,8 @@ impl Generator {
         let target = self.target_of(request.id);
         let template = &self.templates[target][usize::from(request.class)];
         let (bytes, no_body) = (template.bytes(request), template.is_head);
-        let mut flight = Flight { row, due, began: now, target, no_body, bytes };
+        let route = Route { target, client: if self.by_address { request.key } else { 0 } };
+        let mut flight = Flight { row, due, began: now, route, no_body, bytes };
         let start = self.start(&mut flight);
         let generator = Arc::clone(self);
         tokio::spawn(async move { generator.carry(flight, start).await });
@@ -158,7 +166,7 @@ impl Generator {
     }
 
     fn start(&self, flight: &mut Flight) -> Start {
-        match self.pool.take(flight.target) {
+        match self.pool.take(flight.route) {
             Taken::Wait(lease) => Start::Wait(lease),
             Taken::Lease(mut lease) => match &mut lease.connection {
                 None => {
@@ -220,8 +228,10 @@ impl Generator {
         flight: &mut Flight,
         mut lease: Lease,
     ) -> Result<(Lease, usize), RequestError> {
-        let address = self.targets[flight.target].address;
-        let connection = Connection::open(address).await.map_err(|_| RequestError::Connect)?;
+        let address = self.targets[flight.route.target].address;
+        let client = flight.route.client;
+        let connection =
+            Connection::open(address, client).await.map_err(|_| RequestError::Connect)?;
         flight.row.connected_ns = self.relative(clock::now());
         let sent = lease.opened(connection).try_send(&flight.bytes);
         sent.map(|sent| (lease, sent)).map_err(|_| RequestError::Reset)

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 
+use crate::scenario::HashKey;
 use crate::traffic::{ClassConfig, Request};
 
 /// An HTTP server to send requests to.
@@ -81,28 +82,41 @@ fn lookup(authority: &str) -> std::io::Result<SocketAddr> {
 #[derive(Clone, Debug)]
 pub(super) struct Template {
     head: Vec<u8>,
+    /// The head of a request with a key, before and behind its number.
+    keyed: Option<[Vec<u8>; 2]>,
     body: Vec<u8>,
     pub(super) is_head: bool,
 }
 
 impl Template {
-    pub(super) fn new(target: &Target, class: &ClassConfig) -> Self {
+    /// `hash_key` is where the balancer looks for the key.
+    pub(super) fn new(target: &Target, class: &ClassConfig, hash_key: Option<&HashKey>) -> Self {
         let path = format!("{}{}", target.prefix, class.path);
         let path = if path.is_empty() { "/" } else { &path };
-        let mut head =
-            format!("{} {path} HTTP/1.1\r\nhost: {}\r\n", class.method, target.authority);
         let body = vec![b'x'; class.body.0 as usize];
-        if !body.is_empty() || matches!(class.method.as_str(), "POST" | "PUT" | "PATCH") {
-            head.push_str(&format!("content-length: {}\r\n", body.len()));
-        }
-        Self { head: head.into_bytes(), body, is_head: class.method == "HEAD" }
+        let length = if !body.is_empty() || matches!(&*class.method, "POST" | "PUT" | "PATCH") {
+            format!("content-length: {}\r\n", body.len())
+        } else {
+            String::new()
+        };
+        let (method, host) = (&class.method, &target.authority);
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n{length}").into_bytes();
+        let keyed = hash_key.and_then(|key| keyed(key, target, class, &length));
+        Self { head, keyed, body, is_head: class.method == "HEAD" }
     }
 
     /// The bytes of `request`. Those of a trace carry their demand.
     pub(super) fn bytes(&self, request: &Request) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.head.len() + self.body.len() + 80);
-        bytes.extend_from_slice(&self.head);
         // Writing to a vector cannot fail.
+        match &self.keyed {
+            Some([before, behind]) if request.key != 0 => {
+                bytes.extend_from_slice(before);
+                let _ = write!(bytes, "{}", request.key);
+                bytes.extend_from_slice(behind);
+            }
+            _ => bytes.extend_from_slice(&self.head),
+        }
         let _ = write!(bytes, "x-lab-id: {}\r\n", request.id);
         if let Some(demand) = request.demand {
             let _ = write!(bytes, "x-lab-demand-ns: {}\r\n", demand.0);
@@ -111,6 +125,37 @@ impl Template {
         bytes.extend_from_slice(&self.body);
         bytes
     }
+}
+
+/// The head of a request with a key, before and behind its number; `None` where the client's
+/// address is the key. What is hashed begins as the model has it: see [`HashKey::carrier`].
+fn keyed(
+    key: &HashKey,
+    target: &Target,
+    class: &ClassConfig,
+    length: &str,
+) -> Option<[Vec<u8>; 2]> {
+    let (method, host, prefix) = (&class.method, &target.authority, &target.prefix);
+    let before = key.carrier(class).before;
+    let query = class.path.find('?').map_or("", |place| &class.path[place..]);
+    let plain = format!("{method} {prefix}{} HTTP/1.1\r\nhost: ", class.path);
+    let [before, behind] = match key {
+        HashKey::Client => return None,
+        HashKey::Uri => {
+            let behind = format!(" HTTP/1.1\r\nhost: {host}\r\n{length}");
+            [format!("{method} {prefix}{before}"), behind]
+        }
+        HashKey::Path => {
+            let behind = format!("{query} HTTP/1.1\r\nhost: {host}\r\n{length}");
+            [format!("{method} {prefix}{before}"), behind]
+        }
+        HashKey::Host => [format!("{plain}{before}"), format!("\r\n{length}")],
+        HashKey::Header(name) => [format!("{plain}{host}\r\n{length}{name}: "), "\r\n".to_owned()],
+        HashKey::Cookie(name) => {
+            [format!("{plain}{host}\r\n{length}cookie: {name}="), "\r\n".to_owned()]
+        }
+    };
+    Some([before.into_bytes(), behind.into_bytes()])
 }
 
 #[cfg(test)]
@@ -150,7 +195,7 @@ mod tests {
             share: Ratio(1.0),
             body: Bytes(3),
         };
-        let template = Template::new(&target, &class);
+        let template = Template::new(&target, &class, None);
         let mut request =
             Request { id: 7, at: Nanos::ZERO, class: 0, key: 0, demand_word: 0, demand: None };
         let head =
@@ -161,5 +206,36 @@ mod tests {
             template.bytes(&request),
             format!("{head}x-lab-demand-ns: 9\r\n\r\nxxx").as_bytes()
         );
+    }
+
+    #[test]
+    fn a_key_is_where_the_balancer_looks_for_it() {
+        let target = Target::resolve("http://127.0.0.1:8080/").unwrap();
+        let class = ClassConfig {
+            name: "all".to_owned(),
+            path: "/a?x=1".to_owned(),
+            method: "GET".to_owned(),
+            share: Ratio(1.0),
+            body: Bytes(0),
+        };
+        let mut request =
+            Request { id: 7, at: Nanos::ZERO, class: 0, key: 42, demand_word: 0, demand: None };
+        let (line, host) = ("GET /a?x=1 HTTP/1.1\r\n", "host: 127.0.0.1:8080\r\n");
+        for (key, head) in [
+            (HashKey::Client, format!("{line}{host}")),
+            (HashKey::Uri, format!("GET /a?x=1&key=42 HTTP/1.1\r\n{host}")),
+            (HashKey::Path, format!("GET /a/42?x=1 HTTP/1.1\r\n{host}")),
+            (HashKey::Host, format!("{line}host: key-42\r\n")),
+            (HashKey::Header("x-user".to_owned()), format!("{line}{host}x-user: 42\r\n")),
+            (HashKey::Cookie("id".to_owned()), format!("{line}{host}cookie: id=42\r\n")),
+        ] {
+            request.key = 42;
+            let template = Template::new(&target, &class, Some(&key));
+            let bytes = String::from_utf8(template.bytes(&request)).unwrap();
+            assert_eq!(bytes, format!("{head}x-lab-id: 7\r\n\r\n"), "{key:?}");
+            request.key = 0;
+            let bytes = String::from_utf8(template.bytes(&request)).unwrap();
+            assert_eq!(bytes, format!("{line}{host}x-lab-id: 7\r\n\r\n"), "without {key:?}");
+        }
     }
 }

@@ -68,6 +68,12 @@ impl Origin {
         head.host().unwrap_or(self.local.as_bytes())
     }
 
+    /// The address of the client itself, behind the proxies that are trusted to name it.
+    pub(super) fn client(&self, facts: &ForwardFacts, head: &RequestHead) -> IpAddr {
+        let own = self.address.ip();
+        if self.trusted { self.first_untrusted(facts, head.fields()) } else { own }
+    }
+
     /// Appends what peers are told of a request, and says which of its fields go on with it.
     /// `expects`: its `Expect` goes on too.
     pub(super) fn towards_peer(

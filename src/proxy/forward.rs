@@ -144,7 +144,7 @@ impl<'a> Forward<'a> {
         let worker = Arc::clone(self.visit.worker);
         let facts = RequestFacts {
             id: self.planned.unwrap_or_else(|| worker.unplanned_id()),
-            key: 0,
+            key: self.key(&worker),
             idempotent: is_idempotent(self.client.head().method()),
         };
         let mut step = worker.driver.admit(facts);
@@ -173,6 +173,13 @@ impl<'a> Forward<'a> {
                 }
             };
         }
+    }
+
+    /// What the algorithm hashes of the request, if it hashes.
+    fn key(&self, worker: &Worker) -> u64 {
+        let Some(keys) = &worker.keys else { return 0 };
+        let head = self.client.head();
+        keys.digest(head, || self.visit.origin.client(&worker.edge.forward, head))
     }
 
     /// Refuses what is known to be too much or of no use; reads a small body, so that a slow client

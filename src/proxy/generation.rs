@@ -17,6 +17,7 @@ use super::driver::Driver;
 use super::error::ProxyError;
 use super::listen::{self, Door, Stop};
 use super::pool;
+use super::request_key::RequestKey;
 use super::sockets::Sockets;
 use super::worker::{Limits, Worker};
 use crate::scenario::edge::Listener;
@@ -174,5 +175,7 @@ fn worker(config: &ProxyConfig, number: u16, driver: Arc<Driver>, account: Accou
         ..pool::Limits::new(idle, config.balancer.keepalive_timeout)
     };
     let edge = Arc::new(config.balancer.edge.clone());
-    Worker::new(number, driver, account, limits, edge, keepalive)
+    let mut worker = Worker::new(number, driver, account, limits, edge, keepalive);
+    worker.keys = RequestKey::new(&config.balancer);
+    worker
 }

@@ -49,6 +49,7 @@ pub mod program;
 pub mod proxy_protocol;
 mod relay;
 mod reload;
+mod request_key;
 mod server;
 mod session;
 mod sockets;

@@ -13,6 +13,7 @@ use super::desk::Desks;
 use super::driver::Driver;
 use super::peer::Peer;
 use super::pool::{self, Kept, Pool};
+use super::request_key::RequestKey;
 use crate::host::clock;
 use crate::policy::PeerId;
 use crate::scenario::EdgeFacts;
@@ -37,6 +38,8 @@ pub(super) struct Worker {
     /// Every request is closed here, once, when it has ended.
     pub(super) account: Account,
     pub(super) limits: Limits,
+    /// Finds the keys of requests, for an algorithm that looks at them.
+    pub(super) keys: Option<RequestKey>,
     /// What clients may do, and what peers are told of them.
     pub(super) edge: Arc<EdgeFacts>,
     pub(super) desks: Desks,
@@ -74,6 +77,7 @@ impl Worker {
             driver,
             account,
             limits,
+            keys: None,
             edge,
             desks: Desks::default(),
             pool: Mutex::new(Pool::new(keepalive)),

@@ -137,14 +137,10 @@ impl Algorithm {
     /// Whether it looks at the keys of requests; a policy of one's own may.
     #[must_use]
     pub const fn hashes(self) -> bool {
-        match self {
-            Self::IpHash
-            | Self::Hash
-            | Self::ConsistentHash(_)
-            | Self::Maglev(_)
-            | Self::Own(_) => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::IpHash | Self::Hash | Self::ConsistentHash(_) | Self::Maglev(_) | Self::Own(_)
+        )
     }
 
     /// Whether a peer that came back gets its share step by step; a policy of one's own may see to
