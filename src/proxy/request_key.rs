@@ -27,7 +27,7 @@ impl RequestKey {
     pub(super) fn digest(&self, head: &RequestHead, client: impl FnOnce() -> IpAddr) -> u64 {
         let digest = |key: &[u8]| self.algorithm.digest(key);
         match &self.key {
-            HashKey::Client => self.algorithm.digest_address(client()),
+            HashKey::Client => self.of_client(client()),
             HashKey::Uri => digest(&target(head)),
             HashKey::Path => digest(path(&target(head))),
             HashKey::Host => digest(&hostname(head.host().unwrap_or_default())),
@@ -39,6 +39,15 @@ impl RequestKey {
                 let value = cookies.into_iter().find_map(|list| cookie(list, name.as_bytes()));
                 digest(value.unwrap_or_default())
             }
+        }
+    }
+
+    /// The digest where nothing is known but the client's address, as in layer 4: 0 if that is not
+    /// the key.
+    pub(super) fn of_client(&self, address: IpAddr) -> u64 {
+        match self.key {
+            HashKey::Client => self.algorithm.digest_address(address),
+            _ => 0,
         }
     }
 }

@@ -71,7 +71,7 @@ impl Visit {
     async fn reach(&mut self) -> Option<(TcpStream, InFlight)> {
         let facts = RequestFacts {
             id: self.worker.unplanned_id(),
-            key: 0,
+            key: self.worker.keys.as_ref().map_or(0, |key| key.of_client(self.address.ip())),
             // Nothing was sent that a second attempt could repeat.
             idempotent: true,
         };
