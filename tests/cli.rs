@@ -166,3 +166,33 @@ fn help_is_as_recorded() {
     }
     insta::assert_snapshot!("help", text);
 }
+
+#[test]
+fn a_proxy_configuration_is_checked_without_listening() {
+    let folder = Folder::new();
+    let file = |listen: &str| {
+        format!(
+            "schema_version = 1\n[[balancer.listen]]\n{listen}\n\
+             [[backend]]\nname = \"a\"\naddress = \"127.0.0.1:1\"\n"
+        )
+    };
+    folder.file("good.toml", &file("address = \"192.0.2.1:80\""));
+    let output = folder.run(&["proxy", "--config", "good.toml", "--check"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    for (text, said) in [
+        (file("adress = \"192.0.2.1:80\""), "did you mean `address`?"),
+        (
+            file("address = \"192.0.2.1:80\"\ntls = [{ certificate = \"a\", key = \"b\" }]"),
+            "cannot read",
+        ),
+        ("schema_version = 1\n[[backend]]\nname = \"a\"\n".to_owned(), "has no address"),
+    ] {
+        folder.file("wrong.toml", &text);
+        let output = folder.run(&["proxy", "--config", "wrong.toml", "--check"]);
+        assert_eq!(code(&output), 2, "{text}");
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    }
+    let output = folder.run(&["proxy", "--config", "good.toml", "--admin", "0.0.0.0:0", "--check"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("has no token"), "{}", stderr(&output));
+}

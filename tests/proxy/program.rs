@@ -43,6 +43,7 @@ struct Running {
     child: Child,
     folder: PathBuf,
     listen: SocketAddr,
+    admin: Option<SocketAddr>,
 }
 
 impl Running {
@@ -63,11 +64,12 @@ impl Running {
             let json = line.get(line.find('{')?..)?;
             serde_json::from_str::<serde_json::Value>(json).ok()
         });
-        let listen = ready.expect("it says when it is ready")["listen"].clone();
+        let ready = ready.expect("it says when it is ready");
+        let address = |key: &str| ready[key].as_str().and_then(|at| at.parse().ok());
         // Nobody must be stopped by a full pipe.
         thread::spawn(move || lines.for_each(drop));
-        let listen = listen.as_str().and_then(|at| at.parse().ok()).expect("an address");
-        Self { child, folder, listen }
+        let (listen, admin) = (address("listen").expect("an address"), address("control"));
+        Self { child, folder, listen, admin }
     }
 
     /// The process that serves now.
@@ -169,6 +171,33 @@ fn a_wrong_file_and_a_successor_that_fails_leave_it_serving() {
     eventually("it says so", || running.said().contains("not replaced"));
     assert_eq!(Wire::connect(running.listen).get().status(), 200);
     assert_eq!(running.pid(), pid);
+}
+
+#[test]
+fn an_order_reads_the_file_again_and_a_successor_takes_orders_at_the_same_address() {
+    let (a, b) = (Peer::good("a"), Peer::good("b"));
+    let admin = "[balancer.admin]\nlisten = \"127.0.0.1:0\"";
+    let running = Running::start("order", &file(&[&a], admin));
+    let reload = || {
+        let mut wire = Wire::connect(running.admin.expect("an admin interface"));
+        let answer = wire.ask("POST /reload HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n");
+        let body: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        (answer.status(), body)
+    };
+    running.write(&file(&[&b], admin));
+    let (status, done) = reload();
+    assert_eq!((status, &done["peers"], &done["workers"]), (200, &2.into(), &false.into()));
+    assert_eq!(Wire::connect(running.listen).get().text(), "b");
+    running.write("nonsense");
+    let (status, wrong) = reload();
+    assert_eq!(status, 422);
+    assert!(wrong["error"].as_str().is_some_and(|why| why.contains("not valid TOML")), "{wrong}");
+    running.write(&file(&[&a], admin));
+    let old = running.pid();
+    running.signal(rustix::process::Signal::USR2);
+    eventually("another process serves", || running.pid() != old);
+    eventually("it takes orders", || reload().1["generation"] == 1);
+    assert_eq!(Wire::connect(running.listen).get().text(), "a");
 }
 
 #[test]
