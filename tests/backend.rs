@@ -104,6 +104,31 @@ async fn post(to: SocketAddr, path: &str, body: &str) -> Response {
 }
 
 #[tokio::test]
+async fn a_load_probe_is_answered_beside_the_queue_with_load_and_latency() {
+    let _alone = ALONE.lock().await;
+    let backend = start(config());
+    let load = || async {
+        let response = get(backend.listen, "/probe", "").await;
+        let load: Value = serde_json::from_str(&response.body).unwrap();
+        (load["rif"].as_u64().unwrap(), load["latency_ns"].as_u64().unwrap())
+    };
+    assert_eq!(load().await, (0, 0), "nothing ended yet");
+    let slow = "x-lab-demand-ns: 300000000\r\n";
+    let requests: Vec<_> = (0..3)
+        .map(|_| tokio::spawn(async move { get(backend.listen, "/", slow).await.status }))
+        .collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(load().await, (3, 0), "one is served and two wait");
+    for request in requests {
+        assert_eq!(request.await.unwrap(), 200);
+    }
+    let (rif, latency) = load().await;
+    assert_eq!(rif, 0);
+    // They took 300, 600 and 900 ms, and the median of what ended is the second.
+    assert!((590_000_000..890_000_000).contains(&latency), "{latency}");
+}
+
+#[tokio::test]
 async fn root_says_host_address_and_processing_time() {
     let _alone = ALONE.lock().await;
     let backend = start(config());

@@ -269,9 +269,13 @@ mod tests {
     }
 
     fn check(traffic: &str, rest: &str) {
+        check_with("least_conn", traffic, rest);
+    }
+
+    fn check_with(algorithm: &str, traffic: &str, rest: &str) {
         let text = format!(
             "schema_version = 1\n[scenario]\nduration = \"20s\"\n[traffic]\n{traffic}\n\
-             [balancer]\nalgorithm = \"least_conn\"\n{rest}"
+             [balancer]\nalgorithm = \"{algorithm}\"\n{rest}"
         );
         let scenario = parse(&text, "test.toml").unwrap_or_else(|problems| panic!("{problems}"));
         let (straight, counts) = rows(&scenario, true);
@@ -289,6 +293,13 @@ mod tests {
     #[test]
     fn it_is_the_way_of_all_steps_in_an_open_loop() {
         check("rate = \"100/s\"\nclient = { timeout = \"200ms\" }", BACKENDS);
+    }
+
+    #[test]
+    fn it_is_the_way_of_all_steps_while_backends_are_asked_for_their_load() {
+        let traffic = "rate = \"100/s\"\nclient = { timeout = \"200ms\" }";
+        check_with("prequal", traffic, &format!("instances = 2\n{BACKENDS}"));
+        check_with("peak_ewma", traffic, BACKENDS);
     }
 
     #[test]

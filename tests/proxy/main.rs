@@ -10,6 +10,7 @@ mod fields;
 mod keepalive;
 mod layer4;
 mod limits;
+mod load_probes;
 mod malformed;
 mod metrics;
 mod nginx;

@@ -45,9 +45,9 @@ section! {
     pub(crate) struct PrequalSection {
         /// Probes sent for each request, to random backends; may be a fraction. Default: 3.
         optional probes: f64,
-        /// Most answers kept. Never more than half of the backends, nor fewer than 2, whatever is
-        /// written: in a fleet of up to 24, answers would otherwise be used up faster than new ones
-        /// come. Default: 16.
+        /// Most answers kept. Never more than a quarter of the backends, nor fewer than 2, whatever
+        /// is written: otherwise a small fleet's answers are used when they are long out of date.
+        /// Default: 16.
         optional pool: Count,
         /// Answers removed for each request, in turn the oldest and the worst. Default: 1.
         optional remove: f64,

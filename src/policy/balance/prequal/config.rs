@@ -9,7 +9,7 @@ use crate::units::Span;
 pub struct PrequalConfig {
     /// Probes per pick (`r_probe`); a fraction is allowed.
     pub probes: f64,
-    /// Most answers kept (`m`); never more than half of the fleet, nor fewer than two.
+    /// Most answers kept (`m`); never more than a quarter of the fleet, nor fewer than two.
     pub pool: u32,
     /// Answers removed per pick (`r_remove`), in turn the oldest and the worst.
     pub remove: f64,
@@ -42,10 +42,12 @@ impl PrequalConfig {
         idle: Span::from_millis(500),
     };
 
-    /// Most answers kept of a fleet of this many peers.
+    /// Most answers kept of a fleet of this many peers. With more than a quarter of them the
+    /// formula gives each answer many uses, and uses of old answers are what makes several
+    /// balancers run after the same peers.
     #[must_use]
     pub fn pool_of(&self, fleet: usize) -> usize {
-        (self.pool as usize).min(fleet / 2).max(2)
+        (self.pool as usize).min(fleet / 4).max(2)
     }
 
     /// Most uses of an answer in a fleet of this many peers; infinite where the formula has no

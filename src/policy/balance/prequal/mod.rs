@@ -15,9 +15,10 @@
 //!
 //! What is ours, where the paper does not say or means fleets of a hundred and more:
 //! - One answer per peer: a new one replaces the old, which is only staler.
-//! - The pool holds at most half of the fleet. Otherwise, up to 24 peers at the paper's values,
-//!   probes come no faster than removals and the formula for the reuse has no meaning. Where it
-//!   has none all the same, reuse is not limited; age and removal are.
+//! - The pool holds at most a quarter of the fleet, nor less than two answers. Otherwise, up to 24
+//!   peers at the paper's values, new answers come no faster than removals and the formula for the
+//!   reuse has no meaning, or, a little above, a large one: an answer is then used when it is long
+//!   out of date. Where it has none all the same, reuse is not limited; age and removal are.
 //! - Fractions of probes and removals are paid out evenly, not at random: the mean is the same.
 //! - Without requests for `idle`, the next peers in turn are probed, so that the pool is not empty
 //!   when they come again.

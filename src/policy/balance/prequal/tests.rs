@@ -72,7 +72,7 @@ fn answers_serve_later_picks_until_they_are_used_up_or_old() {
 
 #[test]
 fn a_peer_that_is_out_is_neither_chosen_nor_probed() {
-    let mut peers = fleet(6);
+    let mut peers = fleet(12);
     let mut prequal = prequal(PrequalConfig { remove: 0.0, ..PrequalConfig::DEFAULT }, &peers);
     for peer in 0..3 {
         let load = LoadReport { rif: 0, latency: Span::from_millis(u64::from(peer)) };
@@ -103,10 +103,10 @@ fn while_nobody_comes_peers_are_probed_in_turn() {
 }
 
 #[test]
-fn small_fleets_keep_half_of_themselves_and_the_formula_its_meaning() {
+fn small_fleets_keep_a_quarter_of_themselves_and_the_formula_its_meaning() {
     let config = PrequalConfig::DEFAULT;
-    assert_eq!([1, 3, 10, 32, 1_000].map(|n| config.pool_of(n)), [2, 2, 5, 16, 16]);
-    assert_eq!([4, 10, 32].map(|n| config.reuse_of(n)), [4.0; 3]);
+    assert_eq!([1, 3, 12, 32, 1_000].map(|n| config.pool_of(n)), [2, 2, 3, 8, 16]);
+    assert_eq!([4, 8, 32].map(|n| config.reuse_of(n)), [4.0, 1.6, 1.6]);
     assert_eq!(config.reuse_of(2), f64::INFINITY, "both are always in the pool");
     assert_eq!(PrequalConfig { reuse: Some(3.5), ..config }.reuse_of(2), 3.5);
 }
