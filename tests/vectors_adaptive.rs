@@ -146,7 +146,8 @@ fn unequal_weights_and_requests_in_flight_pick_as_envoy_did() {
             let mut active = vec![0.0; rates.len()];
             let mut open = HashMap::new();
             ops.iter().all(|op| match op {
-                Op::Start(_, id, name) => {
+                Op::Start(word, id, name) => {
+                    assert_eq!(word, "start");
                     let server = place(*name);
                     let due = was_due(&edf, server);
                     edf.serve(server, rates[server] / (active[server] + 1.0));
@@ -154,7 +155,8 @@ fn unequal_weights_and_requests_in_flight_pick_as_envoy_did() {
                     open.insert(*id, server);
                     due
                 }
-                Op::Finish(_, id) => {
+                Op::Finish(word, id) => {
+                    assert_eq!(word, "finish");
                     active[open.remove(id).unwrap()] -= 1.0;
                     true
                 }
@@ -252,7 +254,8 @@ fn chi_square(counts: &HashMap<char, u64>, shares: &[f64]) -> f64 {
     let total = counts.values().sum::<u64>() as f64;
     let distance = |(&name, &count): (&char, &u64)| {
         let expected = shares[place(name)] * total;
-        (count as f64 - expected).powi(2) / expected
+        let off = count as f64 - expected;
+        off * off / expected
     };
     counts.iter().map(distance).sum()
 }

@@ -22,6 +22,11 @@ fn probes(prequal: &mut Prequal) -> Vec<PeerId> {
     std::iter::from_fn(|| prequal.next_probe()).collect()
 }
 
+fn chi_square(counts: &[u32], expected: f64) -> f64 {
+    let off = |count: &u32| f64::from(*count) - expected;
+    counts.iter().map(|count| off(count) * off(count) / expected).sum()
+}
+
 #[test]
 fn without_answers_it_is_random() {
     let peers = fleet(5);
@@ -33,7 +38,7 @@ fn without_answers_it_is_random() {
         assert_eq!(asked.len(), 3);
         assert!((0..3).all(|i| !asked[..i].contains(&asked[i])), "without replacement: {asked:?}");
     }
-    let chi: f64 = counts.iter().map(|n| (f64::from(*n) - 2_000.0).powi(2) / 2_000.0).sum();
+    let chi = chi_square(&counts, 2_000.0);
     assert!(chi < 18.5, "99.9 % of 4 degrees of freedom: {chi} {counts:?}");
 }
 
@@ -48,7 +53,7 @@ fn every_peer_is_probed_as_often_as_the_others_and_fractions_hold_in_the_mean() 
         probes(&mut prequal).iter().for_each(|peer| counts[peer.index()] += 1);
     }
     assert_eq!(counts.iter().sum::<u32>(), 10_500);
-    let chi: f64 = counts.iter().map(|n| (f64::from(*n) - 1_500.0).powi(2) / 1_500.0).sum();
+    let chi = chi_square(&counts, 1_500.0);
     assert!(chi < 22.5, "99.9 % of 6 degrees of freedom: {chi} {counts:?}");
 }
 
