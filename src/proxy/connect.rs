@@ -15,7 +15,7 @@ use crate::policy::Outcome;
 /// The outcome of the attempt.
 pub(super) async fn connect(endpoint: &Endpoint) -> Result<Peer, Outcome> {
     match TcpStream::connect(endpoint.address).await {
-        Ok(stream) => Ok(Peer::Http1(http1::Connection::new(Transport::Tcp(stream)))),
+        Ok(stream) => Ok(Peer::Http1(Box::new(http1::Connection::new(Transport::Tcp(stream))))),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Outcome::ConnectTimedOut),
         Err(_) => Err(Outcome::ConnectFailed),
     }

@@ -154,9 +154,9 @@ impl Driver {
         }
     }
 
-    /// Where a new request goes.
-    pub(super) fn admit(self: &Arc<Self>, facts: RequestFacts) -> Step {
-        let visit = Visit { facts, admitted: clock::now() };
+    /// Where a request that came at `now` goes.
+    pub(super) fn admit(self: &Arc<Self>, now: Nanos, facts: RequestFacts) -> Step {
+        let visit = Visit { facts, admitted: now };
         self.with(|state| {
             state.tally.requests += 1;
             match state.upstream.admit(visit.admitted, facts) {
@@ -167,15 +167,15 @@ impl Driver {
         })
     }
 
-    /// A response head arrived. `Err` means: pass it on, the attempt goes on.
+    /// A response head arrived at `now`. `Err` means: pass it on, the attempt goes on.
     pub(super) fn head(
         self: &Arc<Self>,
+        now: Nanos,
         visit: Visit,
         attempt: Attempt,
         status: u16,
-        record: impl FnOnce(Nanos),
+        record: impl FnOnce(),
     ) -> Result<Step, Attempt> {
-        let now = clock::now();
         let (peer, number) = (attempt.peer, attempt.number);
         let step = self.with(|state| match state.upstream.head(now, attempt, status) {
             Head::Pass(attempt) => Err(attempt),
@@ -184,7 +184,7 @@ impl Driver {
                 Ok(self.next(state, visit, number, next))
             }
         })?;
-        record(now);
+        record();
         Ok(step)
     }
 

@@ -60,6 +60,8 @@ pub(super) struct Forward<'a> {
     pub(super) is_upgrade: bool,
     /// When its head had been read.
     began: Nanos,
+    /// When the task was last woken: the clock is read once for each.
+    pub(super) now: Nanos,
     /// It must have ended by then.
     pub(super) deadline: Nanos,
     /// The peer tried last, and the number of that attempt.
@@ -91,19 +93,19 @@ enum Failure {
     Halt(Halt),
 }
 
-/// Serves the request whose head `client` has; `began` is when that had been read.
+/// Serves the request whose head `client` has; `began` is when that had been read. When it ended.
 pub(super) async fn serve(
     visit: Visit<'_>,
     client: Client<'_>,
     desk: &mut Desk,
     alarm: &mut Alarm,
     began: Nanos,
-) {
+) -> Nanos {
     let mut forward = Forward::new(visit, client, desk, alarm, began);
     if let Err(halt) = forward.run().await {
         forward.answer(halt).await;
     }
-    forward.close();
+    forward.close()
 }
 
 impl<'a> Forward<'a> {
@@ -131,6 +133,7 @@ impl<'a> Forward<'a> {
             planned,
             is_upgrade,
             began,
+            now: began,
             deadline,
             tried,
             progress,
@@ -147,7 +150,7 @@ impl<'a> Forward<'a> {
             key: self.key(&worker),
             idempotent: is_idempotent(self.client.head().method()),
         };
-        let mut step = worker.driver.admit(facts);
+        let mut step = worker.driver.admit(self.now, facts);
         loop {
             let mut in_flight = match step {
                 Step::Go(in_flight) => in_flight,
@@ -159,7 +162,7 @@ impl<'a> Forward<'a> {
             };
             self.tried = Some((in_flight.number(), Arc::clone(in_flight.endpoint())));
             step = match self.attempt(&mut in_flight).await {
-                Ok(kept) => match in_flight.head(self.desk.response.status()) {
+                Ok(kept) => match in_flight.head(self.now, self.desk.response.status()) {
                     Judged::Pass(in_flight) => {
                         self.relay(kept, in_flight).await;
                         return Ok(());
@@ -200,7 +203,7 @@ impl<'a> Forward<'a> {
         let limit = facts.body_timeout;
         self.upload.begin(self.began);
         poll_fn(|context| {
-            let now = clock::now();
+            let now = self.wake();
             if let Poll::Ready(read) = self.upload.poll_keep(context, &mut self.client, now) {
                 return Poll::Ready(read);
             }
@@ -224,7 +227,8 @@ impl<'a> Forward<'a> {
             if self.client.poll_gone(context).is_ready() {
                 return Poll::Ready(Err(Halt::ClientGone));
             }
-            self.alarm.poll(context, clock::now(), deadline).map(|()| Ok(None))
+            self.now = clock::now();
+            self.alarm.poll(context, self.now, deadline).map(|()| Ok(None))
         })
         .await
     }
@@ -234,15 +238,17 @@ impl<'a> Forward<'a> {
         let mut kept = self.reach(in_flight.endpoint()).await?;
         kept.connection.lend(&mut self.desk.peer);
         self.begin(&mut kept.connection, in_flight.number());
-        let mut now = clock::now();
-        self.upload.begin(now);
+        self.upload.begin(self.now);
+        let mut is_first = true;
         let head = poll_fn(|context| {
-            let polled = self.poll_head(context, &mut kept, now);
+            // The first poll follows without a wait.
+            if !std::mem::take(&mut is_first) {
+                self.wake();
+            }
+            let polled = self.poll_head(context, &mut kept);
             if !self.upload.is_repeatable() {
                 in_flight.is_spent();
             }
-            // The first poll follows without a wait.
-            now = Nanos::ZERO;
             polled
         });
         match head.await {
@@ -258,7 +264,7 @@ impl<'a> Forward<'a> {
             worker.account.counters.peer_reused.add(1);
             return Ok(kept);
         }
-        let start = clock::now();
+        let start = self.now;
         let deadline = start + worker.limits.connect_timeout;
         let connecting = Box::pin(connect(endpoint));
         let connected = self.attend(deadline.min(self.deadline), connecting).await;
@@ -267,7 +273,7 @@ impl<'a> Forward<'a> {
             None if self.deadline < deadline => return Err(Failure::Halt(Halt::TooLate)),
             None => return Err(Failure::Ended(Outcome::ConnectTimedOut)),
         };
-        let now = clock::now();
+        let now = self.wake();
         let counters = &worker.account.counters;
         counters.peer_opened.add(1);
         counters.connect_time.record(now.since(start));
@@ -298,9 +304,8 @@ impl<'a> Forward<'a> {
         &mut self,
         context: &mut Context<'_>,
         kept: &mut Kept<Peer>,
-        now: Nanos,
     ) -> Poll<Result<(), Failure>> {
-        let now = if now == Nanos::ZERO { clock::now() } else { now };
+        let now = self.now;
         let reused = kept.reused();
         let peer = &mut kept.connection;
         if let Poll::Ready(Err(halt)) = self.upload.poll(context, &mut self.client, peer, now) {
@@ -355,12 +360,19 @@ impl<'a> Forward<'a> {
         Poll::Ready(if is_whole { Failure::Halt(Halt::TooLate) } else { failure })
     }
 
-    /// The request has ended, however it did: it is counted and logged.
-    fn close(&mut self) {
+    /// The task was woken: what time it is.
+    pub(super) fn wake(&mut self) -> Nanos {
+        self.now = clock::now();
+        self.now
+    }
+
+    /// The request has ended, however it did: it is counted and logged. When that was.
+    fn close(&mut self) -> Nanos {
+        let ended = self.wake();
         let upload = std::mem::take(&mut self.upload);
         let (head, progress) = (self.client.head(), &self.progress);
         let account = &self.visit.worker.account;
-        let logged = |name: &[u8]| account.log.as_ref().and(head.fields().named(name));
+        let logged = |name: &[u8]| account.log.as_ref().and_then(|_| head.fields().named(name));
         account.close(&Exchange {
             client: self.visit.origin.address,
             protocol: self.client.protocol(),
@@ -369,7 +381,7 @@ impl<'a> Forward<'a> {
             status: progress.status,
             complete: progress.is_complete,
             started: self.began,
-            ended: clock::now(),
+            ended,
             connect: progress.connect,
             first_byte: progress.first_byte,
             bytes_in: upload.length,
@@ -380,6 +392,7 @@ impl<'a> Forward<'a> {
             traceparent: logged(b"traceparent"),
         });
         self.desk.body = upload.into_memory();
+        ended
     }
 
     /// Whether the request has an id of lab's plan, so that its answer says who was tried.

@@ -58,14 +58,14 @@ impl InFlight {
         }
     }
 
-    /// A head with `status` arrived.
-    pub(super) fn head(mut self, status: u16) -> Judged {
+    /// A head with `status` arrived at `now`.
+    pub(super) fn head(mut self, now: Nanos, status: u16) -> Judged {
         let Some(attempt) = self.attempt.take() else {
             unreachable!("an attempt is given back only once")
         };
         let (number, started) = (attempt.number, attempt.started);
-        let record = |end| self.record(number, started, end, AttemptOutcome::StatusRetried, status);
-        match self.driver.head(self.visit, attempt, status, record) {
+        let record = || self.record(number, started, now, AttemptOutcome::StatusRetried, status);
+        match self.driver.head(now, self.visit, attempt, status, record) {
             Ok(step) => Judged::Next(step),
             Err(attempt) => {
                 self.attempt = Some(attempt);
@@ -77,12 +77,16 @@ impl InFlight {
 
     /// The attempt ended.
     pub(super) fn finished(mut self, outcome: Outcome) -> Step {
-        self.give_back(outcome).unwrap_or(Step::Done)
+        self.give_back(clock::now(), outcome).unwrap_or(Step::Done)
     }
 
-    fn give_back(&mut self, outcome: Outcome) -> Option<Step> {
+    /// The peer has sent all of its response, at `now`.
+    pub(super) fn responded(mut self, now: Nanos) {
+        let _ = self.give_back(now, Outcome::Responded);
+    }
+
+    fn give_back(&mut self, now: Nanos, outcome: Outcome) -> Option<Step> {
         let attempt = self.attempt.take()?;
-        let now = clock::now();
         self.record(attempt.number, attempt.started, now, recorded(outcome), self.status);
         Some(self.driver.finished(now, self.visit, attempt, outcome))
     }
@@ -114,8 +118,11 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        if self.attempt.is_none() {
+            return;
+        }
         let outcome = if self.status == 0 { Outcome::ClientGone } else { Outcome::Responded };
-        let step = self.give_back(outcome);
+        let step = self.give_back(clock::now(), outcome);
         debug_assert!(matches!(step, None | Some(Step::Done)), "nothing follows a gone client");
     }
 }

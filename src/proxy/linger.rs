@@ -46,7 +46,7 @@ pub(super) fn plain(status: u16, text: &str) -> Vec<u8> {
 }
 
 /// Closes the connection in a way that lets the client read what was sent to it.
-pub(super) async fn close(mut connection: Connection, alarm: &mut Alarm) {
+pub(super) async fn close(connection: &mut Connection, alarm: &mut Alarm) {
     if connection.broken {
         // The client must not take what it has for all there is.
         connection.wire.transport.reset();
@@ -80,5 +80,5 @@ pub(super) async fn turn_away(wire: Wire) {
     answer(&mut connection, &mut alarm, 503, "too many connections\n").await;
     // What it has sent meanwhile is not looked at; its end is waited for.
     connection.wire.read_body(crate::http1::Framing::UntilClose);
-    close(connection, &mut alarm).await;
+    close(&mut connection, &mut alarm).await;
 }

@@ -77,8 +77,16 @@ impl Forward<'_> {
         // A body that is not yet read makes this the last response: the client may never send it.
         self.start_final(framing, self.visit.is_last() || self.upload.is_under_way());
         let mut source = Some((kept, in_flight));
-        let mut moved = clock::now();
-        let cut = poll_fn(|context| self.poll_relay(context, &mut source, &mut moved)).await;
+        let mut moved = self.now;
+        let mut is_first = true;
+        let cut = poll_fn(|context| {
+            // The first poll follows without a wait.
+            if !std::mem::take(&mut is_first) {
+                self.wake();
+            }
+            self.poll_relay(context, &mut source, &mut moved)
+        })
+        .await;
         match cut {
             Ok(()) => self.progress.is_complete = true,
             Err(Cut::Client) => self.client.abort(),
@@ -98,11 +106,10 @@ impl Forward<'_> {
         moved: &mut Nanos,
     ) -> Poll<Result<(), Cut>> {
         let mut waits = Waits::Client;
-        let mut now = Nanos::ZERO;
+        let now = self.now;
         if let Some((kept, _)) = source {
             let peer = &mut kept.connection;
             if !self.upload.is_sent {
-                now = clock::now();
                 match self.upload.poll(context, &mut self.client, peer, now) {
                     Poll::Ready(Err(Halt::ClientGone)) => return Poll::Ready(Err(Cut::Client)),
                     Poll::Ready(Err(_)) => return Poll::Ready(Err(Cut::Peer)),
@@ -113,9 +120,6 @@ impl Forward<'_> {
                 (Poll::Ready(Ok(())), _) => self.settle(source.take()),
                 (Poll::Ready(Err(cut)), _) => return Poll::Ready(Err(cut)),
                 (Poll::Pending, has_moved) => {
-                    if now == Nanos::ZERO {
-                        now = clock::now();
-                    }
                     if has_moved {
                         *moved = now;
                     }
@@ -132,7 +136,6 @@ impl Forward<'_> {
         match self.client.poll_flush(context) {
             Poll::Ready(flushed) => Poll::Ready(flushed.map_err(|_| Cut::Client)),
             Poll::Pending => {
-                let now = clock::now();
                 if self.client.waiting() < before {
                     *moved = now;
                 }
@@ -187,9 +190,9 @@ impl Forward<'_> {
         let Some((mut kept, in_flight)) = source else { return };
         if self.upload.is_sent && kept.connection.is_reusable() {
             kept.connection.take_back(&mut self.desk.peer);
-            self.visit.worker.give_back(kept, clock::now());
+            self.visit.worker.give_back(kept, self.now);
         }
-        drop(in_flight);
+        in_flight.responded(self.now);
     }
 
     fn poll_limits(

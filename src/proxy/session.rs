@@ -48,7 +48,7 @@ pub(super) async fn serve(
             Arrival::Over => return,
         }
     }
-    linger::close(session.connection, &mut session.alarm).await;
+    linger::close(&mut session.connection, &mut session.alarm).await;
 }
 
 /// What a client does next.
@@ -80,6 +80,8 @@ struct Session {
     searched: usize,
     /// When the connection became idle, or the head now read began.
     since: Nanos,
+    /// What time it is, if that is known.
+    now: Nanos,
     /// Whether a head has begun.
     has_begun: bool,
     requests: u32,
@@ -100,6 +102,7 @@ impl Session {
             limits: Limits::new(usize::try_from(head).unwrap_or(usize::MAX)),
             searched: 0,
             since: clock::now(),
+            now: Nanos::ZERO,
             has_begun: false,
             requests: 0,
         }
@@ -107,7 +110,11 @@ impl Session {
 
     /// Waits for a head.
     fn poll_arrival(&mut self, context: &mut Context<'_>) -> Poll<Arrival> {
-        let now = clock::now();
+        // Right behind a request the time is known.
+        let now = match std::mem::replace(&mut self.now, Nanos::ZERO) {
+            Nanos::ZERO => clock::now(),
+            now => now,
+        };
         loop {
             if self.connection.wire.input.is_empty() {
                 self.leave_desk();
@@ -178,8 +185,8 @@ impl Session {
         };
         let client = Client::Http1(&mut self.connection);
         let Some(desk) = &mut self.desk else { unreachable!("a head was read on a desk") };
-        forward::serve(visit, client, desk, &mut self.alarm, began).await;
-        self.since = clock::now();
+        self.since = forward::serve(visit, client, desk, &mut self.alarm, began).await;
+        self.now = self.since;
         !self.connection.closing && self.connection.wire.is_read()
     }
 
@@ -222,5 +229,20 @@ impl Session {
             }
             return self.stop.is_told();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 10,000 idle clients take 10,000 times this, and a little more around each task.
+    #[test]
+    fn an_idle_session_is_small() {
+        fn size<F: Future>(_: fn(Transport, Origin, Arc<Worker>, Arc<Stop>) -> F) -> usize {
+            size_of::<F>()
+        }
+        let size = size(serve);
+        assert!(size <= 2400, "{size} bytes; the session alone {}", size_of::<Session>());
     }
 }

@@ -92,7 +92,7 @@ impl Wire {
         Ok(Some(message))
     }
 
-    fn head(&mut self) -> io::Result<Option<Message>> {
+    pub(crate) fn head(&mut self) -> io::Result<Option<Message>> {
         let Some(start) = self.line()? else { return Ok(None) };
         let mut message = Message { start, ..Message::default() };
         while let Some(line) = self.line()?.filter(|line| !line.is_empty()) {
@@ -138,6 +138,10 @@ impl Wire {
                 return Ok(());
             }
         }
+    }
+
+    pub(crate) const fn reader(&mut self) -> &mut impl Read {
+        &mut self.0
     }
 
     /// Sends back what comes until the end.

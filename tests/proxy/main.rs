@@ -6,6 +6,7 @@ mod admin;
 mod bodies;
 mod client;
 mod clients;
+mod exchange;
 mod fields;
 mod keepalive;
 mod layer4;

@@ -17,7 +17,7 @@ use crate::http1::{Fields, HeadError, ResponseHead};
 /// A peer that has been connected to.
 pub(super) enum Peer {
     /// A connection of HTTP/1, used by nobody else meanwhile.
-    Http1(http1::Connection),
+    Http1(Box<http1::Connection>),
 }
 
 /// Why there is no head.
