@@ -56,8 +56,14 @@ impl Timer {
             let mut count = [0u8; 8];
             match guard.try_io(|fd| rustix::io::read(fd, &mut count).map_err(io::Error::from)) {
                 Ok(Ok(_)) if super::clock::now() >= at => return Ok(()),
-                // A tick of an earlier setting, or none yet.
-                Ok(Ok(_)) | Err(_) => {}
+                // The timer has fired before the clock got there, by the little that the kernel's
+                // two ways to tell the time differ. It fires once: without a new setting nobody
+                // would wake this task again.
+                Ok(Ok(_)) => {
+                    timerfd_settime(&self.descriptor, TimerfdTimerFlags::ABSTIME, &setting)?;
+                }
+                // No tick yet.
+                Err(_) => {}
                 Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(Err(error)) => return Err(error),
             }
