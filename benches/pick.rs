@@ -9,32 +9,71 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use lab::policy::{
-    Admission, Algorithm, Attempt, Next, Outcome, PeerConfig, QueueConfig, RequestFacts,
-    ResilienceConfig, RetryConfig, Upstream, UpstreamConfig,
+    Admission, Algorithm, Attempt, ConsistentHashConfig, LeastRequestConfig, LoadFactor,
+    MaglevConfig, Next, Outcome, PeakEwmaConfig, PeerChange, PeerConfig, PeerId, Policy,
+    PrequalConfig, RequestFacts, Ring, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Seed};
 
+#[path = "../examples/quickest_of_two.rs"]
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "a program with a main and tests")]
+mod quickest_of_two;
+
+/// Policies of one's own that are timed too.
+const OWN: &[Policy] = &[quickest_of_two::POLICY];
+
+const BOUNDED: ConsistentHashConfig =
+    ConsistentHashConfig { ring: Ring::Ketama, bounded_load: Some(LoadFactor(12_500)) };
+
+/// Name, algorithm, and whether its cost should not grow with the peers, so that 10,000 are timed.
+fn algorithms() -> Vec<(String, Algorithm, bool)> {
+    let ketama = ConsistentHashConfig::default();
+    let built_in = [
+        ("round_robin", Algorithm::RoundRobin, false),
+        ("least_conn", Algorithm::LeastConn, true),
+        ("random", Algorithm::Random, true),
+        ("random_two", Algorithm::RandomTwo, true),
+        ("ip_hash", Algorithm::IpHash, true),
+        ("hash", Algorithm::Hash, true),
+        ("consistent_hash", Algorithm::ConsistentHash(ketama), true),
+        ("consistent_hash_125", Algorithm::ConsistentHash(BOUNDED), true),
+        ("maglev", Algorithm::Maglev(MaglevConfig::default()), true),
+        ("round_robin_edf", Algorithm::RoundRobinEdf, true),
+        ("least_request", Algorithm::LeastRequest(LeastRequestConfig::DEFAULT), true),
+        ("peak_ewma", Algorithm::PeakEwma(PeakEwmaConfig::DEFAULT), true),
+        ("prequal", Algorithm::Prequal(PrequalConfig::DEFAULT), true),
+    ];
+    let built_in = built_in.map(|(name, algorithm, flat)| (name.to_owned(), algorithm, flat));
+    let own = OWN.iter().map(|own| (format!("own/{}", own.name), Algorithm::Own(*own), false));
+    built_in.into_iter().chain(own).collect()
+}
+
 fn upstream(algorithm: Algorithm, peers: usize) -> Upstream {
-    let config = UpstreamConfig {
-        algorithm,
-        peers: (0..peers).map(|number| PeerConfig::new(number.to_string())).collect(),
-        retry: RetryConfig::default(),
-        health: None,
-        queue: QueueConfig::default(),
-        resilience: ResilienceConfig::default(),
+    let peers = (0..peers).map(|number| PeerConfig::new(format!("10.0.0.{number}:80"))).collect();
+    Upstream::new(&UpstreamConfig::new(algorithm, peers), Seed::new(1, 0))
+}
+
+/// Digests of many keys, so that tables and rings are not read at one place alone.
+fn keys(algorithm: Algorithm) -> Vec<u64> {
+    let digest = |number: u32| match algorithm {
+        Algorithm::IpHash => {
+            let address = number.wrapping_mul(0x9E37_79B1).to_be_bytes();
+            algorithm.digest_address(std::net::IpAddr::from(address))
+        }
+        _ => algorithm.digest(format!("user:{number}").as_bytes()),
     };
-    Upstream::new(&config, Seed::new(1, 0))
+    (0..4096).map(digest).collect()
 }
 
 /// One request in, the oldest out, and the two questions the model's loop asks after each event.
 #[inline]
-fn turn(upstream: &mut Upstream, slot: &mut Option<Attempt>, id: u64) {
+fn turn(upstream: &mut Upstream, slot: &mut Option<Attempt>, id: u64, key: u64) {
     let now = Nanos(id * 1_000_000);
     if let Some(oldest) = slot.take() {
         let next = upstream.finished(now, oldest, Outcome::Responded);
         assert!(matches!(next, Next::Done));
     }
-    match upstream.admit(now, RequestFacts { id, key: 0, idempotent: true }) {
+    match upstream.admit(now, RequestFacts { id, key, idempotent: true }) {
         Admission::Go(attempt) => *slot = Some(attempt),
         other => panic!("an unlimited group takes every request, but: {other:?}"),
     }
@@ -43,18 +82,22 @@ fn turn(upstream: &mut Upstream, slot: &mut Option<Attempt>, id: u64) {
 
 fn pick(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("admit_and_finish");
-    let algorithms =
-        [Algorithm::RoundRobin, Algorithm::LeastConn, Algorithm::Random, Algorithm::RandomTwo];
-    for algorithm in algorithms {
-        for (peers, held) in [(4, 1), (4, 4), (4, 16), (64, 128), (1000, 1024)] {
+    for (label, algorithm, flat) in algorithms() {
+        let most = if flat { 10_000 } else { 1_000 };
+        for (peers, held) in [(4, 1), (4, 16), (100, 200), (1_000, 1_024), (10_000, 10_240)] {
+            if peers > most {
+                continue;
+            }
             let mut upstream = upstream(algorithm, peers);
+            let keys = keys(algorithm);
             let mut slots: Vec<Option<Attempt>> = (0..held).map(|_| None).collect();
             let mut id = 0;
-            let name =
-                BenchmarkId::new(format!("{algorithm:?}"), format!("{peers}_peers_{held}_held"));
+            let name = BenchmarkId::new(&label, format!("{peers}_peers_{held}_held"));
             group.bench_function(name, |bencher| {
                 bencher.iter(|| {
-                    turn(&mut upstream, &mut slots[id as usize % held], id);
+                    let place = id as usize;
+                    let key = keys[place % keys.len()];
+                    turn(&mut upstream, &mut slots[place % held], id, key);
                     id += 1;
                 });
             });
@@ -63,5 +106,27 @@ fn pick(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, pick);
+/// What a change of the peers costs the algorithms that keep tables: one leaves and another comes.
+fn change(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("peer_leaves_and_another_comes");
+    group.sample_size(10);
+    for (label, algorithm, _) in algorithms().into_iter().filter(|one| one.1.hashes()) {
+        for peers in [4, 100, 1_000] {
+            let mut upstream = upstream(algorithm, peers);
+            let mut oldest = 0;
+            group.bench_function(BenchmarkId::new(&label, peers), |bencher| {
+                bencher.iter(|| {
+                    upstream.apply(Nanos::ZERO, PeerChange::Remove(PeerId(oldest)));
+                    let next = PeerConfig::new(format!("10.0.1.{oldest}:80"));
+                    upstream.apply(Nanos::ZERO, PeerChange::Add(next));
+                    while upstream.poll_event().is_some() {}
+                    oldest += 1;
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, pick, change);
 criterion_main!(benches);

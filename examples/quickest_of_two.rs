@@ -5,6 +5,9 @@
 //! cargo run --release --example quickest_of_two -- run examples/quickest_of_two.toml
 //! ```
 //!
+//! What its choice costs: add it to `OWN` in `benches/pick.rs`, then
+//! `cargo bench --no-default-features --bench pick`.
+//!
 //! The program is the whole `lab` command line with one more algorithm, which any scenario may
 //! name: `algorithm = "quickest_of_two"`. The model calls it directly, and the live world starts
 //! this very program as its proxy, so the same code decides in both. `lab check`, `trace`,
@@ -83,10 +86,7 @@ impl Balance for QuickestOfTwo {
 mod tests {
     use super::*;
     use lab::policy::kit::Kit;
-    use lab::policy::{
-        Admission, Algorithm, Outcome, PeerConfig, QueueConfig, ResilienceConfig, RetryConfig,
-        Upstream, UpstreamConfig,
-    };
+    use lab::policy::{Admission, Algorithm, Outcome, PeerConfig, Upstream, UpstreamConfig};
     use lab::units::Seed;
 
     /// Only who may be chosen, somebody whenever somebody may be, the same for the same seed, and
@@ -100,14 +100,8 @@ mod tests {
     /// Two peers, one request at a time: `slow` takes 30 ms, `quick` 10 ms.
     #[test]
     fn the_quicker_peer_gets_more() {
-        let config = UpstreamConfig {
-            algorithm: Algorithm::Own(POLICY),
-            peers: ["slow", "quick"].map(PeerConfig::new).to_vec(),
-            retry: RetryConfig::default(),
-            health: None,
-            queue: QueueConfig::default(),
-            resilience: ResilienceConfig::default(),
-        };
+        let peers = ["slow", "quick"].map(PeerConfig::new).to_vec();
+        let config = UpstreamConfig::new(Algorithm::Own(POLICY), peers);
         let mut upstream = Upstream::new(&config, Seed::new(1, 0));
         let mut counts = [0, 0];
         let mut now = Nanos::ZERO;

@@ -41,6 +41,22 @@ pub struct UpstreamConfig {
     pub resilience: ResilienceConfig,
 }
 
+impl UpstreamConfig {
+    /// `peers` under `algorithm`, with NGINX's defaults for everything else: retry on errors and
+    /// time-outs, no health checks, no waiting line.
+    #[must_use]
+    pub fn new(algorithm: Algorithm, peers: Vec<PeerConfig>) -> Self {
+        Self {
+            algorithm,
+            peers,
+            retry: RetryConfig::default(),
+            health: None,
+            queue: QueueConfig::default(),
+            resilience: ResilienceConfig::default(),
+        }
+    }
+}
+
 /// The machine.
 #[derive(Debug)]
 pub struct Upstream {
