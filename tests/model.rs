@@ -1,6 +1,8 @@
 //! What the model does: each fault's effect, time-outs whose work is still served, limits, order
 //! of service, herding views, closed loops, connections.
 
+#[path = "model/resilience.rs"]
+mod resilience;
 #[path = "model/rows.rs"]
 mod rows;
 

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::config::LoadConfig;
 use super::connection::{Answer, Connection, Progress};
 use super::head::LabHeaders;
+use super::jar::Jar;
 use super::ledger::Ledger;
 use super::pool::{Lease, Pool, Route, Taken};
 use super::target::{Target, Template};
@@ -39,6 +40,8 @@ pub(super) struct Generator {
     zero: Nanos,
     pool: Arc<Pool>,
     ledger: Mutex<Ledger>,
+    /// Cookies by session, if requests have keys.
+    jar: Option<Jar>,
     ended: Option<UnboundedSender<Ended>>,
     quiet: Notify,
     give_up: watch::Sender<bool>,
@@ -53,6 +56,8 @@ struct Flight {
     route: Route,
     no_body: bool,
     bytes: Vec<u8>,
+    /// Its key.
+    session: u64,
 }
 
 /// How it gets its connection, and how much was written to it at once.
@@ -87,6 +92,7 @@ impl Generator {
             by_address: config.hash_key == Some(HashKey::Client),
             pool: Pool::new(&config.traffic.client),
             ledger: Mutex::new(ledger),
+            jar: config.traffic.keys.map(|_| Jar::default()),
             ended,
             quiet: Notify::new(),
             give_up: watch::Sender::new(false),
@@ -139,9 +145,15 @@ impl Generator {
         }
         let target = self.target_of(request.id);
         let template = &self.templates[target][usize::from(request.class)];
-        let (bytes, no_body) = (template.bytes(request), template.is_head);
+        let cookies = |out: &mut Vec<u8>| {
+            if let Some(jar) = &self.jar {
+                jar.write(now, request.key, out);
+            }
+        };
+        let (bytes, no_body) = (template.bytes(request, cookies), template.is_head);
         let route = Route { target, client: if self.by_address { request.key } else { 0 } };
-        let mut flight = Flight { row, due, began: now, route, no_body, bytes };
+        let session = request.key;
+        let mut flight = Flight { row, due, began: now, route, no_body, bytes, session };
         let start = self.start(&mut flight);
         let generator = Arc::clone(self);
         tokio::spawn(async move { generator.carry(flight, start).await });
@@ -246,7 +258,8 @@ impl Generator {
         if written < flight.bytes.len() {
             connection.send(&flight.bytes[written..]).await?;
         }
-        let phases = Phases { row: &mut flight.row, generator: self };
+        let session = flight.session;
+        let phases = Phases { row: &mut flight.row, generator: self, session };
         connection.receive(flight.no_body, phases).await
     }
 
@@ -303,6 +316,7 @@ impl Generator {
 struct Phases<'a> {
     row: &'a mut RequestRow,
     generator: &'a Generator,
+    session: u64,
 }
 
 impl Progress for Phases<'_> {
@@ -315,6 +329,9 @@ impl Progress for Phases<'_> {
         self.row.queued_ns = lab.queued_ns;
         self.row.service_ns = lab.service_ns;
         self.row.attempts = lab.attempts.unwrap_or(1);
+        if let (Some(jar), Some(cookie)) = (&self.generator.jar, lab.set_cookie) {
+            jar.keep(clock::now(), self.session, cookie);
+        }
         if let Some(name) = lab.server() {
             self.row.upstream = self.generator.ledger().servers.index(name);
         }

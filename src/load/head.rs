@@ -25,6 +25,8 @@ pub(super) struct LabHeaders<'a> {
     /// Name of the peer tried last, as the proxy knows it, or of the backend itself.
     pub(super) upstream: Option<&'a str>,
     backend: Option<&'a str>,
+    /// A cookie to keep.
+    pub(super) set_cookie: Option<&'a str>,
 }
 
 impl<'a> LabHeaders<'a> {
@@ -104,6 +106,7 @@ impl<'a> Fields<'a> {
                 self.chunked = ends_with_chunked(value);
             }
             10 if name.eq_ignore_ascii_case("connection") => self.connection(value),
+            10 if name.eq_ignore_ascii_case("set-cookie") => self.lab.set_cookie = Some(value),
             _ if name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-lab-")) => {
                 self.lab(&name[6..], value);
             }

@@ -12,6 +12,7 @@ mod connection;
 mod framing;
 mod generator;
 mod head;
+mod jar;
 mod json;
 mod ledger;
 mod open;

@@ -106,7 +106,8 @@ impl Template {
     }
 
     /// The bytes of `request`. Those of a trace carry their demand.
-    pub(super) fn bytes(&self, request: &Request) -> Vec<u8> {
+    /// `lines` are further lines of the head.
+    pub(super) fn bytes(&self, request: &Request, lines: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.head.len() + self.body.len() + 80);
         // Writing to a vector cannot fail.
         match &self.keyed {
@@ -121,6 +122,7 @@ impl Template {
         if let Some(demand) = request.demand {
             let _ = write!(bytes, "x-lab-demand-ns: {}\r\n", demand.0);
         }
+        lines(&mut bytes);
         bytes.extend_from_slice(b"\r\n");
         bytes.extend_from_slice(&self.body);
         bytes
@@ -200,10 +202,10 @@ mod tests {
             Request { id: 7, at: Nanos::ZERO, class: 0, key: 0, demand_word: 0, demand: None };
         let head =
             "POST /up HTTP/1.1\r\nhost: 127.0.0.1:8080\r\ncontent-length: 3\r\nx-lab-id: 7\r\n";
-        assert_eq!(template.bytes(&request), format!("{head}\r\nxxx").as_bytes());
+        assert_eq!(template.bytes(&request, |_| {}), format!("{head}\r\nxxx").as_bytes());
         request.demand = Some(Span(9));
         assert_eq!(
-            template.bytes(&request),
+            template.bytes(&request, |_| {}),
             format!("{head}x-lab-demand-ns: 9\r\n\r\nxxx").as_bytes()
         );
     }
@@ -231,10 +233,10 @@ mod tests {
         ] {
             request.key = 42;
             let template = Template::new(&target, &class, Some(&key));
-            let bytes = String::from_utf8(template.bytes(&request)).unwrap();
+            let bytes = String::from_utf8(template.bytes(&request, |_| {})).unwrap();
             assert_eq!(bytes, format!("{head}x-lab-id: 7\r\n\r\n"), "{key:?}");
             request.key = 0;
-            let bytes = String::from_utf8(template.bytes(&request)).unwrap();
+            let bytes = String::from_utf8(template.bytes(&request, |_| {})).unwrap();
             assert_eq!(bytes, format!("{line}{host}x-lab-id: 7\r\n\r\n"), "without {key:?}");
         }
     }

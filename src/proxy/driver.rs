@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use smallvec::SmallVec;
 use tokio::sync::{Notify, oneshot};
 
+use super::affinity;
 use super::config::ProxyConfig;
 use super::endpoint::Endpoint;
 use super::in_flight::InFlight;
@@ -23,9 +24,9 @@ use super::tally::{Past, Tally};
 use crate::host::clock;
 use crate::host::timer::Timer;
 use crate::policy::{
-    ActiveHealthConfig, Admission, Attempt, Event, Forced, Head, LoadReport, Next, Outcome, Peer,
-    PeerChange, PeerConfig, PeerId, PeerState, Refusal, RequestFacts, Ticket, Upstream,
-    UpstreamConfig,
+    ActiveHealthConfig, Admission, AffinityConfig, Attempt, Event, Forced, Head, LoadReport, Next,
+    Outcome, Peer, PeerChange, PeerConfig, PeerId, PeerState, PeerToken, Refusal, RequestFacts,
+    Ticket, Upstream, UpstreamConfig,
 };
 use crate::record::{AttemptOutcome, PickedBecause};
 use crate::units::{Nanos, Seed, Span};
@@ -39,6 +40,8 @@ pub(super) struct Driver {
     health: Option<ActiveHealthConfig>,
     /// Time-out of load probes, for an algorithm that sends them.
     load_probes: Option<Span>,
+    affinity: Option<AffinityConfig>,
+    hedges: bool,
 }
 
 struct State {
@@ -151,15 +154,36 @@ impl Driver {
             journal,
             health: config.health.clone(),
             load_probes: config.algorithm.load_probe_timeout(),
+            affinity: config.resilience.affinity.clone(),
+            hedges: config.resilience.hedge.is_some(),
         }
     }
 
-    /// Where a request that came at `now` goes.
-    pub(super) fn admit(self: &Arc<Self>, now: Nanos, facts: RequestFacts) -> Step {
+    /// Session affinity, if there is any.
+    pub(super) const fn affinity(&self) -> Option<&AffinityConfig> {
+        self.affinity.as_ref()
+    }
+
+    /// Whether late requests get a second attempt.
+    pub(super) const fn hedges(&self) -> bool {
+        self.hedges
+    }
+
+    /// Where a request that came at `now` goes, which has shown the cookie of a session.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        now: Nanos,
+        facts: RequestFacts,
+        shown: Option<PeerToken>,
+    ) -> Step {
         let visit = Visit { facts, admitted: now };
         self.with(|state| {
             state.tally.requests += 1;
-            match state.upstream.admit(visit.admitted, facts) {
+            let admission = match shown {
+                None => state.upstream.admit(visit.admitted, facts),
+                Some(_) => state.upstream.admit_session(visit.admitted, facts, shown),
+            };
+            match admission {
                 Admission::Go(attempt) => self.go(state, visit, attempt, PickedBecause::Picked),
                 Admission::Wait(ticket) => self.wait(state, visit, ticket),
                 Admission::Refused(refusal) => self.refuse(state, visit, 0, refusal),
@@ -186,6 +210,72 @@ impl Driver {
         })?;
         record();
         Ok(step)
+    }
+
+    /// The cookie for a client whose request `peer` answers, if it has not shown that one.
+    pub(super) fn cookie(&self, peer: PeerId, shown: Option<PeerToken>) -> Option<String> {
+        let config = self.affinity.as_ref()?;
+        let token = self.lock().upstream.token_to_set(peer, shown)?;
+        Some(affinity::line(config, token))
+    }
+
+    /// When a second attempt is to be asked for.
+    pub(super) fn hedge_at(&self, attempt: &Attempt) -> Option<Nanos> {
+        self.lock().upstream.hedge_at(attempt)
+    }
+
+    /// A second attempt beside `first`, if there is to be one.
+    pub(super) fn hedge(self: &Arc<Self>, visit: Visit, first: &mut Attempt) -> Option<InFlight> {
+        let step = self.with(|state| {
+            let second = state.upstream.hedge(clock::now(), first)?;
+            Some(self.go(state, visit, second, PickedBecause::Hedge))
+        });
+        match step {
+            Some(Step::Go(in_flight)) => Some(in_flight),
+            _ => None,
+        }
+    }
+
+    /// A head answers one of two attempts: the attempt if it is passed on.
+    pub(super) fn head_beside(
+        self: &Arc<Self>,
+        now: Nanos,
+        attempt: Attempt,
+        status: u16,
+        other: &mut Attempt,
+    ) -> Option<Attempt> {
+        let peer = attempt.peer;
+        self.with(|state| {
+            let passed = state.upstream.head_beside(now, attempt, status, other);
+            if passed.is_none() {
+                state.tally.attempt(peer.index(), AttemptOutcome::StatusRetried);
+            }
+            passed
+        })
+    }
+
+    /// One of two attempts broke.
+    pub(super) fn lost(
+        self: &Arc<Self>,
+        now: Nanos,
+        attempt: Attempt,
+        outcome: Outcome,
+        other: &mut Attempt,
+    ) {
+        let peer = attempt.peer;
+        self.with(|state| {
+            state.tally.attempt(peer.index(), recorded(outcome));
+            state.upstream.lost(now, attempt, outcome, other);
+        });
+    }
+
+    /// The other of two attempts answered first.
+    pub(super) fn superseded(self: &Arc<Self>, now: Nanos, attempt: Attempt) {
+        let peer = attempt.peer;
+        self.with(|state| {
+            state.tally.attempt(peer.index(), AttemptOutcome::Superseded);
+            state.upstream.superseded(now, attempt);
+        });
     }
 
     /// An attempt ended at `now`.

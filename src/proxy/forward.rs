@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::account::Exchange;
+use super::affinity;
 use super::alarm::Alarm;
 use super::client::Client;
 use super::connect::connect;
@@ -19,6 +20,7 @@ use super::driver::Step;
 use super::endpoint::Endpoint;
 use super::fields::Origin;
 use super::halt::Halt;
+use super::hedge::Raced;
 use super::in_flight::{InFlight, Judged};
 use super::listen::Stop;
 use super::message::RequestOut;
@@ -59,7 +61,7 @@ pub(super) struct Forward<'a> {
     planned: Option<u64>,
     pub(super) is_upgrade: bool,
     /// When its head had been read.
-    began: Nanos,
+    pub(super) began: Nanos,
     /// When the task was last woken: the clock is read once for each.
     pub(super) now: Nanos,
     /// It must have ended by then.
@@ -67,6 +69,8 @@ pub(super) struct Forward<'a> {
     /// The peer tried last, and the number of that attempt.
     pub(super) tried: Option<(u16, Arc<Endpoint>)>,
     pub(super) progress: Progress,
+    /// A line for the response: the cookie of a session that moved.
+    pub(super) cookie: Option<String>,
     /// Interim responses of the attempt.
     interims: u32,
 }
@@ -86,7 +90,7 @@ pub(super) struct Progress {
 }
 
 /// Why an attempt brought no head.
-enum Failure {
+pub(super) enum Failure {
     /// The attempt has ended so.
     Ended(Outcome),
     /// The request has ended.
@@ -137,6 +141,7 @@ impl<'a> Forward<'a> {
             deadline,
             tried,
             progress,
+            cookie: None,
             interims: 0,
         }
     }
@@ -150,7 +155,9 @@ impl<'a> Forward<'a> {
             key: self.key(&worker),
             idempotent: is_idempotent(self.client.head().method()),
         };
-        let mut step = worker.driver.admit(self.now, facts);
+        let affinity = worker.driver.affinity();
+        let shown = affinity.and_then(|a| affinity::shown(a, self.client.head().fields()));
+        let mut step = worker.driver.admit(self.now, facts, shown);
         loop {
             let mut in_flight = match step {
                 Step::Go(in_flight) => in_flight,
@@ -161,9 +168,27 @@ impl<'a> Forward<'a> {
                 }
             };
             self.tried = Some((in_flight.number(), Arc::clone(in_flight.endpoint())));
-            step = match self.attempt(&mut in_flight).await {
+            let tried = if worker.driver.hedges() && self.upload.is_held() && !self.is_upgrade {
+                match self.race(in_flight).await {
+                    Raced::Won(kept, winner) => {
+                        self.cookie = winner.cookie(shown);
+                        self.relay(kept, winner).await;
+                        return Ok(());
+                    }
+                    Raced::Alone(left, tried) => {
+                        in_flight = left;
+                        tried
+                    }
+                }
+            } else {
+                self.attempt(&mut in_flight).await
+            };
+            step = match tried {
                 Ok(kept) => match in_flight.head(self.now, self.desk.response.status()) {
                     Judged::Pass(in_flight) => {
+                        if affinity.is_some() {
+                            self.cookie = in_flight.cookie(shown);
+                        }
                         self.relay(kept, in_flight).await;
                         return Ok(());
                     }
@@ -258,7 +283,7 @@ impl<'a> Forward<'a> {
     }
 
     /// A connection to the peer: one that is idle, or a new one.
-    async fn reach(&mut self, endpoint: &Arc<Endpoint>) -> Result<Kept<Peer>, Failure> {
+    pub(super) async fn reach(&mut self, endpoint: &Arc<Endpoint>) -> Result<Kept<Peer>, Failure> {
         let worker = Arc::clone(self.visit.worker);
         if let Some(kept) = worker.take_idle(endpoint.id) {
             worker.account.counters.peer_reused.add(1);
@@ -282,7 +307,7 @@ impl<'a> Forward<'a> {
     }
 
     /// Begins the request at a peer.
-    fn begin(&mut self, peer: &mut Peer, number: u16) {
+    pub(super) fn begin(&mut self, peer: &mut Peer, number: u16) {
         let (head, facts) = (self.client.head(), &self.visit.worker.edge.forward);
         let added = &mut self.desk.added;
         added.clear();
@@ -300,7 +325,7 @@ impl<'a> Forward<'a> {
     }
 
     /// Sends the request, passes on what comes before the response, and waits for its head.
-    fn poll_head(
+    pub(super) fn poll_head(
         &mut self,
         context: &mut Context<'_>,
         kept: &mut Kept<Peer>,

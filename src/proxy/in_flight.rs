@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::driver::{Driver, Step, Visit, recorded};
 use super::endpoint::Endpoint;
 use crate::host::clock;
-use crate::policy::{Attempt, Outcome};
+use crate::policy::{Attempt, Outcome, PeerToken};
 use crate::record::{AttemptOutcome, AttemptRow, PickedBecause};
 use crate::units::{Nanos, World};
 
@@ -72,6 +72,58 @@ impl InFlight {
                 self.status = status;
                 Judged::Pass(self)
             }
+        }
+    }
+
+    /// The cookie for the client, if its session moved to this peer.
+    pub(super) fn cookie(&self, shown: Option<PeerToken>) -> Option<String> {
+        self.driver.cookie(self.endpoint.id, shown)
+    }
+
+    /// When [`Self::hedge`] is to be asked, if at all.
+    pub(super) fn hedge_at(&self) -> Option<Nanos> {
+        self.attempt.as_ref().and_then(|attempt| self.driver.hedge_at(attempt))
+    }
+
+    /// A second attempt beside this one, at another peer, if there is to be one.
+    pub(super) fn hedge(&mut self) -> Option<Self> {
+        let first = self.attempt.as_mut()?;
+        self.driver.hedge(self.visit, first)
+    }
+
+    /// A head with `status` arrived while `other` is under way. `Some`: it goes to the client, and
+    /// the other is [superseded](Self::superseded). `None`: it is thrown away.
+    pub(super) fn head_beside(mut self, status: u16, other: &mut Self) -> Option<Self> {
+        let (attempt, other) = (self.attempt.take()?, other.attempt.as_mut()?);
+        let (number, started, now) = (attempt.number, attempt.started, clock::now());
+        match self.driver.head_beside(now, attempt, status, other) {
+            Some(attempt) => {
+                self.attempt = Some(attempt);
+                self.status = status;
+                Some(self)
+            }
+            None => {
+                self.record(number, started, now, AttemptOutcome::StatusRetried, status);
+                None
+            }
+        }
+    }
+
+    /// It broke while `other` is under way, which goes on alone.
+    pub(super) fn lost(mut self, outcome: Outcome, other: &mut Self) {
+        if let (Some(attempt), Some(other)) = (self.attempt.take(), other.attempt.as_mut()) {
+            let now = clock::now();
+            self.record(attempt.number, attempt.started, now, recorded(outcome), 0);
+            self.driver.lost(now, attempt, outcome, other);
+        }
+    }
+
+    /// The other attempt answered first.
+    pub(super) fn superseded(mut self) {
+        if let Some(attempt) = self.attempt.take() {
+            let now = clock::now();
+            self.record(attempt.number, attempt.started, now, AttemptOutcome::Superseded, 0);
+            self.driver.superseded(now, attempt);
         }
     }
 

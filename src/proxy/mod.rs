@@ -18,6 +18,7 @@
 mod access_log;
 mod account;
 mod admin;
+mod affinity;
 mod alarm;
 mod buffer;
 mod client;
@@ -34,6 +35,7 @@ mod forward;
 mod generation;
 mod halt;
 mod handover;
+mod hedge;
 mod in_flight;
 mod instance;
 mod journal;

@@ -51,6 +51,9 @@ impl Forward<'_> {
         if self.is_planned() {
             self.label();
         }
+        if let Some(cookie) = self.cookie.take() {
+            self.desk.added.extend_from_slice(cookie.as_bytes());
+        }
         self.start(framing, close);
     }
 

@@ -75,7 +75,7 @@ impl Visit {
             // Nothing was sent that a second attempt could repeat.
             idempotent: true,
         };
-        let mut step = self.worker.driver.admit(clock::now(), facts);
+        let mut step = self.worker.driver.admit(clock::now(), facts, None);
         loop {
             let in_flight = step.resolve().await.ok()??;
             self.attempts = in_flight.number();

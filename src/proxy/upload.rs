@@ -1,6 +1,7 @@
 //! The body of a request on its way to a peer. What was sent of it is kept as long as it is small,
 //! so that another peer can get it too.
 
+use std::io;
 use std::task::{Context, Poll, ready};
 
 use super::client::Client;
@@ -173,6 +174,33 @@ impl Upload {
                 }
             }
         }
+    }
+
+    /// Whether all of it was read and kept, so that two peers can get it at once.
+    pub(super) const fn is_held(&self) -> bool {
+        self.is_read && self.is_repeatable
+    }
+
+    /// Sends a body that is held to another peer too; `sent` and `is_ended` are how far that is.
+    pub(super) fn poll_copy(
+        &self,
+        context: &mut Context<'_>,
+        peer: &mut Peer,
+        sent: &mut usize,
+        is_ended: &mut bool,
+    ) -> Poll<io::Result<()>> {
+        while *sent < self.kept.len() {
+            *sent += ready!(peer.poll_content(context, &self.kept[*sent..]))?;
+        }
+        if !std::mem::replace(is_ended, true) {
+            peer.end(self.trailer.as_deref());
+        }
+        peer.poll_flush(context)
+    }
+
+    /// The peer whose response is passed on got the body from elsewhere.
+    pub(super) const fn sent_by_another(&mut self) {
+        self.is_sent = true;
     }
 
     /// A peer that takes no more may have answered before it closed.

@@ -20,6 +20,7 @@ mod peers;
 mod program;
 mod raw;
 mod reload;
+mod resilience;
 mod retries;
 mod setup;
 mod slow;
