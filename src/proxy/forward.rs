@@ -76,7 +76,7 @@ pub(super) struct Forward<'a> {
 }
 
 /// More interim responses than this are no response: a peer could keep a client waiting for ever.
-const INTERIMS_MAX: u32 = 64;
+pub(super) const INTERIMS_MAX: u32 = 64;
 
 /// What is counted and logged of a request.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use super::connect::connect;
 use super::desk::Sheets;
-use super::forward::{Failure, Forward};
+use super::forward::{Failure, Forward, INTERIMS_MAX};
 use super::halt::Halt;
 use super::in_flight::InFlight;
 use super::peer::{NoHead, Peer};
@@ -39,6 +39,7 @@ struct Second {
     /// How much of the body it has got.
     sent: usize,
     is_ended: bool,
+    interims: u32,
     /// It has failed by then.
     deadline: Nanos,
 }
@@ -190,6 +191,7 @@ impl Forward<'_> {
             response: ResponseHead::default(),
             sent: 0,
             is_ended: false,
+            interims: 0,
             deadline: now + worker.limits.connect_timeout,
         };
         if let Some(kept) = worker.take_idle(second.in_flight.endpoint().id) {
@@ -238,7 +240,15 @@ impl Forward<'_> {
         let _ = self.upload.poll_copy(context, peer, sent, is_ended);
         loop {
             match peer.poll_head(context, &mut second.response) {
-                Poll::Ready(Ok(())) if second.response.is_interim() => {}
+                Poll::Ready(Ok(())) if second.response.status() == 101 => {
+                    return Poll::Ready(Err(Outcome::InvalidHead));
+                }
+                Poll::Ready(Ok(())) if second.response.is_interim() => {
+                    second.interims += 1;
+                    if second.interims > INTERIMS_MAX {
+                        return Poll::Ready(Err(Outcome::InvalidHead));
+                    }
+                }
                 Poll::Ready(Ok(())) => break,
                 Poll::Ready(Err(NoHead::Closed)) => {
                     return Poll::Ready(Err(Outcome::Closed { reused }));
