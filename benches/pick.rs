@@ -106,21 +106,19 @@ fn pick(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// What a change of the peers costs the algorithms that keep tables: one leaves and another comes.
+/// What a change of the peers costs the algorithms that keep tables: a weight changes.
 fn change(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("peer_leaves_and_another_comes");
+    let mut group = criterion.benchmark_group("change_of_a_weight");
     group.sample_size(10);
     for (label, algorithm, _) in algorithms().into_iter().filter(|one| one.1.hashes()) {
         for peers in [4, 100, 1_000] {
             let mut upstream = upstream(algorithm, peers);
-            let mut oldest = 0;
+            let mut weight = 1;
             group.bench_function(BenchmarkId::new(&label, peers), |bencher| {
                 bencher.iter(|| {
-                    upstream.apply(Nanos::ZERO, PeerChange::Remove(PeerId(oldest)));
-                    let next = PeerConfig::new(format!("10.0.1.{oldest}:80"));
-                    upstream.apply(Nanos::ZERO, PeerChange::Add(next));
+                    weight = 3 - weight;
+                    upstream.apply(Nanos::ZERO, PeerChange::Weight(PeerId(1), weight));
                     while upstream.poll_event().is_some() {}
-                    oldest += 1;
                 });
             });
         }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use lab::policy::{
     Admission, Algorithm, Attempt, ConsistentHashConfig, LoadFactor, MaglevConfig, Next, Outcome,
-    PeerChange, PeerConfig, PeerId, QueueConfig, RequestFacts, ResilienceConfig, RetryConfig, Ring,
-    Upstream, UpstreamConfig,
+    PeerChange, PeerConfig, PeerId, PeerList, QueueConfig, RequestFacts, ResilienceConfig,
+    RetryConfig, Ring, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Seed, Span};
 use proptest::collection::vec;
@@ -198,6 +198,45 @@ proptest! {
             open.push(attempt);
             let share = u64::from(factor) * open.len() as u64 * u64::from(peer.weight());
             prop_assert!(u64::from(peer.in_flight()) <= share.div_ceil(10_000 * sum));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Whatever came and went, the ring is the one that its peers would have from the start.
+    #[test]
+    fn a_ring_does_not_remember_its_history(
+        weights in weights(7),
+        changes in vec((any::<Index>(), 0..3u8, 1..5u32), 1..12),
+    ) {
+        let mut changed = upstream(KETAMA, &weights, 0);
+        for (number, (which, kind, weight)) in changes.into_iter().enumerate() {
+            let id = PeerId(which.index(changed.peer_count()) as u32);
+            let change = match kind {
+                0 => PeerChange::Remove(id),
+                1 => PeerChange::Weight(id, weight),
+                _ => PeerChange::Add(PeerConfig {
+                    weight,
+                    max_fails: 0,
+                    ..PeerConfig::new(format!("10.0.2.{number}:80"))
+                }),
+            };
+            changed.apply(Nanos::ZERO, change);
+        }
+        let members: Vec<PeerConfig> = changed
+            .peers()
+            .list(PeerList::Primaries)
+            .iter()
+            .map(|id| changed.peer(*id).unwrap().config.clone())
+            .collect();
+        prop_assume!(!members.is_empty());
+        let mut fresh = Upstream::new(&UpstreamConfig::new(KETAMA, members), Seed::new(1, 0));
+        let name = |upstream: &Upstream, id: PeerId| upstream.peer(id).unwrap().name().to_owned();
+        let (ours, theirs) = (owners(&mut changed, KETAMA), owners(&mut fresh, KETAMA));
+        for (ours, theirs) in ours.into_iter().zip(theirs) {
+            prop_assert_eq!(name(&changed, ours), name(&fresh, theirs));
         }
     }
 }

@@ -111,6 +111,12 @@ impl ConsistentHash {
     }
 }
 
+/// In order of value; of equal ones in the order of configuration, since the first is kept.
+fn sorted(mut points: Vec<Point>) -> Vec<Point> {
+    points.sort_by_key(|point| (point.value, point.owner));
+    points
+}
+
 /// The first peer from `first` on that may be picked and has room. If a walk of as many points as
 /// there are peers meets none, the least loaded by weight, which has room if anyone has: a group
 /// that is full costs no more than that.
@@ -143,28 +149,56 @@ const WALK_MIN: usize = 64;
 struct Points {
     values: Vec<u64>,
     owners: Vec<PeerId>,
+    /// Every point in order, also those behind an equal one of an earlier peer: it is theirs when
+    /// that peer leaves.
+    all: Vec<Point>,
     /// The peers and weights that it was built from.
     built_from: Vec<(PeerId, u32)>,
 }
 
 impl Points {
-    /// Builds the points anew if a peer came, went, or changed its weight.
+    /// Brings the points up to the peers of the list, if one came, went, or changed its weight.
     fn update(&mut self, ring: Ring, peers: &Peers, list: PeerList) {
         let members: Vec<&Peer> = peers.list(list).iter().filter_map(|id| peers.get(*id)).collect();
-        let weights = members.iter().map(|peer| (peer.id(), peer.weight()));
-        if weights.clone().eq(self.built_from.iter().copied()) {
+        let mut weights: Vec<(PeerId, u32)> =
+            members.iter().map(|peer| (peer.id(), peer.weight())).collect();
+        weights.sort_unstable();
+        if weights == self.built_from {
             return;
         }
-        self.built_from = weights.collect();
-        let mut points = match ring {
-            Ring::Ketama => ketama::points(&members),
-            Ring::Envoy { size } => envoy_ring::points(&members, size),
-        };
-        // Of equal points the first is kept, in the order of configuration.
-        points.sort_by_key(|point| point.value);
-        points.dedup_by_key(|point| point.value);
-        self.values = points.iter().map(|point| point.value).collect();
-        self.owners = points.iter().map(|point| point.owner).collect();
+        match ring {
+            Ring::Ketama => self.follow(&members, &weights),
+            Ring::Envoy { size } => self.all = sorted(envoy_ring::points(&members, size)),
+        }
+        self.built_from = weights;
+        self.values.clear();
+        self.owners.clear();
+        for point in &self.all {
+            if self.values.last() != Some(&point.value) {
+                self.values.push(point.value);
+                self.owners.push(point.owner);
+            }
+        }
+    }
+
+    /// Takes out the points of those that left or changed, and merges those of the others in: a
+    /// peer's points do not depend on the other peers, unless there are too many (and then all
+    /// are made anew).
+    fn follow(&mut self, members: &[&Peer], weights: &[(PeerId, u32)]) {
+        if ketama::is_scaled(&self.built_from) || ketama::is_scaled(weights) {
+            self.all = sorted(ketama::points(members));
+            return;
+        }
+        let stays = |of: &(PeerId, u32)| weights.binary_search(of).is_ok();
+        let stayed: Vec<(PeerId, u32)> = self.built_from.iter().copied().filter(stays).collect();
+        let has_stayed = |id: PeerId| stayed.binary_search_by_key(&id, |(id, _)| *id).is_ok();
+        let new: Vec<&Peer> = members.iter().copied().filter(|p| !has_stayed(p.id())).collect();
+        if stayed.len() < self.built_from.len() {
+            self.all.retain(|point| has_stayed(point.owner));
+        }
+        // Two runs in order, which the sort finds and merges.
+        self.all.extend(sorted(ketama::points(&new)));
+        self.all.sort_by_key(|point| (point.value, point.owner));
     }
 
     /// The first point at or after `value`; the number of points if there is none.

@@ -8,7 +8,7 @@
 use crc32fast::Hasher;
 
 use super::consistent_hash::Point;
-use crate::policy::peer::Peer;
+use crate::policy::peer::{Peer, PeerId};
 
 /// Points for each unit of weight.
 const POINTS: u64 = 160;
@@ -33,6 +33,11 @@ pub(super) fn points(peers: &[&Peer]) -> Vec<Point> {
         }
     }
     points
+}
+
+/// Whether peers of these weights have fewer points than their weights ask for.
+pub(super) fn is_scaled(weights: &[(PeerId, u32)]) -> bool {
+    weights.iter().map(|(_, weight)| POINTS * u64::from(*weight)).sum::<u64>() > POINTS_MAX
 }
 
 fn scaled(count: u64, wanted: u64) -> u64 {
