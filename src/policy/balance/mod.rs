@@ -44,9 +44,14 @@ use super::peer::{Load, Peer, PeerId};
 use super::peers::{PeerList, Peers};
 use crate::units::{Draw, Nanos, Span};
 
-/// What an algorithm hears and answers. Implement it to add a policy of one's own and hand it to
-/// [`Upstream::with_policy`](super::Upstream::with_policy): it hears of every start, finish and
-/// change of peers, and its picks are used in both worlds.
+/// What an algorithm hears and answers. Implement it to add a policy of one's own: it hears of
+/// every start, finish and change of peers, and its picks are used in both worlds.
+///
+/// `examples/quickest_of_two.rs` is a policy with its tests and the whole command line around it,
+/// and `lab new --policy NAME` begins another: as [`Policy`] it has a name that any scenario may
+/// choose. [`Kit`](super::kit::Kit) checks what every policy must keep;
+/// [`Upstream::with_policy`](super::Upstream::with_policy) takes one without a name. With
+/// `hash_key` in the scenario a request's key comes as the xxHash64 of its bytes, 0 without one.
 ///
 /// Retry, health, limits and backups stay with the machine: when no primary is eligible, `pick`
 /// is asked again about the backups. To keep runs repeatable, take randomness from `draw` alone
