@@ -191,7 +191,7 @@ impl World {
         match admission {
             Admission::Go(attempt) => {
                 let set = self.upstream.token_to_set(attempt.peer, self.token);
-                self.token = set.or(self.token).filter(|_| self.next_id % 3 > 0);
+                self.token = set.or(self.token).filter(|_| !self.next_id.is_multiple_of(3));
                 self.open.push((attempt, None));
             }
             Admission::Wait(ticket) => assert!(self.waiting.insert(ticket), "a ticket is new"),

@@ -59,7 +59,7 @@ enum Turn {
 
 impl Forward<'_> {
     /// An attempt that is hedged if it is late.
-    pub(super) async fn race(&mut self, mut in_flight: InFlight) -> Raced {
+    pub(super) async fn race(&mut self, in_flight: InFlight) -> Raced {
         let mut kept = match self.reach(in_flight.endpoint()).await {
             Ok(kept) => kept,
             Err(failure) => return Raced::Alone(in_flight, Err(failure)),

@@ -21,6 +21,7 @@ fn hedge_after(millis: u64) -> Option<HedgeConfig> {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a client's own watch")]
 fn a_late_request_is_answered_by_another_peer_and_the_first_attempt_is_cancelled() {
     let (slow, quick) = (Peer::always("a", LATE), Peer::good("b"));
     let proxy = proxy(&[&slow, &quick], |config| {

@@ -323,8 +323,8 @@ impl Detector {
         *self.counts.detected.entry(kind).or_default() += 1;
         let (members, ejected) = self.census();
         let share = 100.0 * (ejected + 1) as f64 / members.max(1) as f64;
-        let allowed = share <= 100.0 * self.config.max_ejection_percent.0 + 1e-9;
-        if !allowed && !(ejected == 0 && self.config.always_eject_one) {
+        let first_of_all = ejected == 0 && self.config.always_eject_one;
+        if share > 100.0 * self.config.max_ejection_percent.0 + 1e-9 && !first_of_all {
             self.counts.overflow += 1;
             return None;
         }
