@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::error::HeadError;
+use super::lines;
 use super::syntax::{Version, list_items};
 
 /// A field's name, as far as a proxy acts on it.
@@ -234,6 +236,21 @@ impl Fields {
         &self.list
     }
 
+    /// A trailer section that came in another form than text.
+    ///
+    /// # Errors
+    /// What cannot be written as text.
+    pub fn assemble<'a>(
+        fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> Result<Self, HeadError> {
+        let mut text = Vec::new();
+        for (name, value) in fields {
+            lines::write(&[name, b": ", value], &mut text)?;
+        }
+        text.extend_from_slice(b"\r\n");
+        lines::trailer(&text)
+    }
+
     /// Names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.list.iter().map(|field| (field.name_in(&self.text), field.value_in(&self.text)))
@@ -265,9 +282,14 @@ impl Fields {
         if values.next().is_some() { Err(()) } else { Ok(first) }
     }
 
+    /// Those that may stand in a trailer section.
+    pub fn trailing(&self) -> impl Iterator<Item = &Field> {
+        self.list.iter().filter(|field| field.name.may_trail())
+    }
+
     /// Appends those that may stand in a trailer section, as lines.
     pub fn write_trailer(&self, out: &mut Vec<u8>) {
-        for field in self.list.iter().filter(|field| field.name.may_trail()) {
+        for field in self.trailing() {
             out.extend_from_slice(field.line_in(&self.text));
             out.extend_from_slice(b"\r\n");
         }

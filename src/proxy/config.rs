@@ -4,9 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 
 use super::admin::Token;
+use super::connect::Connector;
 use super::error::ProxyError;
 use super::listen::Door;
-use crate::scenario::edge::{AdminAddress, Listener};
+use crate::scenario::edge::{AdminAddress, Listener, UpstreamProtocol};
 use crate::scenario::{BalancerFacts, BalancerFile};
 use crate::units::Seed;
 
@@ -93,8 +94,17 @@ impl ProxyConfig {
             return Err(ProxyError::Addresses { peers, addresses });
         }
         self.admin_token()?;
+        let edge = &self.balancer.edge;
+        Connector::new(&edge.upstream)?;
+        let is_shared = edge.upstream.protocol == UpstreamProtocol::H2;
+        if is_shared && edge.upstream.send_proxy_protocol.is_some() {
+            return Err(ProxyError::HeaderForMany);
+        }
         for listener in self.listeners() {
             let address = listener.address;
+            if listener.proxy_protocol && edge.forward.trusted.is_empty() {
+                return Err(ProxyError::NobodyTrusted(address));
+            }
             Door::new(listener, address)?;
         }
         Ok(())

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::affinity;
 use super::config::ProxyConfig;
+use super::connect::Connector;
 use super::endpoint::Endpoint;
 use super::in_flight::InFlight;
 use super::journal::Journal;
@@ -51,6 +52,8 @@ struct State {
     waiting: HashMap<Ticket, Waiter>,
     /// Peers whose health check is due.
     probes: Vec<PeerId>,
+    /// How they reach their peers.
+    connector: Option<Arc<Connector>>,
     /// What [`Driver::run`] sleeps until.
     armed: Nanos,
     tally: Tally,
@@ -145,6 +148,7 @@ impl Driver {
             endpoints,
             waiting: HashMap::new(),
             probes: Vec::new(),
+            connector: None,
             armed: Nanos::MAX,
             tally: Tally::default(),
         };
@@ -157,6 +161,11 @@ impl Driver {
             affinity: config.resilience.affinity.clone(),
             hedges: config.resilience.hedge.is_some(),
         }
+    }
+
+    /// From now on health checks reach their peers so.
+    pub(super) fn check_with(&self, connector: &Arc<Connector>) {
+        self.lock().connector = Some(Arc::clone(connector));
     }
 
     /// Session affinity, if there is any.
@@ -435,9 +444,15 @@ impl Driver {
     fn probe(self: &Arc<Self>, peer: PeerId) {
         let Some(health) = self.health.clone() else { return };
         let driver = Arc::clone(self);
-        let endpoint = Arc::clone(&self.lock().endpoints[peer.index()]);
+        let state = self.lock();
+        let endpoint = Arc::clone(&state.endpoints[peer.index()]);
+        let connector = state.connector.clone();
+        drop(state);
         tokio::spawn(async move {
-            let passed = probe::passes(&endpoint, &health).await;
+            let passed = match connector {
+                Some(connector) => probe::passes(&endpoint, &health, &connector).await,
+                None => false,
+            };
             driver.with(|state| state.upstream.probe_result(clock::now(), peer, passed));
         });
     }

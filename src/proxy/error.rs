@@ -62,6 +62,18 @@ pub enum ProxyError {
     /// The configuration was not to be had again.
     #[error("{0}")]
     Reload(String),
+    /// A connection of HTTP/2 carries the requests of many clients.
+    #[error(
+        "peers that speak HTTP/2 cannot get PROXY headers, which name one client for a whole \
+         connection: use protocol = \"http1\" or leave send_proxy_protocol out"
+    )]
+    HeaderForMany,
+    /// Nobody may send the header that every connection must begin with.
+    #[error(
+        "{0} wants PROXY headers, and nobody is trusted to send them: name the networks of the \
+         proxies in front in trusted"
+    )]
+    NobodyTrusted(SocketAddr),
     /// A certificate or a key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),

@@ -8,6 +8,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::connect::Introduction;
 use super::message::Keep;
 use crate::host::{clock, date};
 use crate::http1::{Fields, Framing, Name, Names, RequestHead, ResponseHead, Version, list_items};
@@ -20,6 +21,8 @@ pub(super) struct Origin {
     pub(super) address: SocketAddr,
     /// Where it connected to, for a client of HTTP/1.0 that sends no `Host`.
     local: Arc<str>,
+    /// The same, or what a PROXY header said.
+    destination: Option<SocketAddr>,
     /// Whether it speaks TLS.
     secure: bool,
     /// Whether its own claims are believed.
@@ -60,7 +63,18 @@ impl Origin {
         };
         let drops = if trusted { REQUEST } else { REQUEST.union(CLAIMS) };
         let (local, lines) = (Arc::clone(local), lines.into_bytes().into());
-        Self { address, local, secure, trusted, drops, lines }
+        Self { address, local, destination: None, secure, trusted, drops, lines }
+    }
+
+    /// Of one that wanted to go to `destination`.
+    pub(super) const fn bound_for(mut self, destination: SocketAddr) -> Self {
+        self.destination = Some(destination);
+        self
+    }
+
+    /// Where it is and where it wanted to go, for peers that are told by a PROXY header.
+    pub(super) fn introduction(&self) -> Introduction {
+        self.destination.map(|destination| (self.address, destination))
     }
 
     /// The host that a request is for.

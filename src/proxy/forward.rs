@@ -14,7 +14,6 @@ use super::account::Exchange;
 use super::affinity;
 use super::alarm::Alarm;
 use super::client::Client;
-use super::connect::connect;
 use super::desk::Desk;
 use super::driver::Step;
 use super::endpoint::Endpoint;
@@ -93,9 +92,14 @@ pub(super) struct Progress {
 pub(super) enum Failure {
     /// The attempt has ended so.
     Ended(Outcome),
+    /// The peer has not begun to process the request.
+    Unprocessed,
     /// The request has ended.
     Halt(Halt),
 }
+
+/// So often a request is sent again to a peer that has not begun to process it.
+const AGAIN_MAX: u32 = 3;
 
 /// Serves the request whose head `client` has; `began` is when that had been read. When it ended.
 pub(super) async fn serve(
@@ -195,6 +199,7 @@ impl<'a> Forward<'a> {
                     Judged::Next(step) => step,
                 },
                 Err(Failure::Ended(outcome)) => in_flight.finished(outcome),
+                Err(Failure::Unprocessed) => in_flight.finished(Outcome::Closed { reused: true }),
                 Err(Failure::Halt(halt)) => {
                     let _ = in_flight.finished(Outcome::ClientGone);
                     return Err(halt);
@@ -258,8 +263,22 @@ impl<'a> Forward<'a> {
         .await
     }
 
-    /// One attempt, up to the head of its response, which is in `desk.response` then.
+    /// One attempt, up to the head of its response, which is in `desk.response` then. A request that
+    /// the peer has not begun to process is sent again within it.
     async fn attempt(&mut self, in_flight: &mut InFlight) -> Result<Kept<Peer>, Failure> {
+        for _ in 0..AGAIN_MAX {
+            match self.exchange(in_flight).await {
+                Err(Failure::Unprocessed) if self.upload.is_repeatable() => {}
+                Err(Failure::Unprocessed) => break,
+                ended => return ended,
+            }
+        }
+        // As if the peer had closed an idle connection: it is not its failure.
+        Err(Failure::Ended(Outcome::Closed { reused: true }))
+    }
+
+    /// Sends the request once, and waits for the head of its response.
+    async fn exchange(&mut self, in_flight: &mut InFlight) -> Result<Kept<Peer>, Failure> {
         let mut kept = self.reach(in_flight.endpoint()).await?;
         kept.connection.lend(&mut self.desk.peer);
         self.begin(&mut kept.connection, in_flight.number());
@@ -291,7 +310,8 @@ impl<'a> Forward<'a> {
         }
         let start = self.now;
         let deadline = start + worker.limits.connect_timeout;
-        let connecting = Box::pin(connect(endpoint));
+        let introduction = self.visit.origin.introduction();
+        let connecting = Box::pin(worker.connector.connect(endpoint, &worker.shared, introduction));
         let connected = self.attend(deadline.min(self.deadline), connecting).await;
         let peer = match connected.map_err(Failure::Halt)? {
             Some(connected) => connected.map_err(Failure::Ended)?,
@@ -300,6 +320,10 @@ impl<'a> Forward<'a> {
         };
         let now = self.wake();
         let counters = &worker.account.counters;
+        if !peer.is_new() {
+            counters.peer_reused.add(1);
+            return Ok(Kept::new(peer, endpoint.id, now));
+        }
         counters.peer_opened.add(1);
         counters.connect_time.record(now.since(start));
         self.progress.connect = Some(now.since(start));
@@ -355,6 +379,7 @@ impl<'a> Forward<'a> {
                     return Poll::Ready(Ok(()));
                 }
                 Err(NoHead::Closed) => Outcome::Closed { reused },
+                Err(NoHead::Unprocessed) => return Poll::Ready(Err(Failure::Unprocessed)),
                 Err(NoHead::Malformed(_)) => Outcome::InvalidHead,
             };
             return Poll::Ready(Err(Failure::Ended(outcome)));

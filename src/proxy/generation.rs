@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use super::access_log::AccessLog;
 use super::account::Account;
 use super::config::ProxyConfig;
+use super::connect::Connector;
 use super::count::{Counters, Totals};
 use super::driver::Driver;
 use super::error::ProxyError;
@@ -29,6 +30,8 @@ pub(super) struct Generation {
     pub(super) number: u64,
     /// Its views of the peers: one for all workers, or one each.
     pub(super) drivers: Vec<Arc<Driver>>,
+    /// How its peers are reached.
+    connector: Arc<Connector>,
     /// Where its lines go.
     pub(super) log: Option<Arc<AccessLog>>,
     counters: Vec<Arc<Counters>>,
@@ -52,9 +55,13 @@ impl Generation {
         control: &Handle,
     ) -> Result<Self, ProxyError> {
         let (doors, watches) = doors(config, sockets, control)?;
+        let connector = Arc::new(Connector::new(&config.balancer.edge.upstream)?);
+        connector.warn();
+        drivers.iter().for_each(|driver| driver.check_with(&connector));
         let mut generation = Self {
             number,
             drivers,
+            connector,
             log,
             counters: Vec::new(),
             stop: Arc::default(),
@@ -82,7 +89,8 @@ impl Generation {
         self.counters.push(Arc::clone(&counters));
         let log = self.log.as_ref().map(|log| log.sink(self.number << 16 | number as u64));
         let driver = Arc::clone(&self.drivers[number % self.drivers.len()]);
-        let worker = Arc::new(worker(config, number as u16, driver, Account { counters, log }));
+        let (account, connector) = (Account { counters, log }, Arc::clone(&self.connector));
+        let worker = Arc::new(worker(config, number as u16, driver, account, connector));
         let edge = &config.balancer.edge;
         let (limit, drain) = (edge.client.connections as usize, edge.drain_timeout.to_std());
         let stop = Arc::clone(&self.stop);
@@ -163,7 +171,13 @@ fn doors(
     Ok((doors, watches))
 }
 
-fn worker(config: &ProxyConfig, number: u16, driver: Arc<Driver>, account: Account) -> Worker {
+fn worker(
+    config: &ProxyConfig,
+    number: u16,
+    driver: Arc<Driver>,
+    account: Account,
+    connector: Arc<Connector>,
+) -> Worker {
     let limits = Limits {
         connect_timeout: config.balancer.connect_timeout,
         read_timeout: config.balancer.read_timeout,
@@ -175,7 +189,7 @@ fn worker(config: &ProxyConfig, number: u16, driver: Arc<Driver>, account: Accou
         ..pool::Limits::new(idle, config.balancer.keepalive_timeout)
     };
     let edge = Arc::new(config.balancer.edge.clone());
-    let mut worker = Worker::new(number, driver, account, limits, edge, keepalive);
+    let mut worker = Worker::new(number, driver, account, limits, edge, connector, keepalive);
     worker.keys = RequestKey::new(&config.balancer);
     worker
 }

@@ -10,7 +10,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use super::connect::connect;
 use super::desk::Sheets;
 use super::forward::{Failure, Forward, INTERIMS_MAX};
 use super::halt::Halt;
@@ -73,6 +72,12 @@ impl Forward<'_> {
         loop {
             let turn =
                 poll_fn(|context| self.poll_race(context, &mut first, &mut second, late)).await;
+            let turn = match turn {
+                Turn::First(Err(Failure::Unprocessed)) => {
+                    Turn::First(Err(Failure::Ended(Outcome::Closed { reused: true })))
+                }
+                turn => turn,
+            };
             match (turn, first.take(), second.take()) {
                 (Turn::Late, Some((kept, mut in_flight)), _) => {
                     late = Nanos::MAX;
@@ -184,9 +189,13 @@ impl Forward<'_> {
         let worker = Arc::clone(self.visit.worker);
         let endpoint = Arc::clone(in_flight.endpoint());
         let now = clock::now();
+        let (reached, introduction) = (Arc::clone(&worker), self.visit.origin.introduction());
+        let connecting = async move {
+            reached.connector.connect(&endpoint, &reached.shared, introduction).await
+        };
         let mut second = Second {
             in_flight,
-            stage: Stage::Connecting(Box::pin(async move { connect(&endpoint).await })),
+            stage: Stage::Connecting(Box::pin(connecting)),
             sheets: Sheets::default(),
             response: ResponseHead::default(),
             sent: 0,
@@ -224,7 +233,10 @@ impl Forward<'_> {
                 }
                 Poll::Ready(Err(outcome)) => return Poll::Ready(Err(outcome)),
                 Poll::Ready(Ok(peer)) => {
-                    self.visit.worker.account.counters.peer_opened.add(1);
+                    let counters = &self.visit.worker.account.counters;
+                    let count =
+                        if peer.is_new() { &counters.peer_opened } else { &counters.peer_reused };
+                    count.add(1);
                     let kept = Kept::new(peer, second.in_flight.endpoint().id, now);
                     self.start_second(second, kept);
                 }
@@ -252,6 +264,10 @@ impl Forward<'_> {
                 Poll::Ready(Ok(())) => break,
                 Poll::Ready(Err(NoHead::Closed)) => {
                     return Poll::Ready(Err(Outcome::Closed { reused }));
+                }
+                // As if the peer had closed an idle connection: it is not its failure.
+                Poll::Ready(Err(NoHead::Unprocessed)) => {
+                    return Poll::Ready(Err(Outcome::Closed { reused: true }));
                 }
                 Poll::Ready(Err(NoHead::Malformed(_))) => {
                     return Poll::Ready(Err(Outcome::InvalidHead));

@@ -20,7 +20,7 @@ use super::tls::TlsListener;
 use super::transport::Transport;
 use super::wire::Wire;
 use super::worker::Worker;
-use super::{linger, session, tcp};
+use super::{arrival, linger, session};
 use crate::scenario::edge::{ListenMode, Listener};
 
 /// After an error of `accept`, such as no descriptor left, the next try.
@@ -31,16 +31,14 @@ const TURNED_AWAY_MAX: usize = 256;
 #[derive(Debug)]
 pub(super) struct Door {
     pub(super) listener: Listener,
-    /// Where it listens, with the port that the system chose.
-    pub(super) address: SocketAddr,
     /// Its certificates, if clients speak TLS.
     pub(super) tls: Option<Arc<TlsListener>>,
     /// Its address as a `Host`, for requests without one.
-    host: Arc<str>,
+    pub(super) host: Arc<str>,
 }
 
 impl Door {
-    /// Reads its certificates.
+    /// Reads its certificates; `address` is where it listens, with the port that the system chose.
     ///
     /// # Errors
     /// When they cannot be used.
@@ -49,7 +47,7 @@ impl Door {
             [] => None,
             files => Some(Arc::new(TlsListener::new(files, listener.http2)?)),
         };
-        Ok(Self { listener, address, tls, host: address.to_string().into() })
+        Ok(Self { listener, tls, host: address.to_string().into() })
     }
 }
 
@@ -207,24 +205,34 @@ impl Entrance {
         let counted = Counted { open: Arc::clone(&self.open), worker: Arc::clone(&self.worker) };
         let worker = Arc::clone(&self.worker);
         match self.door.listener.mode {
-            ListenMode::Http => {
+            ListenMode::Http if self.is_plain() => {
                 let facts = &worker.edge.forward;
                 let origin = Origin::new(facts, client, &self.door.host, false);
                 let stop = Arc::clone(&self.stop);
-                let session = session::serve(Transport::Tcp(stream), origin, worker, stop);
+                let offers_http2 = self.door.listener.http2;
+                let transport = Transport::Tcp(stream);
+                let session = session::serve(transport, origin, worker, stop, offers_http2);
                 tokio::spawn(async move {
                     session.await;
                     drop(counted);
                 });
             }
-            ListenMode::Tcp => {
-                let session = tcp::serve(stream, client, Arc::clone(&self.door), worker);
+            ListenMode::Http | ListenMode::Tcp => {
+                let (door, stop) = (Arc::clone(&self.door), Arc::clone(&self.stop));
+                let session = arrival::serve(stream, client, door, worker, stop);
                 tokio::spawn(async move {
                     session.await;
                     drop(counted);
                 });
             }
         }
+    }
+
+    /// Whether a connection begins with its first request, and nobody is told where it was made to.
+    fn is_plain(&self) -> bool {
+        let door = &self.door;
+        let introduced = door.listener.proxy_protocol || self.worker.connector.introduces();
+        door.tls.is_none() && !introduced
     }
 
     /// Says why, where that can be said in plain HTTP.

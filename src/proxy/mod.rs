@@ -20,6 +20,7 @@ mod account;
 mod admin;
 mod affinity;
 mod alarm;
+mod arrival;
 mod buffer;
 mod client;
 mod config;
@@ -36,6 +37,7 @@ mod generation;
 mod halt;
 mod handover;
 mod hedge;
+mod http2;
 mod in_flight;
 mod instance;
 mod journal;
@@ -58,11 +60,6 @@ mod sockets;
 mod spool;
 mod tally;
 mod tcp;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "listeners and peers begin to use it with the new data path"
-)]
 mod tls;
 mod transport;
 mod tunnel;

@@ -3,20 +3,31 @@
 use std::future::poll_fn;
 use std::task::ready;
 
-use super::connect::connect;
+use super::connect::Connector;
 use super::endpoint::Endpoint;
 use super::message::{Keep, RequestOut};
+use super::peer::shared::Shared;
+use super::pool;
 use crate::http1::{Limits, Names, RequestHead, ResponseHead};
 use crate::policy::ActiveHealthConfig;
 
 /// Whether the peer answers with 2xx or 3xx within the time-out, which counts from the start of
 /// the connection to the head of the response.
-pub(super) async fn passes(endpoint: &Endpoint, config: &ActiveHealthConfig) -> bool {
-    let status = tokio::time::timeout(config.timeout.to_std(), status(endpoint, config)).await;
+pub(super) async fn passes(
+    endpoint: &Endpoint,
+    config: &ActiveHealthConfig,
+    connector: &Connector,
+) -> bool {
+    let status = status(endpoint, config, connector);
+    let status = tokio::time::timeout(config.timeout.to_std(), status).await;
     matches!(status, Ok(Some(200..400)))
 }
 
-async fn status(endpoint: &Endpoint, config: &ActiveHealthConfig) -> Option<u16> {
+async fn status(
+    endpoint: &Endpoint,
+    config: &ActiveHealthConfig,
+    connector: &Connector,
+) -> Option<u16> {
     let host = endpoint.address.to_string();
     let mut request = RequestHead::default();
     let fields =
@@ -25,7 +36,9 @@ async fn status(endpoint: &Endpoint, config: &ActiveHealthConfig) -> Option<u16>
     request
         .assemble(b"GET", config.path.as_bytes(), host.as_bytes(), fields.into_iter(), &LIMITS)
         .ok()?;
-    let mut peer = connect(endpoint).await.ok()?;
+    // Nothing of it is kept.
+    let own = Shared::new(pool::Limits::new(0, config.timeout));
+    let mut peer = connector.connect(endpoint, &own, None).await.ok()?;
     let keep = Keep { drops: Names::NONE.with(crate::http1::Name::Host), heeds_connection: false };
     peer.start(&RequestOut {
         head: &request,

@@ -9,10 +9,11 @@ use std::task::{Context, Poll, ready};
 use tokio::sync::futures::OwnedNotified;
 
 use super::alarm::Alarm;
-use super::client::{Client, http1::Connection};
+use super::client::{Client, http1::Connection, http2::Stream};
 use super::desk::Desk;
 use super::fields::Origin;
 use super::forward::{self, Visit};
+use super::http2::{self, io::Io};
 use super::linger;
 use super::listen::Stop;
 use super::transport::Transport;
@@ -22,14 +23,17 @@ use crate::host::clock;
 use crate::http1::{HeadError, Limits, head_ends};
 use crate::units::Nanos;
 
-/// Serves a client; ends when its connection does.
+/// Serves a client; ends when its connection does. `offers_http2`: a client may begin with the
+/// preface of HTTP/2, and is served so then (prior knowledge; RFC 9113, 3.3).
 pub(super) async fn serve(
     transport: Transport,
     origin: Origin,
     worker: Arc<Worker>,
     stop: Arc<Stop>,
+    offers_http2: bool,
 ) {
     let mut session = Session::new(transport, origin, worker, stop);
+    session.offers_http2 = offers_http2;
     loop {
         match poll_fn(|context| session.poll_arrival(context)).await {
             Arrival::Request(began) => {
@@ -45,10 +49,37 @@ pub(super) async fn serve(
                 session.refuse(408, "the head did not come in time\n").await;
                 break;
             }
+            Arrival::Http2 => return session.into_http2().await,
             Arrival::Over => return,
         }
     }
     linger::close(&mut session.connection, &mut session.alarm).await;
+}
+
+/// Serves a client of HTTP/2 that has sent `early` so far.
+pub(super) async fn serve_http2(
+    transport: Transport,
+    early: Vec<u8>,
+    origin: Origin,
+    worker: Arc<Worker>,
+    stop: Arc<Stop>,
+) {
+    let (origin, edge) = (Arc::new(origin), Arc::clone(&worker.edge));
+    let serving_stop = Arc::clone(&stop);
+    let serve = move |mut stream: Stream| {
+        let (worker, origin) = (Arc::clone(&worker), Arc::clone(&origin));
+        let stop = Arc::clone(&serving_stop);
+        async move {
+            let mut desk = worker.desks.take();
+            let visit = Visit { worker: &worker, origin: &origin, is_final: false, stop: &stop };
+            let client = Client::Http2(&mut stream);
+            let mut alarm = Alarm::default();
+            forward::serve(visit, client, &mut desk, &mut alarm, clock::now()).await;
+            worker.desks.give_back(desk);
+        }
+    };
+    let io = Io::of_client(transport, early);
+    http2::session::serve(io, &edge.client, stop, serve).await;
 }
 
 /// What a client does next.
@@ -57,6 +88,8 @@ enum Arrival {
     Request(Nanos),
     /// Something that is no request.
     Refused(HeadError),
+    /// The preface of HTTP/2.
+    Http2,
     /// A part of a head, and then nothing.
     Silent,
     /// Nothing, or nothing for too long, or the proxy ends.
@@ -85,6 +118,7 @@ struct Session {
     /// Whether a head has begun.
     has_begun: bool,
     requests: u32,
+    offers_http2: bool,
 }
 
 impl Session {
@@ -105,6 +139,7 @@ impl Session {
             now: Nanos::ZERO,
             has_begun: false,
             requests: 0,
+            offers_http2: false,
         }
     }
 
@@ -169,8 +204,24 @@ impl Session {
                 self.has_begun = false;
                 Some(Arrival::Request(now))
             }
+            // To HTTP/1 the preface is a request of an unknown version: nobody pays for the look.
+            Err(HeadError::Version) if self.offers_http2 && input.starts_with(http2::MAGIC) => {
+                Some(Arrival::Http2)
+            }
             Err(error) => Some(Arrival::Refused(error)),
         }
+    }
+
+    /// Goes on with HTTP/2, if that is how the connection begins.
+    async fn into_http2(mut self) {
+        if self.requests > 0 {
+            return;
+        }
+        let early = self.connection.wire.input.filled().to_vec();
+        self.connection.wire.input.consume(early.len());
+        self.leave_desk();
+        let Self { connection, origin, worker, stop, .. } = self;
+        serve_http2(connection.wire.transport, early, origin, worker, stop).await;
     }
 
     /// Serves the request that has arrived; whether another may follow.

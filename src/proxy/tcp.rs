@@ -8,43 +8,34 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::ReadBuf;
 
 use super::account::Exchange;
 use super::alarm::Alarm;
+use super::arrival::Arrival;
 use super::count::Protocol;
 use super::endpoint::Endpoint;
 use super::in_flight::InFlight;
-use super::listen::Door;
-use super::proxy_protocol;
 use super::transport::Transport;
 use super::worker::Worker;
 use crate::host::clock;
 use crate::policy::{Outcome, RequestFacts};
-use crate::scenario::edge::ProxyProtocol;
 use crate::units::{Nanos, Span};
 
 /// Bytes read at once in each direction.
 const CHUNK: usize = 16 << 10;
 
 /// Serves one client until both sides have said all, or neither says anything for too long.
-pub(super) async fn serve(
-    client: TcpStream,
-    address: SocketAddr,
-    door: Arc<Door>,
-    worker: Arc<Worker>,
-) {
+pub(super) async fn serve(arrival: Arrival, worker: Arc<Worker>) {
     let started = clock::now();
-    let mut visit = Visit { door, worker, address, upstream: None, attempts: 0, connect: None };
+    let Arrival { transport: client, client: address, local, .. } = arrival;
+    let mut visit = Visit { worker, address, local, upstream: None, attempts: 0, connect: None };
     let Some((peer, in_flight)) = visit.reach().await else {
         return visit.close(started, Ended { up: 0, down: 0, complete: false });
     };
-    let mut relay = Relay::new(
-        Transport::Tcp(client),
-        Transport::Tcp(peer),
-        visit.worker.edge.client.idle_timeout,
-    );
+    client.send_at_once();
+    peer.send_at_once();
+    let mut relay = Relay::new(client, peer, visit.worker.edge.client.idle_timeout);
     let complete = poll_fn(|context| relay.poll(context)).await.is_ok();
     drop(in_flight.finished(Outcome::Responded));
     visit.close(started, Ended { up: relay.up.passed, down: relay.down.passed, complete });
@@ -52,9 +43,10 @@ pub(super) async fn serve(
 
 /// A connection under way.
 struct Visit {
-    door: Arc<Door>,
     worker: Arc<Worker>,
     address: SocketAddr,
+    /// Where the client wanted to go.
+    local: SocketAddr,
     upstream: Option<Arc<Endpoint>>,
     attempts: u16,
     connect: Option<Span>,
@@ -68,7 +60,7 @@ struct Ended {
 
 impl Visit {
     /// Connects to a peer, trying others as the machine says.
-    async fn reach(&mut self) -> Option<(TcpStream, InFlight)> {
+    async fn reach(&mut self) -> Option<(Transport, InFlight)> {
         let facts = RequestFacts {
             id: self.worker.unplanned_id(),
             key: self.worker.keys.as_ref().map_or(0, |key| key.of_client(self.address.ip())),
@@ -95,30 +87,10 @@ impl Visit {
         }
     }
 
-    async fn connect(&self, peer: &Endpoint) -> Result<TcpStream, Outcome> {
+    async fn connect(&self, peer: &Endpoint) -> Result<Transport, Outcome> {
         let limit = self.worker.limits.connect_timeout.to_std();
-        let connecting = async {
-            let mut stream = TcpStream::connect(peer.address).await?;
-            drop(stream.set_nodelay(true));
-            if let Some(version) = self.worker.edge.upstream.send_proxy_protocol {
-                let version = match version {
-                    ProxyProtocol::V1 => proxy_protocol::Version::V1,
-                    ProxyProtocol::V2 => proxy_protocol::Version::V2,
-                };
-                let mut header = Vec::new();
-                proxy_protocol::write(version, self.address, self.door.address, &mut header);
-                stream.write_all(&header).await?;
-            }
-            Ok::<_, io::Error>(stream)
-        };
-        match tokio::time::timeout(limit, connecting).await {
-            Err(_) => Err(Outcome::ConnectTimedOut),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
-                Err(Outcome::ConnectTimedOut)
-            }
-            Ok(Err(_)) => Err(Outcome::ConnectFailed),
-            Ok(Ok(stream)) => Ok(stream),
-        }
+        let connecting = self.worker.connector.open(peer, Some((self.address, self.local)));
+        tokio::time::timeout(limit, connecting).await.unwrap_or(Err(Outcome::ConnectTimedOut))
     }
 
     fn close(&self, started: Nanos, ended: Ended) {

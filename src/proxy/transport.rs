@@ -4,14 +4,17 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
 
 /// A connection to a client or to a peer.
 #[derive(Debug)]
 pub(super) enum Transport {
     /// As it is.
     Tcp(TcpStream),
+    /// Under TLS; which side of it makes no difference.
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Transport {
@@ -20,6 +23,8 @@ impl Transport {
     pub(super) fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(context),
+            // A readable socket may hold a session ticket, which is nothing to read here.
+            Self::Tls(stream) => Pin::new(stream).poll_fill_buf(context).map_ok(drop),
         }
     }
 
@@ -31,6 +36,7 @@ impl Transport {
     ) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
 
@@ -41,21 +47,17 @@ impl Transport {
         parts: [&[u8]; 2],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(stream) => match parts {
-                [only, []] | [[], only] => Pin::new(stream).poll_write(context, only),
-                [first, second] => {
-                    let parts = [IoSlice::new(first), IoSlice::new(second)];
-                    Pin::new(stream).poll_write_vectored(context, &parts)
-                }
-            },
+            Self::Tcp(stream) => poll_write_parts(Pin::new(stream), context, parts),
+            Self::Tls(stream) => poll_write_parts(Pin::new(stream), context, parts),
         }
     }
 
     /// Ready when everything written is on its way.
-    pub(super) fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             // TCP keeps nothing back here.
             Self::Tcp(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
@@ -63,6 +65,7 @@ impl Transport {
     pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 
@@ -72,6 +75,7 @@ impl Transport {
         match self {
             // A socket that refuses it is slower, and no less right.
             Self::Tcp(stream) => drop(stream.set_nodelay(true)),
+            Self::Tls(stream) => drop(stream.get_ref().0.set_nodelay(true)),
         }
     }
 
@@ -80,6 +84,21 @@ impl Transport {
         match self {
             // `set_zero_linger` closes by RST. If it fails the other side hears of an end.
             Self::Tcp(stream) => drop(stream.set_zero_linger()),
+            Self::Tls(stream) => drop(stream.get_ref().0.set_zero_linger()),
+        }
+    }
+}
+
+fn poll_write_parts(
+    stream: Pin<&mut impl AsyncWrite>,
+    context: &mut Context<'_>,
+    parts: [&[u8]; 2],
+) -> Poll<io::Result<usize>> {
+    match parts {
+        [only, []] | [[], only] => stream.poll_write(context, only),
+        [first, second] => {
+            let parts = [IoSlice::new(first), IoSlice::new(second)];
+            stream.poll_write_vectored(context, &parts)
         }
     }
 }

@@ -9,9 +9,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::account::Account;
+use super::connect::Connector;
 use super::desk::Desks;
 use super::driver::Driver;
 use super::peer::Peer;
+use super::peer::shared::Shared;
 use super::pool::{self, Kept, Pool};
 use super::request_key::RequestKey;
 use crate::host::clock;
@@ -43,6 +45,10 @@ pub(super) struct Worker {
     /// What clients may do, and what peers are told of them.
     pub(super) edge: Arc<EdgeFacts>,
     pub(super) desks: Desks,
+    /// How peers are reached.
+    pub(super) connector: Arc<Connector>,
+    /// Connections of HTTP/2 to peers.
+    pub(super) shared: Shared,
     pool: Mutex<Pool<Peer>>,
     changed: Arc<Changed>,
     changed_waker: Waker,
@@ -70,6 +76,7 @@ impl Worker {
         account: Account,
         limits: Limits,
         edge: Arc<EdgeFacts>,
+        connector: Arc<Connector>,
         keepalive: pool::Limits,
     ) -> Self {
         let changed = Arc::new(Changed::default());
@@ -80,6 +87,8 @@ impl Worker {
             keys: None,
             edge,
             desks: Desks::default(),
+            connector,
+            shared: Shared::new(keepalive),
             pool: Mutex::new(Pool::new(keepalive)),
             changed_waker: Waker::from(Arc::clone(&changed)),
             changed,
@@ -124,6 +133,7 @@ impl Worker {
                 })
             });
             drop(closed);
+            self.shared.weed(clock::now(), &gone);
         }
     }
 

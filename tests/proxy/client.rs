@@ -167,6 +167,11 @@ impl Wire {
         matches!(self.0.fill_buf(), Ok([]))
     }
 
+    /// Whether the other side closes, whatever it says before.
+    pub(crate) fn drained(&mut self) -> bool {
+        self.0.read_to_end(&mut Vec::new()).is_ok()
+    }
+
     pub(crate) fn shut_down(&self) {
         self.0.get_ref().shutdown(Shutdown::Both).expect("shut down");
     }

@@ -6,6 +6,7 @@
 //! serves the request.
 
 pub(super) mod http1;
+pub(super) mod http2;
 
 use std::io;
 use std::task::{Context, Poll};
@@ -18,6 +19,8 @@ use crate::http1::{Fields, RequestHead};
 pub(super) enum Client<'a> {
     /// A connection of HTTP/1.
     Http1(&'a mut http1::Connection),
+    /// A stream of HTTP/2.
+    Http2(&'a mut http2::Stream),
 }
 
 /// Calls the same method of whichever it is.
@@ -25,6 +28,7 @@ macro_rules! each {
     ($self:expr, $client:ident => $call:expr) => {
         match $self {
             Self::Http1($client) => $call,
+            Self::Http2($client) => $call,
         }
     };
 }
@@ -34,6 +38,7 @@ impl Client<'_> {
     pub(super) const fn protocol(&self) -> Protocol {
         match self {
             Self::Http1(_) => Protocol::Http1,
+            Self::Http2(_) => Protocol::Http2,
         }
     }
 
@@ -69,7 +74,10 @@ impl Client<'_> {
 
     /// Whether the client can be told of a head that is not yet the response (1xx).
     pub(super) fn takes_interim(&self) -> bool {
-        each!(self, client => client.takes_interim())
+        match self {
+            Self::Http1(client) => client.takes_interim(),
+            Self::Http2(_) => true,
+        }
     }
 
     /// Begins the response, or with a 1xx that is not 101, says something before it.
@@ -105,17 +113,27 @@ impl Client<'_> {
 
     /// Bytes that were kept back.
     pub(super) fn waiting(&self) -> usize {
-        each!(self, client => client.wire.waiting())
+        match self {
+            Self::Http1(client) => client.wire.waiting(),
+            Self::Http2(_) => 0,
+        }
     }
 
     /// Behind a 101: what comes and goes from now on is the content of a tunnel, both ways, and
     /// ends when the client or [`Self::poll_shutdown`] says so.
     pub(super) fn begin_tunnel(&mut self) {
-        each!(self, client => client.wire.begin_tunnel());
+        match self {
+            Self::Http1(client) => client.wire.begin_tunnel(),
+            // No stream asks for another protocol (RFC 9113, 8.6).
+            Self::Http2(_) => {}
+        }
     }
 
     /// Tells the client that nothing more comes.
     pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, client => client.wire.transport.poll_shutdown(context))
+        match self {
+            Self::Http1(client) => client.wire.transport.poll_shutdown(context),
+            Self::Http2(_) => Poll::Ready(Ok(())),
+        }
     }
 }

@@ -21,12 +21,19 @@ pub(in crate::proxy) struct Connection {
     sent: bool,
     /// Whether the peer keeps it open behind the response.
     keeps: bool,
+    /// Whether the peer takes all that comes on it for one client's.
+    is_clients: bool,
 }
 
 impl Connection {
     pub(in crate::proxy) fn new(transport: Transport) -> Self {
         let wire = Wire::new(transport);
-        Self { wire, to_head: false, sent: false, keeps: false }
+        Self { wire, to_head: false, sent: false, keeps: false, is_clients: false }
+    }
+
+    /// Says that it began with a client's address, so that it is of no use to others.
+    pub(in crate::proxy) const fn belongs_to_client(&mut self, is_clients: bool) {
+        self.is_clients = is_clients;
     }
 
     /// Whether it can carry another request: everything was sent, everything was read, nothing
@@ -34,6 +41,7 @@ impl Connection {
     pub(in crate::proxy) fn is_reusable(&self) -> bool {
         self.sent
             && self.keeps
+            && !self.is_clients
             && self.wire.waiting() == 0
             && self.wire.is_read()
             && self.wire.input.is_empty()

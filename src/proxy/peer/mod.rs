@@ -6,6 +6,8 @@
 //! polled by the one task that serves the request. Dropping a peer gives the exchange up.
 
 pub(super) mod http1;
+pub(super) mod http2;
+pub(super) mod shared;
 
 use std::io;
 use std::task::{Context, Poll};
@@ -18,6 +20,8 @@ use crate::http1::{Fields, HeadError, ResponseHead};
 pub(super) enum Peer {
     /// A connection of HTTP/1, used by nobody else meanwhile.
     Http1(Box<http1::Connection>),
+    /// A stream on a connection of HTTP/2 that others use too.
+    Http2(Box<http2::Stream>),
 }
 
 /// Why there is no head.
@@ -26,6 +30,10 @@ pub(super) enum NoHead {
     /// The connection ended or broke before.
     #[error("the connection ended before the head")]
     Closed,
+    /// The peer says that it has not begun to process the request (a stream above the last of a
+    /// GOAWAY, or REFUSED_STREAM; RFC 9113, 8.7): it may be sent again, whatever it is.
+    #[error("the request was not processed")]
+    Unprocessed,
     /// It is none, or one of what was not asked for.
     #[error("a malformed head: {0}")]
     Malformed(HeadError),
@@ -36,31 +44,47 @@ macro_rules! each {
     ($self:expr, $peer:ident => $call:expr) => {
         match $self {
             Self::Http1($peer) => $call,
+            Self::Http2($peer) => $call,
         }
     };
 }
 
 impl Peer {
+    /// Whether a connection was opened for it.
+    pub(super) const fn is_new(&self) -> bool {
+        match self {
+            Self::Http1(_) => true,
+            Self::Http2(peer) => peer.is_new(),
+        }
+    }
+
     /// Lends memory to a connection of HTTP/1; one of HTTP/2 has its own.
     pub(super) fn lend(&mut self, sheets: &mut Sheets) {
-        each!(self, peer => sheets.lend(&mut peer.wire));
+        if let Self::Http1(peer) = self {
+            sheets.lend(&mut peer.wire);
+        }
     }
 
     /// Takes the memory back from one that [is reusable](Self::is_reusable).
     pub(super) fn take_back(&mut self, sheets: &mut Sheets) {
-        each!(self, peer => sheets.take_back(&mut peer.wire));
+        if let Self::Http1(peer) = self {
+            sheets.take_back(&mut peer.wire);
+        }
     }
 
     /// Whether it belongs into the pool when its response has ended. Of HTTP/2: no, a stream
     /// carries one request, and its connection is kept elsewhere.
     pub(super) fn is_reusable(&self) -> bool {
-        each!(self, peer => peer.is_reusable())
+        matches!(self, Self::Http1(peer) if peer.is_reusable())
     }
 
     /// Whether it is still open and silent while it is in the pool; `context` is woken when that
     /// changes.
     pub(super) fn is_idle(&mut self, context: &mut Context<'_>) -> bool {
-        each!(self, peer => peer.is_idle(context))
+        match self {
+            Self::Http1(peer) => peer.is_idle(context),
+            Self::Http2(_) => false,
+        }
     }
 
     /// Begins a request.
@@ -120,11 +144,17 @@ impl Peer {
     /// Behind a 101: what comes and goes from now on is the content of a tunnel, both ways, and
     /// ends when the peer or [`Self::poll_shutdown`] says so.
     pub(super) fn begin_tunnel(&mut self) {
-        each!(self, peer => peer.wire.begin_tunnel());
+        if let Self::Http1(peer) = self {
+            peer.wire.begin_tunnel();
+        }
     }
 
     /// Tells the peer that nothing more comes.
     pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, peer => peer.wire.transport.poll_shutdown(context))
+        match self {
+            Self::Http1(peer) => peer.wire.transport.poll_shutdown(context),
+            // No stream becomes a tunnel.
+            Self::Http2(_) => Poll::Ready(Ok(())),
+        }
     }
 }

@@ -5,15 +5,13 @@
 //! of HAProxy 2.6; section 2.1 is version 1, section 2.2 version 2. Parsing and writing are pure;
 //! [`receive`](self::receive) reads a header from a socket and not one byte more.
 
-#[allow(dead_code, reason = "listeners begin to use it with the new data path")]
 mod receive;
 mod v1;
 mod v2;
 
 use std::net::{IpAddr, SocketAddr};
 
-#[allow(unused_imports, reason = "listeners begin to use it with the new data path")]
-pub(super) use receive::{Received, receive};
+pub(super) use receive::{ReceiveError, Received, receive};
 
 /// Which form of the header is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

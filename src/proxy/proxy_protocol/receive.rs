@@ -19,6 +19,8 @@ pub(in crate::proxy) struct Received {
 /// Why a connection that must begin with a header is closed.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::proxy) enum ReceiveError {
+    #[error("only trusted networks may send a PROXY header")]
+    NotTrusted,
     #[error("no whole PROXY header within {0:?}")]
     TimedOut(Duration),
     #[error("malformed PROXY header: {0}")]

@@ -16,7 +16,6 @@ use tokio_rustls::client::TlsStream;
 use super::certificate::chain;
 use super::error::TlsError;
 use super::{H2, HTTP_1_1, provider};
-use crate::proxy::journal::log;
 use crate::scenario::edge::{UpstreamProtocol, UpstreamTls};
 
 /// Where systems keep the authorities that they believe: Debian and its kin, Red Hat and its kin.
@@ -24,16 +23,17 @@ const HOST_AUTHORITIES: [&str; 2] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
 /// TLS to peers.
-#[derive(Clone)]
+#[derive(Debug)]
 pub(in crate::proxy) struct TlsPeers {
-    connector: TlsConnector,
+    config: Arc<ClientConfig>,
     /// Asked for and verified; the peer's address if there is none.
     name: Option<ServerName<'static>>,
     http2: bool,
+    verifies: bool,
 }
 
 impl TlsPeers {
-    /// Reads the authorities, if peers are to be verified; says so if they are not.
+    /// Reads the authorities, if peers are to be verified.
     ///
     /// # Errors
     /// When there are none that can be used, or the name is none.
@@ -50,16 +50,18 @@ impl TlsPeers {
         let mut config = if facts.verify {
             builder.with_root_certificates(authorities(facts.ca.as_deref())?).with_no_client_auth()
         } else {
-            log(format_args!(
-                "WARNING: certificates of peers are not verified; whoever is in between can read \
-                 and change everything"
-            ));
             let anybody = Arc::new(Anybody(provider));
             builder.dangerous().with_custom_certificate_verifier(anybody).with_no_client_auth()
         };
         let http2 = protocol == UpstreamProtocol::H2;
         config.alpn_protocols = vec![if http2 { H2 } else { HTTP_1_1 }.to_vec()];
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), name: name.transpose()?, http2 })
+        let config = Arc::new(config);
+        Ok(Self { config, name: name.transpose()?, http2, verifies: facts.verify })
+    }
+
+    /// Whether peers must show a valid certificate.
+    pub(in crate::proxy) const fn verifies(&self) -> bool {
+        self.verifies
     }
 
     /// Completes a handshake with the peer at `address`; the caller limits its time.
@@ -72,7 +74,7 @@ impl TlsPeers {
         address: SocketAddr,
     ) -> io::Result<TlsStream<TcpStream>> {
         let name = self.name.clone().unwrap_or_else(|| address.ip().into());
-        let stream = self.connector.connect(name, stream).await?;
+        let stream = TlsConnector::from(Arc::clone(&self.config)).connect(name, stream).await?;
         if self.http2 && stream.get_ref().1.alpn_protocol() != Some(H2) {
             return Err(io::Error::other("the peer does not speak HTTP/2 under TLS"));
         }
