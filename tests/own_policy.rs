@@ -5,12 +5,19 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 use support::{Folder, code, stderr, stdout};
 
-/// The example's program, which a test of this file alone would not have built.
-fn example() -> PathBuf {
+/// The example's program.
+fn example() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(build_example)
+}
+
+/// A test of this file alone would not have built it.
+fn build_example() -> PathBuf {
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--example", "quickest_of_two"]);
     if !cfg!(debug_assertions) {
