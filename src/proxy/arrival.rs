@@ -36,19 +36,21 @@ pub(super) async fn serve(
     worker: Arc<Worker>,
     stop: Arc<Stop>,
 ) {
-    let Some(arrival) = arrive(stream, client, &door, &worker).await else { return };
+    // In boxes, since a connection that is open for long has no use for the room of its beginning.
+    let arriving = Box::pin(arrive(stream, client, &door, &worker));
+    let Some(arrival) = arriving.await else { return };
     if door.listener.mode == ListenMode::Tcp {
-        return tcp::serve(arrival, worker).await;
+        return Box::pin(tcp::serve(arrival, worker)).await;
     }
     let Arrival { transport, client, local, http2 } = arrival;
     let secure = door.tls.is_some();
     let origin = Origin::new(&worker.edge.forward, client, &door.host, secure).bound_for(local);
     if http2 {
-        session::serve_http2(transport, Vec::new(), origin, worker, stop).await;
+        Box::pin(session::serve_http2(transport, Vec::new(), origin, worker, stop)).await;
     } else {
         // Under TLS the version is agreed on, and not to be guessed.
         let offers_http2 = door.listener.http2 && !secure;
-        session::serve(transport, origin, worker, stop, offers_http2).await;
+        Box::pin(session::serve(transport, origin, worker, stop, offers_http2)).await;
     }
 }
 

@@ -49,7 +49,8 @@ pub(super) async fn serve(
                 session.refuse(408, "the head did not come in time\n").await;
                 break;
             }
-            Arrival::Http2 => return session.into_http2().await,
+            // In a box, so that a connection of HTTP/1 has no room for it.
+            Arrival::Http2 => return Box::pin(session.into_http2()).await,
             Arrival::Over => return,
         }
     }
