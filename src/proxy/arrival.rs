@@ -50,7 +50,7 @@ pub(super) async fn serve(
     } else {
         // Under TLS the version is agreed on, and not to be guessed.
         let offers_http2 = door.listener.http2 && !secure;
-        Box::pin(session::serve(transport, origin, worker, stop, offers_http2)).await;
+        Box::pin(session::serve(transport, origin, worker, stop, offers_http2, ())).await;
     }
 }
 

@@ -41,7 +41,8 @@ impl Buffer {
     }
 
     /// Adds bytes at its end.
-    pub(super) fn append(&mut self, bytes: &[u8]) {
+    #[cfg(test)]
+    fn append(&mut self, bytes: &[u8]) {
         self.make_room(bytes.len(), usize::MAX);
         self.bytes[self.end..][..bytes.len()].copy_from_slice(bytes);
         self.end += bytes.len();

@@ -49,7 +49,7 @@ impl Sheets {
 pub(super) struct Desks(Mutex<Unused>);
 
 /// Each in its box, so that it is handed over without being copied.
-#[expect(clippy::vec_box, reason = "a desk is large, and moves at every request")]
+#[allow(clippy::vec_box, reason = "a desk is large, and moves at every request")]
 type Unused = Vec<Box<Desk>>;
 
 /// No more unused desks are kept than this.

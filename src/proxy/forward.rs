@@ -1,18 +1,20 @@
 //! One request, from its head to the last byte of its response: admitted by the [`driver`], tried
-//! at one peer after the other as that says, answered by [`relay`] or, without a peer's response,
+//! at one peer after the other as that says ([`attempt`]), answered by [`relay`] or, without a peer's response,
 //! by the proxy itself.
 //!
+//! [`attempt`]: super::attempt
 //! [`driver`]: super::driver
 //! [`relay`]: super::relay
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use super::account::Exchange;
 use super::affinity;
 use super::alarm::Alarm;
+use super::attempt::Failure;
 use super::client::Client;
 use super::desk::Desk;
 use super::driver::Step;
@@ -22,10 +24,9 @@ use super::halt::Halt;
 use super::hedge::Raced;
 use super::in_flight::{InFlight, Judged};
 use super::listen::Stop;
-use super::message::RequestOut;
-use super::peer::{NoHead, Peer};
+use super::peer::Peer;
 use super::pool::Kept;
-use super::upload::{KEPT_MAX, Upload, Waits};
+use super::upload::{KEPT_MAX, Upload};
 use super::worker::Worker;
 use crate::host::clock;
 use crate::http1::{Framing, Name};
@@ -70,12 +71,11 @@ pub(super) struct Forward<'a> {
     pub(super) progress: Progress,
     /// A line for the response: the cookie of a session that moved.
     pub(super) cookie: Option<String>,
+    /// What the response comes from, until all of it has come.
+    pub(super) source: Option<(Kept<Peer>, InFlight)>,
     /// Interim responses of the attempt.
-    interims: u32,
+    pub(super) interims: u32,
 }
-
-/// More interim responses than this are no response: a peer could keep a client waiting for ever.
-pub(super) const INTERIMS_MAX: u32 = 64;
 
 /// What is counted and logged of a request.
 #[derive(Debug, Default)]
@@ -87,19 +87,6 @@ pub(super) struct Progress {
     pub(super) first_byte: Option<Span>,
     pub(super) bytes_out: u64,
 }
-
-/// Why an attempt brought no head.
-pub(super) enum Failure {
-    /// The attempt has ended so.
-    Ended(Outcome),
-    /// The peer has not begun to process the request.
-    Unprocessed,
-    /// The request has ended.
-    Halt(Halt),
-}
-
-/// So often a request is sent again to a peer that has not begun to process it.
-const AGAIN_MAX: u32 = 3;
 
 /// Serves the request whose head `client` has; `began` is when that had been read. When it ended.
 pub(super) async fn serve(
@@ -146,6 +133,7 @@ impl<'a> Forward<'a> {
             tried,
             progress,
             cookie: None,
+            source: None,
             interims: 0,
         }
     }
@@ -166,18 +154,19 @@ impl<'a> Forward<'a> {
             let mut in_flight = match step {
                 Step::Go(in_flight) => in_flight,
                 step => {
-                    let resolved = self.attend(self.deadline, step.resolve()).await?;
+                    let resolved = self.attend(self.deadline, Box::pin(step.resolve())).await?;
                     let resolved = resolved.ok_or(Halt::TooLate)?.map_err(Halt::Refused)?;
                     resolved.ok_or(Halt::ClientGone)?
                 }
             };
             self.tried = Some((in_flight.number(), Arc::clone(in_flight.endpoint())));
             let tried = if worker.driver.hedges() && self.upload.is_held() && !self.is_upgrade {
-                match self.race(in_flight).await {
+                // In a box of its own: few requests are ever hedged, and all would make room for it.
+                match Box::pin(self.race(in_flight)).await {
                     Raced::Won(kept, winner) => {
                         self.cookie = winner.cookie(shown);
-                        self.relay(kept, winner).await;
-                        return Ok(());
+                        self.source = Some((kept, winner));
+                        break;
                     }
                     Raced::Alone(left, tried) => {
                         in_flight = left;
@@ -193,8 +182,8 @@ impl<'a> Forward<'a> {
                         if affinity.is_some() {
                             self.cookie = in_flight.cookie(shown);
                         }
-                        self.relay(kept, in_flight).await;
-                        return Ok(());
+                        self.source = Some((kept, in_flight));
+                        break;
                     }
                     Judged::Next(step) => step,
                 },
@@ -206,6 +195,8 @@ impl<'a> Forward<'a> {
                 }
             };
         }
+        self.relay().await;
+        Ok(())
     }
 
     /// What the algorithm hashes of the request, if it hashes.
@@ -244,7 +235,7 @@ impl<'a> Forward<'a> {
     }
 
     /// Waits for something as long as the client is there; `None` at the deadline.
-    async fn attend<F: Future>(
+    pub(super) async fn attend<F: Future>(
         &mut self,
         deadline: Nanos,
         future: F,
@@ -261,153 +252,6 @@ impl<'a> Forward<'a> {
             self.alarm.poll(context, self.now, deadline).map(|()| Ok(None))
         })
         .await
-    }
-
-    /// One attempt, up to the head of its response, which is in `desk.response` then. A request that
-    /// the peer has not begun to process is sent again within it.
-    async fn attempt(&mut self, in_flight: &mut InFlight) -> Result<Kept<Peer>, Failure> {
-        for _ in 0..AGAIN_MAX {
-            match self.exchange(in_flight).await {
-                Err(Failure::Unprocessed) if self.upload.is_repeatable() => {}
-                Err(Failure::Unprocessed) => break,
-                ended => return ended,
-            }
-        }
-        // As if the peer had closed an idle connection: it is not its failure.
-        Err(Failure::Ended(Outcome::Closed { reused: true }))
-    }
-
-    /// Sends the request once, and waits for the head of its response.
-    async fn exchange(&mut self, in_flight: &mut InFlight) -> Result<Kept<Peer>, Failure> {
-        let mut kept = self.reach(in_flight.endpoint()).await?;
-        kept.connection.lend(&mut self.desk.peer);
-        self.begin(&mut kept.connection, in_flight.number());
-        self.upload.begin(self.now);
-        let mut is_first = true;
-        let head = poll_fn(|context| {
-            // The first poll follows without a wait.
-            if !std::mem::take(&mut is_first) {
-                self.wake();
-            }
-            let polled = self.poll_head(context, &mut kept);
-            if !self.upload.is_repeatable() {
-                in_flight.is_spent();
-            }
-            polled
-        });
-        match head.await {
-            Ok(()) => Ok(kept),
-            Err(failure) => Err(failure),
-        }
-    }
-
-    /// A connection to the peer: one that is idle, or a new one.
-    pub(super) async fn reach(&mut self, endpoint: &Arc<Endpoint>) -> Result<Kept<Peer>, Failure> {
-        let worker = Arc::clone(self.visit.worker);
-        if let Some(kept) = worker.take_idle(endpoint.id) {
-            worker.account.counters.peer_reused.add(1);
-            return Ok(kept);
-        }
-        let start = self.now;
-        let deadline = start + worker.limits.connect_timeout;
-        let introduction = self.visit.origin.introduction();
-        let connecting = Box::pin(worker.connector.connect(endpoint, &worker.shared, introduction));
-        let connected = self.attend(deadline.min(self.deadline), connecting).await;
-        let peer = match connected.map_err(Failure::Halt)? {
-            Some(connected) => connected.map_err(Failure::Ended)?,
-            None if self.deadline < deadline => return Err(Failure::Halt(Halt::TooLate)),
-            None => return Err(Failure::Ended(Outcome::ConnectTimedOut)),
-        };
-        let now = self.wake();
-        let counters = &worker.account.counters;
-        if !peer.is_new() {
-            counters.peer_reused.add(1);
-            return Ok(Kept::new(peer, endpoint.id, now));
-        }
-        counters.peer_opened.add(1);
-        counters.connect_time.record(now.since(start));
-        self.progress.connect = Some(now.since(start));
-        Ok(Kept::new(peer, endpoint.id, now))
-    }
-
-    /// Begins the request at a peer.
-    pub(super) fn begin(&mut self, peer: &mut Peer, number: u16) {
-        let (head, facts) = (self.client.head(), &self.visit.worker.edge.forward);
-        let added = &mut self.desk.added;
-        added.clear();
-        self.interims = 0;
-        // A body that was read needs nobody's leave.
-        let expects = head.expects_continue() && !self.upload.is_read;
-        let keep = self.visit.origin.towards_peer(facts, head, expects, added);
-        if self.planned.is_some() {
-            added.extend_from_slice(b"X-Lab-Attempt: ");
-            added.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-            added.extend_from_slice(b"\r\n");
-        }
-        let host = self.visit.origin.host(head);
-        peer.start(&RequestOut { head, host, keep, added, upgrade: self.is_upgrade });
-    }
-
-    /// Sends the request, passes on what comes before the response, and waits for its head.
-    pub(super) fn poll_head(
-        &mut self,
-        context: &mut Context<'_>,
-        kept: &mut Kept<Peer>,
-    ) -> Poll<Result<(), Failure>> {
-        let now = self.now;
-        let reused = kept.reused();
-        let peer = &mut kept.connection;
-        if let Poll::Ready(Err(halt)) = self.upload.poll(context, &mut self.client, peer, now) {
-            return Poll::Ready(Err(Failure::Halt(halt)));
-        }
-        while let Poll::Ready(head) = peer.poll_head(context, &mut self.desk.response) {
-            let outcome = match head {
-                Ok(()) if self.desk.response.is_interim() && self.interims < INTERIMS_MAX => {
-                    self.interims += 1;
-                    self.pass_interim();
-                    self.upload.moved = now;
-                    continue;
-                }
-                Ok(())
-                    if self.desk.response.is_interim()
-                        || (self.desk.response.status() == 101 && !self.is_upgrade) =>
-                {
-                    Outcome::InvalidHead
-                }
-                Ok(()) => {
-                    self.progress.first_byte = Some(now.since(self.began));
-                    return Poll::Ready(Ok(()));
-                }
-                Err(NoHead::Closed) => Outcome::Closed { reused },
-                Err(NoHead::Unprocessed) => return Poll::Ready(Err(Failure::Unprocessed)),
-                Err(NoHead::Malformed(_)) => Outcome::InvalidHead,
-            };
-            return Poll::Ready(Err(Failure::Ended(outcome)));
-        }
-        if matches!(self.client.poll_flush(context), Poll::Ready(Err(_)))
-            || (self.upload.waits != Waits::Client && self.client.poll_gone(context).is_ready())
-        {
-            return Poll::Ready(Err(Failure::Halt(Halt::ClientGone)));
-        }
-        self.poll_patience(context, now).map(Err)
-    }
-
-    /// Ready when whoever is waited for has been silent for too long.
-    fn poll_patience(&mut self, context: &mut Context<'_>, now: Nanos) -> Poll<Failure> {
-        let worker = self.visit.worker;
-        let (limit, failure) = match self.upload.waits {
-            Waits::Client => (worker.edge.client.body_timeout, Failure::Halt(Halt::ClientSilent)),
-            Waits::Peer => {
-                (worker.edge.upstream.send_timeout, Failure::Ended(Outcome::ReadTimedOut))
-            }
-            Waits::Nobody => (worker.limits.read_timeout, Failure::Ended(Outcome::ReadTimedOut)),
-        };
-        let deadline = self.upload.moved + limit;
-        if self.alarm.poll(context, now, deadline.min(self.deadline)).is_pending() {
-            return Poll::Pending;
-        }
-        let is_whole = self.deadline < deadline;
-        Poll::Ready(if is_whole { Failure::Halt(Halt::TooLate) } else { failure })
     }
 
     /// The task was woken: what time it is.

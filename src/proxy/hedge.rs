@@ -10,8 +10,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use super::attempt::{Failure, INTERIMS_MAX};
 use super::desk::Sheets;
-use super::forward::{Failure, Forward, INTERIMS_MAX};
+use super::forward::Forward;
 use super::halt::Halt;
 use super::in_flight::InFlight;
 use super::peer::{NoHead, Peer};

@@ -211,11 +211,9 @@ impl Entrance {
                 let stop = Arc::clone(&self.stop);
                 let offers_http2 = self.door.listener.http2;
                 let transport = Transport::Tcp(stream);
-                let session = session::serve(transport, origin, worker, stop, offers_http2);
-                tokio::spawn(async move {
-                    session.await;
-                    drop(counted);
-                });
+                let session =
+                    session::serve(transport, origin, worker, stop, offers_http2, counted);
+                tokio::spawn(session);
             }
             ListenMode::Http | ListenMode::Tcp => {
                 let (door, stop) = (Arc::clone(&self.door), Arc::clone(&self.stop));

@@ -21,6 +21,7 @@ mod admin;
 mod affinity;
 mod alarm;
 mod arrival;
+mod attempt;
 mod buffer;
 mod client;
 mod config;

@@ -70,16 +70,15 @@ impl Forward<'_> {
     }
 
     /// Brings the peer's response to the client.
-    pub(super) async fn relay(&mut self, kept: Kept<Peer>, in_flight: InFlight) {
+    pub(super) async fn relay(&mut self) {
         if self.desk.response.status() == 101 {
-            self.switch(kept, in_flight).await;
+            self.switch().await;
             return;
         }
         let to_head = self.client.head().method() == b"HEAD";
         let framing = self.desk.response.framing(to_head);
         // A body that is not yet read makes this the last response: the client may never send it.
         self.start_final(framing, self.visit.is_last() || self.upload.is_under_way());
-        let mut source = Some((kept, in_flight));
         let mut moved = self.now;
         let mut is_first = true;
         let cut = poll_fn(|context| {
@@ -87,14 +86,14 @@ impl Forward<'_> {
             if !std::mem::take(&mut is_first) {
                 self.wake();
             }
-            self.poll_relay(context, &mut source, &mut moved)
+            self.poll_relay(context, &mut moved)
         })
         .await;
         match cut {
             Ok(()) => self.progress.is_complete = true,
             Err(Cut::Client) => self.client.abort(),
             Err(Cut::Peer) => {
-                drop(source);
+                self.source = None;
                 // What there was of it arrives all the same.
                 self.flush().await;
                 self.client.abort();
@@ -105,33 +104,16 @@ impl Forward<'_> {
     fn poll_relay(
         &mut self,
         context: &mut Context<'_>,
-        source: &mut Option<(Kept<Peer>, InFlight)>,
         moved: &mut Nanos,
     ) -> Poll<Result<(), Cut>> {
-        let mut waits = Waits::Client;
-        let now = self.now;
-        if let Some((kept, _)) = source {
-            let peer = &mut kept.connection;
-            if !self.upload.is_sent {
-                match self.upload.poll(context, &mut self.client, peer, now) {
-                    Poll::Ready(Err(Halt::ClientGone)) => return Poll::Ready(Err(Cut::Client)),
-                    Poll::Ready(Err(_)) => return Poll::Ready(Err(Cut::Peer)),
-                    _ => {}
-                }
-            }
-            match self.poll_download(context, peer, &mut waits) {
-                (Poll::Ready(Ok(())), _) => self.settle(source.take()),
-                (Poll::Ready(Err(cut)), _) => return Poll::Ready(Err(cut)),
-                (Poll::Pending, has_moved) => {
-                    if has_moved {
-                        *moved = now;
-                    }
-                    if self.upload.waits != Waits::Client
-                        && self.client.poll_gone(context).is_ready()
-                    {
-                        return Poll::Ready(Err(Cut::Client));
-                    }
-                    return self.poll_limits(context, now, *moved, waits);
+        // Out of its place, so that the rest can be used beside it.
+        if let Some(mut source) = self.source.take() {
+            match self.poll_source(context, &mut source.0.connection, moved) {
+                Poll::Ready(Ok(())) => self.settle(source),
+                Poll::Ready(Err(cut)) => return Poll::Ready(Err(cut)),
+                Poll::Pending => {
+                    self.source = Some(source);
+                    return Poll::Pending;
                 }
             }
         }
@@ -140,11 +122,39 @@ impl Forward<'_> {
             Poll::Ready(flushed) => Poll::Ready(flushed.map_err(|_| Cut::Client)),
             Poll::Pending => {
                 if self.client.waiting() < before {
-                    *moved = now;
+                    *moved = self.now;
                 }
-                self.poll_limits(context, now, *moved, Waits::Client)
+                self.poll_limits(context, *moved, Waits::Client)
             }
         }
+    }
+
+    /// Both ways at once. Ready when the peer has said everything.
+    fn poll_source(
+        &mut self,
+        context: &mut Context<'_>,
+        peer: &mut Peer,
+        moved: &mut Nanos,
+    ) -> Poll<Result<(), Cut>> {
+        if !self.upload.is_sent {
+            match self.upload.poll(context, &mut self.client, peer, self.now) {
+                Poll::Ready(Err(Halt::ClientGone)) => return Poll::Ready(Err(Cut::Client)),
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Cut::Peer)),
+                _ => {}
+            }
+        }
+        let mut waits = Waits::Client;
+        let (polled, has_moved) = self.poll_download(context, peer, &mut waits);
+        if polled.is_ready() {
+            return polled;
+        }
+        if has_moved {
+            *moved = self.now;
+        }
+        if self.upload.waits != Waits::Client && self.client.poll_gone(context).is_ready() {
+            return Poll::Ready(Err(Cut::Client));
+        }
+        self.poll_limits(context, *moved, waits)
     }
 
     /// Passes on what there is; whether anything moved.
@@ -189,8 +199,7 @@ impl Forward<'_> {
     }
 
     /// The peer has said everything.
-    fn settle(&mut self, source: Option<(Kept<Peer>, InFlight)>) {
-        let Some((mut kept, in_flight)) = source else { return };
+    fn settle(&mut self, (mut kept, in_flight): (Kept<Peer>, InFlight)) {
         if self.upload.is_sent && kept.connection.is_reusable() {
             kept.connection.take_back(&mut self.desk.peer);
             self.visit.worker.give_back(kept, self.now);
@@ -201,7 +210,6 @@ impl Forward<'_> {
     fn poll_limits(
         &mut self,
         context: &mut Context<'_>,
-        now: Nanos,
         moved: Nanos,
         waits: Waits,
     ) -> Poll<Result<(), Cut>> {
@@ -212,7 +220,7 @@ impl Forward<'_> {
         };
         // While the request's body moves the exchange is alive.
         let deadline = moved.max(self.upload.moved) + limit;
-        ready!(self.alarm.poll(context, now, deadline.min(self.deadline)));
+        ready!(self.alarm.poll(context, self.now, deadline.min(self.deadline)));
         Poll::Ready(Err(if self.deadline < deadline { Cut::Peer } else { cut }))
     }
 
@@ -265,7 +273,8 @@ impl Forward<'_> {
     }
 
     /// The peer speaks another protocol from now on.
-    async fn switch(&mut self, mut kept: Kept<Peer>, in_flight: InFlight) {
+    async fn switch(&mut self) {
+        let Some((mut kept, in_flight)) = self.source.take() else { return };
         self.start_final(Framing::None, false);
         let worker = self.visit.worker;
         worker.account.counters.upgrades.add(1);
