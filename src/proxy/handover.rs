@@ -193,9 +193,11 @@ mod tests {
         let sockets =
             Sockets::default().arrange(&[([127, 0, 0, 1], 0).into()], 1, None).expect("a socket");
         let limit = Span::from_secs(5);
-        // It sees the socket, and says the word in two parts.
+        // It sees the socket, and says the word in two parts. By its path, as some shells know
+        // descriptors of one digit only.
         let good = "test -S /proc/self/fd/${LAB_PROXY_SOCKETS##*=} || exit 4
-                    printf rea >&$LAB_PROXY_READY; sleep 0.05; echo dy >&$LAB_PROXY_READY";
+                    pipe=/proc/self/fd/$LAB_PROXY_READY
+                    printf rea > $pipe; sleep 0.05; echo dy > $pipe";
         assert!(shell(good).take_over(&sockets, limit).is_ok());
         let bad = shell("exit 3").take_over(&sockets, limit).expect_err("it fails");
         assert!(bad.to_string().contains("exit status: 3"), "{bad}");
