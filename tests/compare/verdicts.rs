@@ -152,7 +152,7 @@ fn live_is_held_against_the_replication_with_its_plan() {
     let agree = check(of(World::Sim), Relation::Agrees(of(World::Live), Tolerance::Relative(0.0)));
     let sim = [digest(World::Sim, 1), digest(World::Sim, 3)];
     let live = [digest(World::Live, 1)];
-    let verdict = |sim: &[_]| evaluate(&[agree.clone()], sim, &live)[0].verdict;
+    let verdict = |sim: &[_]| evaluate(std::slice::from_ref(&agree), sim, &live)[0].verdict;
     assert_eq!(verdict(&sim), Verdict::Held);
     assert_eq!(verdict(&sim[1..]), Verdict::Failed);
 }

@@ -3,7 +3,7 @@
 //!
 //! Source: W. Tarreau, "The PROXY protocol, versions 1 & 2", haproxy.org, `doc/proxy-protocol.txt`
 //! of HAProxy 2.6; section 2.1 is version 1, section 2.2 version 2. Parsing and writing are pure;
-//! [`receive`](self::receive) reads a header from a socket and not one byte more.
+//! `receive` reads a header from a socket and not one byte more.
 
 mod receive;
 mod v1;
