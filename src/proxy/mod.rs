@@ -14,6 +14,10 @@
 //! of them speaks; `wire` is HTTP/1 on a connection, for both. The memory for it is a `desk`, which
 //! an idle connection gives back. The driver is the only way to the decision core, behind one short
 //! lock: one for all workers, or one each.
+//!
+//! `arrival` is what comes before the first request where a listener asks for it: a PROXY header
+//! ([`proxy_protocol`]), a TLS handshake (`tls`). `http2` turns streams into requests of the same
+//! form; `peer::shared` keeps the connections of HTTP/2 to peers.
 
 mod access_log;
 mod account;

@@ -7,7 +7,7 @@ use super::{Surroundings, or, positive, probability};
 use crate::scenario::diagnostic::Problems;
 use crate::scenario::edge::{
     AdminAddress, AdminFacts, ClientFacts, EdgeFacts, ForwardFacts, ListenMode, Listener,
-    ListenerTls, LogFacts, Network, TokenSource, UpstreamFacts, UpstreamTls,
+    ListenerTls, LogFacts, Network, TokenSource, UpstreamFacts, UpstreamProtocol, UpstreamTls,
 };
 use crate::scenario::file::{
     AdminSection, BalancerSection, EdgeClientSection, ForwardSection, ListenSection, LogSection,
@@ -179,8 +179,15 @@ fn upstream(
     problems: &mut Problems,
 ) -> UpstreamFacts {
     let default = UpstreamFacts::default();
+    let protocol = or(section.protocol.as_ref(), default.protocol);
+    if let Some(written) = &section.send_proxy_protocol
+        && protocol == UpstreamProtocol::H2
+    {
+        let message = "a PROXY header names one client, and `h2` shares connections between many";
+        problems.report_with(&written.place, message, "leave it out, or use protocol = \"http1\"");
+    }
     UpstreamFacts {
-        protocol: or(section.protocol.as_ref(), default.protocol),
+        protocol,
         tls: section.tls.as_ref().map(|s| peer_tls(&s.value, around)),
         send_proxy_protocol: section.send_proxy_protocol.as_ref().map(|version| version.value),
         send_timeout: span(section.send_timeout.as_ref(), default.send_timeout, problems),
