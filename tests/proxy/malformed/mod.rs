@@ -96,7 +96,12 @@ fn run(case: &Case, pieces: bool) -> Result<(), String> {
     if got.injected {
         return Err("what was injected got through".to_owned());
     }
-    let next = ask(proxy.address(), "GET")?;
+    let mut next = ask(proxy.address(), "GET")?;
+    // What comes in pieces behind an answer that has ended may come on an idle connection just when
+    // that is taken: refused for one request, as any broken one, and gone for those behind.
+    if pieces && next.status == 502 {
+        next = ask(proxy.address(), "GET")?;
+    }
     if (next.status, &*next.body) != (200, b"good") {
         return Err(format!("the next one got {} {}", next.status, next.body.escape_ascii()));
     }
