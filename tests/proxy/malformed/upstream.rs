@@ -17,6 +17,8 @@ struct Shared {
     ended: AtomicUsize,
     /// The first connection.
     first: Mutex<Option<TcpStream>>,
+    /// The given bytes were sent, or the proxy took no more of them.
+    sent: AtomicBool,
     stopped: AtomicBool,
 }
 
@@ -54,6 +56,11 @@ impl Upstream {
 
     pub(super) fn ended(&self) -> usize {
         self.shared.ended.load(Ordering::SeqCst)
+    }
+
+    /// Whether it is done with the given bytes.
+    pub(super) fn has_sent(&self) -> bool {
+        self.shared.sent.load(Ordering::SeqCst)
     }
 
     /// Sends bytes on the first connection.
@@ -108,6 +115,7 @@ fn serve(
                 break;
             }
         }
+        shared.sent.store(true, Ordering::SeqCst);
         if closes {
             // Also the clone that sends unasked.
             return stream.shutdown(std::net::Shutdown::Both);
