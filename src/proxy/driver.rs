@@ -273,7 +273,7 @@ impl Driver {
     ) {
         let peer = attempt.peer;
         self.with(|state| {
-            state.tally.attempt(peer.index(), recorded(outcome));
+            state.tally.attempt(peer.index(), outcome.into());
             state.upstream.lost(now, attempt, outcome, other);
         });
     }
@@ -297,7 +297,7 @@ impl Driver {
     ) -> Step {
         let (peer, number, started) = (attempt.peer, attempt.number, attempt.started);
         self.with(|state| {
-            state.tally.attempt(peer.index(), recorded(outcome));
+            state.tally.attempt(peer.index(), outcome.into());
             if outcome == Outcome::Responded {
                 state.tally.responded(peer.index(), now.since(started));
             }
@@ -637,18 +637,4 @@ pub(super) struct PeerView {
     pub(super) max_conns: u32,
     /// An operator's word on its health.
     pub(super) forced: Option<Forced>,
-}
-
-/// An outcome as rows name it.
-pub(super) const fn recorded(outcome: Outcome) -> AttemptOutcome {
-    match outcome {
-        Outcome::Responded => AttemptOutcome::Passed,
-        Outcome::ConnectFailed => AttemptOutcome::ConnectFailed,
-        Outcome::ConnectTimedOut => AttemptOutcome::ConnectTimedOut,
-        Outcome::Closed { .. } => AttemptOutcome::Closed,
-        Outcome::ReadTimedOut => AttemptOutcome::ReadTimedOut,
-        Outcome::InvalidHead => AttemptOutcome::InvalidHead,
-        Outcome::ClientGone => AttemptOutcome::ClientGone,
-        Outcome::Superseded => AttemptOutcome::Superseded,
-    }
 }

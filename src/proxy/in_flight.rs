@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::driver::{Driver, Step, Visit, recorded};
+use super::driver::{Driver, Step, Visit};
 use super::endpoint::Endpoint;
 use crate::host::clock;
 use crate::policy::{Attempt, Outcome, PeerToken};
@@ -113,7 +113,7 @@ impl InFlight {
     pub(super) fn lost(mut self, outcome: Outcome, other: &mut Self) {
         if let (Some(attempt), Some(other)) = (self.attempt.take(), other.attempt.as_mut()) {
             let now = clock::now();
-            self.record(attempt.number, attempt.started, now, recorded(outcome), 0);
+            self.record(attempt.number, attempt.started, now, outcome.into(), 0);
             self.driver.lost(now, attempt, outcome, other);
         }
     }
@@ -139,7 +139,7 @@ impl InFlight {
 
     fn give_back(&mut self, now: Nanos, outcome: Outcome) -> Option<Step> {
         let attempt = self.attempt.take()?;
-        self.record(attempt.number, attempt.started, now, recorded(outcome), self.status);
+        self.record(attempt.number, attempt.started, now, outcome.into(), self.status);
         Some(self.driver.finished(now, self.visit, attempt, outcome))
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::driver::Visit;
 use super::spool::Spool;
 use crate::host::clock;
-use crate::policy::{PeerState, Refusal, RefusalReason};
-use crate::record::{AttemptOutcome, AttemptRow, EventKind, EventRow, NO_UPSTREAM, PickedBecause};
+use crate::policy::{PeerState, Refusal};
+use crate::record::{AttemptRow, AttemptSource, EventKind, EventRow};
 use crate::units::World;
 
 /// Writes rows with the number of its view.
@@ -29,53 +29,24 @@ impl Journal {
     /// A request was refused after `number` attempts. When the last attempt itself is the reason,
     /// its own row says so.
     pub(super) fn refusal(&self, visit: Visit, number: u16, refusal: Refusal) {
-        let of_attempt =
-            matches!(refusal.reason, RefusalReason::AttemptFailed | RefusalReason::AttemptTimedOut);
-        if of_attempt {
-            return;
+        if let Some(spool) = &self.spool {
+            let row = self.source().refusal(clock::now(), visit.facts.id, number, refusal);
+            row.into_iter().for_each(|row| spool.attempt(row));
         }
-        let now = clock::now().0;
-        let because = if number > 0 { PickedBecause::Retry } else { PickedBecause::Picked };
-        self.attempt(|| AttemptRow {
-            world: World::Live,
-            replication: self.replication,
-            id: visit.facts.id,
-            number: 0,
-            view: self.view,
-            upstream: NO_UPSTREAM,
-            start_ns: now,
-            end_ns: now,
-            outcome: AttemptOutcome::Refused,
-            status: refusal.status,
-            because,
-        });
     }
 
     /// The budget allowed request `id` no retry.
     pub(super) fn retry_withheld(&self, id: u64) {
-        let now = clock::now().0;
-        self.attempt(|| AttemptRow {
-            world: World::Live,
-            replication: self.replication,
-            id,
-            number: 0,
-            view: self.view,
-            upstream: NO_UPSTREAM,
-            start_ns: now,
-            end_ns: now,
-            outcome: AttemptOutcome::RetryWithheld,
-            status: 0,
-            because: PickedBecause::Retry,
-        });
+        self.attempt(|| self.source().retry_withheld(clock::now(), id));
+    }
+
+    const fn source(&self) -> AttemptSource {
+        AttemptSource { world: World::Live, replication: self.replication, view: self.view }
     }
 
     /// Too few peers are healthy, or enough again.
     pub(super) fn panic(&self, begins: bool) {
-        let (kind, reason) = if begins {
-            (EventKind::PanicBegan, "too few peers are healthy: all are used")
-        } else {
-            (EventKind::PanicEnded, "enough peers are healthy again")
-        };
+        let (kind, reason) = EventKind::of_panic(begins);
         log(format_args!("view {}: {reason}", self.view));
         if let Some(spool) = &self.spool {
             spool.event(EventRow {

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::World;
+use super::NO_UPSTREAM;
+use crate::policy::{Outcome, Refusal, RefusalReason};
+use crate::units::{Nanos, World};
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,6 +52,21 @@ impl AttemptOutcome {
     ];
 }
 
+impl From<Outcome> for AttemptOutcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Responded => Self::Passed,
+            Outcome::ConnectFailed => Self::ConnectFailed,
+            Outcome::ConnectTimedOut => Self::ConnectTimedOut,
+            Outcome::Closed { .. } => Self::Closed,
+            Outcome::ReadTimedOut => Self::ReadTimedOut,
+            Outcome::InvalidHead => Self::InvalidHead,
+            Outcome::ClientGone => Self::ClientGone,
+            Outcome::Superseded => Self::Superseded,
+        }
+    }
+}
+
 /// What led to the attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -95,4 +112,60 @@ pub struct AttemptRow {
     pub status: u16,
     /// What led to it.
     pub because: PickedBecause,
+}
+
+/// Who writes the rows of a view, for what is no attempt but stands among them.
+#[derive(Clone, Copy, Debug)]
+pub struct AttemptSource {
+    /// Model or reality.
+    pub world: World,
+    /// Replication or round.
+    pub replication: u32,
+    /// The balancer's view.
+    pub view: u16,
+}
+
+impl AttemptSource {
+    /// Request `id` was refused at `now` after so many `attempts`. `None` if the last of them is
+    /// the reason: its own row says so.
+    #[must_use]
+    pub const fn refusal(
+        self,
+        now: Nanos,
+        id: u64,
+        attempts: u16,
+        refusal: Refusal,
+    ) -> Option<AttemptRow> {
+        if matches!(refusal.reason, RefusalReason::AttemptFailed | RefusalReason::AttemptTimedOut) {
+            return None;
+        }
+        let because = if attempts > 0 { PickedBecause::Retry } else { PickedBecause::Picked };
+        Some(AttemptRow {
+            status: refusal.status,
+            because,
+            ..self.without_attempt(now, id, AttemptOutcome::Refused)
+        })
+    }
+
+    /// The budget allowed request `id` no retry at `now`.
+    #[must_use]
+    pub const fn retry_withheld(self, now: Nanos, id: u64) -> AttemptRow {
+        self.without_attempt(now, id, AttemptOutcome::RetryWithheld)
+    }
+
+    const fn without_attempt(self, now: Nanos, id: u64, outcome: AttemptOutcome) -> AttemptRow {
+        AttemptRow {
+            world: self.world,
+            replication: self.replication,
+            id,
+            number: 0,
+            view: self.view,
+            upstream: NO_UPSTREAM,
+            start_ns: now.0,
+            end_ns: now.0,
+            outcome,
+            status: 0,
+            because: PickedBecause::Retry,
+        }
+    }
 }

@@ -44,6 +44,16 @@ impl EventKind {
         Self::PanicBegan,
         Self::PanicEnded,
     ];
+
+    /// A group's panic began or ended, and what that means in words.
+    #[must_use]
+    pub const fn of_panic(begins: bool) -> (Self, &'static str) {
+        if begins {
+            (Self::PanicBegan, "too few peers are healthy: all are used")
+        } else {
+            (Self::PanicEnded, "enough peers are healthy again")
+        }
+    }
 }
 
 /// Something rare.

@@ -39,7 +39,7 @@ pub mod spool;
 mod tables;
 pub mod timeline;
 
-pub use attempt::{AttemptOutcome, AttemptRow, PickedBecause};
+pub use attempt::{AttemptOutcome, AttemptRow, AttemptSource, PickedBecause};
 pub use calibration::{Calibration, Cost};
 pub use directory::RunDirectory;
 pub use error::RecordError;

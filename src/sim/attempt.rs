@@ -313,7 +313,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let started = attempt.started;
         self.prepare(view as u32);
         let next = self.views[view].upstream.finished(self.now, attempt, outcome);
-        let outcome = recorded(outcome);
+        let outcome = AttemptOutcome::from(outcome);
         self.attempt_ended(slot, started, outcome, 0);
         next
     }
@@ -355,19 +355,5 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             let took = self.now.since(started);
             self.see(view, Seen::Ended { id: row.id, peer, took, outcome, status });
         }
-    }
-}
-
-/// An outcome as rows name it.
-pub(super) const fn recorded(outcome: Outcome) -> AttemptOutcome {
-    match outcome {
-        Outcome::Responded => AttemptOutcome::Passed,
-        Outcome::ConnectFailed => AttemptOutcome::ConnectFailed,
-        Outcome::ConnectTimedOut => AttemptOutcome::ConnectTimedOut,
-        Outcome::Closed { .. } => AttemptOutcome::Closed,
-        Outcome::ReadTimedOut => AttemptOutcome::ReadTimedOut,
-        Outcome::InvalidHead => AttemptOutcome::InvalidHead,
-        Outcome::ClientGone => AttemptOutcome::ClientGone,
-        Outcome::Superseded => AttemptOutcome::Superseded,
     }
 }

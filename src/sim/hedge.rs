@@ -63,7 +63,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         if let Some(other) = &mut self.flights[twin].attempt {
             upstream.lost(self.now, attempt, outcome, other);
         }
-        self.attempt_ended(slot, started, super::attempt::recorded(outcome), 0);
+        self.attempt_ended(slot, started, outcome.into(), 0);
         self.flights.part(slot);
     }
 

@@ -6,10 +6,10 @@ use super::event::Event;
 use super::flight::{Due, Flight, Phase};
 use super::observe::{Observe, Seen};
 use super::world::World;
-use crate::policy::{Admission, Next, Outcome, Refusal, RefusalReason, Ticket};
-use crate::record::{AttemptOutcome, AttemptRow, NO_UPSTREAM, PickedBecause, RequestError, Sink};
+use crate::policy::{Admission, Next, Outcome, Refusal, Ticket};
+use crate::record::{PickedBecause, RequestError, Sink};
 use crate::traffic::{Request, Source};
-use crate::units::{Nanos, Span, World as Which};
+use crate::units::{Nanos, Span};
 
 impl<S: Sink, O: Observe> World<'_, S, O> {
     /// A request is due, step by step.
@@ -90,23 +90,9 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let flight = &self.flights[slot];
         let (view, id, attempts) = (flight.view, flight.request.id, flight.attempts);
         self.see(view, Seen::Refused { id, refusal });
-        let after_attempt =
-            matches!(refusal.reason, RefusalReason::AttemptFailed | RefusalReason::AttemptTimedOut);
-        if S::ATTEMPTS && !after_attempt {
-            let row = AttemptRow {
-                world: Which::Sim,
-                replication: self.replication,
-                id,
-                number: 0,
-                view: view as u16,
-                upstream: NO_UPSTREAM,
-                start_ns: self.now.0,
-                end_ns: self.now.0,
-                outcome: AttemptOutcome::Refused,
-                status: refusal.status,
-                because: if attempts > 0 { PickedBecause::Retry } else { PickedBecause::Picked },
-            };
-            self.sink.attempt(&row);
+        if S::ATTEMPTS {
+            let row = self.source(view).refusal(self.now, id, attempts, refusal);
+            row.iter().for_each(|row| self.sink.attempt(row));
         }
         self.respond(slot, refusal.status);
     }

@@ -4,7 +4,7 @@ use super::event::Event;
 use super::observe::{Observe, Seen};
 use super::world::World;
 use crate::policy::{Event as Wish, Next, PeerId, PeerState};
-use crate::record::{AttemptOutcome, AttemptRow, EventKind, NO_UPSTREAM, PickedBecause, Sink};
+use crate::record::{AttemptSource, EventKind, PickedBecause, Sink};
 use crate::units::draw::unit_open;
 use crate::units::{Nanos, Purpose, World as Which};
 
@@ -101,29 +101,18 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     fn retry_withheld(&mut self, view: u32, id: u64) {
         self.see(view, Seen::Withheld { id });
         if S::ATTEMPTS {
-            self.sink.attempt(&AttemptRow {
-                world: Which::Sim,
-                replication: self.replication,
-                id,
-                number: 0,
-                view: view as u16,
-                upstream: NO_UPSTREAM,
-                start_ns: self.now.0,
-                end_ns: self.now.0,
-                outcome: AttemptOutcome::RetryWithheld,
-                status: 0,
-                because: PickedBecause::Retry,
-            });
+            self.sink.attempt(&self.source(view).retry_withheld(self.now, id));
         }
+    }
+
+    /// Who writes the rows of `view`.
+    pub(super) const fn source(&self, view: u32) -> AttemptSource {
+        AttemptSource { world: Which::Sim, replication: self.replication, view: view as u16 }
     }
 
     fn panic(&mut self, view: u32, begins: bool) {
         self.see(view, Seen::Panic(begins));
-        let (kind, reason) = if begins {
-            (EventKind::PanicBegan, "too few peers are healthy: all are used")
-        } else {
-            (EventKind::PanicEnded, "enough peers are healthy again")
-        };
+        let (kind, reason) = EventKind::of_panic(begins);
         self.record_event(kind, String::new(), reason.to_owned());
     }
 
