@@ -12,8 +12,7 @@
 
 use super::algorithm::{ConsistentHashConfig, Ring};
 use super::bounded_load::Bound;
-use super::ranges::{draws_used_up, drew_in_vain};
-use super::{Ask, envoy_ring, ketama, smooth_weighted};
+use super::{Ask, envoy_ring, ketama, rounds, smooth_weighted};
 use crate::policy::peer::{Peer, PeerId};
 use crate::policy::peers::{PeerList, Peers};
 use crate::units::Nanos;
@@ -58,15 +57,15 @@ impl ConsistentHash {
         }
     }
 
-    /// `rounds` are those in vain, over all attempts of the request.
+    /// `in_vain` counts rounds, over all attempts of the request.
     pub(super) fn pick(
         &self,
         peers: &mut Peers,
         ask: Ask<'_>,
         key: u64,
-        rounds: &mut u8,
+        in_vain: &mut u8,
     ) -> Option<PeerId> {
-        if draws_used_up(*rounds) || key == 0 {
+        if rounds::are_used_up(*in_vain) || key == 0 {
             return smooth_weighted::pick(peers, ask);
         }
         let points = self.points(ask.list);
@@ -74,7 +73,7 @@ impl ConsistentHash {
         if let Some(bound) = &self.bound {
             return bounded(points, first, bound, peers, ask);
         }
-        let mut place = first + usize::from(*rounds);
+        let mut place = first + usize::from(*in_vain);
         loop {
             let id = points.owner(place)?;
             if peers.get(id).is_some_and(|peer| ask.allows(peer)) {
@@ -82,7 +81,7 @@ impl ConsistentHash {
                 return Some(id);
             }
             place += 1;
-            if drew_in_vain(rounds) {
+            if rounds::was_in_vain(in_vain) {
                 return smooth_weighted::pick(peers, ask);
             }
         }

@@ -9,8 +9,8 @@
 
 use crc32fast::Hasher;
 
-use super::ranges::{Ranges, draws_used_up, drew_in_vain};
-use super::{Ask, smooth_weighted};
+use super::ranges::Ranges;
+use super::{Ask, rounds, smooth_weighted};
 use crate::policy::peer::PeerId;
 use crate::policy::peers::Peers;
 
@@ -27,26 +27,20 @@ pub(super) fn pick(
     ask: Ask<'_>,
     ranges: &Ranges,
     key: u64,
-    rounds: &mut u8,
+    in_vain: &mut u8,
 ) -> Option<PeerId> {
-    if draws_used_up(*rounds) || key == 0 {
+    if rounds::are_used_up(*in_vain) || key == 0 {
         return smooth_weighted::pick(peers, ask);
     }
     let total = ranges.total(ask.list)?;
     // The rounds that failed, and the one that each earlier attempt succeeded with.
-    let mut round = u32::from(*rounds) + ask.tried.len() as u32;
+    let mut round = u32::from(*in_vain) + ask.tried.len() as u32;
     let mut sum: u64 = (0..round).map(|round| part(key, round)).sum();
-    loop {
+    rounds::first_allowed(peers, ask, in_vain, |peers| {
         sum += part(key, round);
         round += 1;
-        let id = ranges.at(peers, ask.list, sum % total)?;
-        if peers.get(id).is_some_and(|peer| ask.allows(peer)) {
-            return Some(id);
-        }
-        if drew_in_vain(rounds) {
-            return smooth_weighted::pick(peers, ask);
-        }
-    }
+        ranges.at(peers, ask.list, sum % total)
+    })
 }
 
 /// What round `round` adds.

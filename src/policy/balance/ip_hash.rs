@@ -10,8 +10,8 @@
 
 use std::net::IpAddr;
 
-use super::ranges::{Ranges, draws_used_up, drew_in_vain};
-use super::{Ask, smooth_weighted};
+use super::ranges::Ranges;
+use super::{Ask, rounds, smooth_weighted};
 use crate::policy::peer::PeerId;
 use crate::policy::peers::Peers;
 
@@ -43,27 +43,21 @@ pub(super) fn pick(
     ask: Ask<'_>,
     ranges: &Ranges,
     key: u64,
-    rounds: &mut u8,
+    in_vain: &mut u8,
 ) -> Option<PeerId> {
-    if draws_used_up(*rounds) || key == 0 {
+    if rounds::are_used_up(*in_vain) || key == 0 {
         return smooth_weighted::pick(peers, ask);
     }
     let total = ranges.total(ask.list)?;
     let (factor, constant) = (key as u32, (key >> 32) as u32);
     let round = |hash: u32| (hash * factor + constant) % MODULUS;
     // The rounds that failed, and the one that each earlier attempt succeeded with.
-    let earlier = usize::from(*rounds) + ask.tried.len();
+    let earlier = usize::from(*in_vain) + ask.tried.len();
     let mut hash = (0..earlier).fold(START, |hash, _| round(hash));
-    loop {
+    rounds::first_allowed(peers, ask, in_vain, |peers| {
         hash = round(hash);
-        let id = ranges.at(peers, ask.list, u64::from(hash) % total)?;
-        if peers.get(id).is_some_and(|peer| ask.allows(peer)) {
-            return Some(id);
-        }
-        if drew_in_vain(rounds) {
-            return smooth_weighted::pick(peers, ask);
-        }
-    }
+        ranges.at(peers, ask.list, u64::from(hash) % total)
+    })
 }
 
 #[cfg(test)]

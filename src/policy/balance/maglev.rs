@@ -15,8 +15,7 @@
 use twox_hash::XxHash64;
 
 use super::algorithm::MaglevConfig;
-use super::ranges::{draws_used_up, drew_in_vain};
-use super::{Ask, smooth_weighted};
+use super::{Ask, rounds, smooth_weighted};
 use crate::policy::peer::{Peer, PeerId, PeerState};
 use crate::policy::peers::{PeerList, Peers};
 use crate::units::Nanos;
@@ -52,32 +51,27 @@ impl Maglev {
         Self { size, primaries: Table::default(), backups: Table::default() }
     }
 
-    /// `rounds` are those in vain, over all attempts of the request.
+    /// `in_vain` counts rounds, over all attempts of the request.
     pub(super) fn pick(
         &self,
         peers: &mut Peers,
         ask: Ask<'_>,
         key: u64,
-        rounds: &mut u8,
+        in_vain: &mut u8,
     ) -> Option<PeerId> {
         let entries = match ask.list {
             PeerList::Primaries => &self.primaries.entries,
             PeerList::Backups => &self.backups.entries,
         };
-        if draws_used_up(*rounds) || key == 0 || entries.is_empty() {
+        if rounds::are_used_up(*in_vain) || key == 0 || entries.is_empty() {
             return smooth_weighted::pick(peers, ask);
         }
-        let mut place = (key % self.size) + u64::from(*rounds);
-        loop {
+        let mut place = (key % self.size) + u64::from(*in_vain);
+        rounds::first_allowed(peers, ask, in_vain, |_| {
             let id = entries[(place % self.size) as usize];
-            if peers.get(id).is_some_and(|peer| ask.allows(peer)) {
-                return Some(id);
-            }
             place += 1;
-            if drew_in_vain(rounds) {
-                return smooth_weighted::pick(peers, ask);
-            }
-        }
+            Some(id)
+        })
     }
 
     pub(super) fn peers_changed(&mut self, peers: &Peers, now: Nanos) {

@@ -22,6 +22,7 @@ pub mod prequal;
 mod random;
 mod random_two;
 mod ranges;
+mod rounds;
 mod schedules;
 mod smooth_weighted;
 mod uniform;

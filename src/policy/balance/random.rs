@@ -1,8 +1,8 @@
 //! A random peer by weight (`ngx_http_upstream_get_random_peer` in
 //! `src/http/modules/ngx_http_upstream_random_module.c`).
 
-use super::ranges::{Ranges, draws_used_up, drew_in_vain};
-use super::{Ask, smooth_weighted};
+use super::ranges::Ranges;
+use super::{Ask, rounds, smooth_weighted};
 use crate::policy::peer::PeerId;
 use crate::policy::peers::Peers;
 use crate::units::Draw;
@@ -16,16 +16,8 @@ pub(super) fn pick(
     draws: &mut u8,
     mut draw: Draw,
 ) -> Option<PeerId> {
-    if draws_used_up(*draws) {
+    if rounds::are_used_up(*draws) {
         return smooth_weighted::pick(peers, ask);
     }
-    loop {
-        let id = ranges.draw(peers, ask.list, &mut draw)?;
-        if peers.get(id).is_some_and(|peer| ask.allows(peer)) {
-            return Some(id);
-        }
-        if drew_in_vain(draws) {
-            return smooth_weighted::pick(peers, ask);
-        }
-    }
+    rounds::first_allowed(peers, ask, draws, |peers| ranges.draw(peers, ask.list, &mut draw))
 }

@@ -6,8 +6,8 @@
 //! two peers with weights 3 and 1 the heavier is drawn first three times in four, the second draw
 //! is then forced to be the other, and the second wins ties.
 
-use super::ranges::{Ranges, draws_used_up, drew_in_vain};
-use super::{Ask, smooth_weighted};
+use super::ranges::Ranges;
+use super::{Ask, rounds, smooth_weighted};
 use crate::policy::peer::{Peer, PeerId};
 use crate::policy::peers::Peers;
 use crate::units::Draw;
@@ -21,7 +21,7 @@ pub(super) fn pick(
     draws: &mut u8,
     mut draw: Draw,
 ) -> Option<PeerId> {
-    if draws_used_up(*draws) {
+    if rounds::are_used_up(*draws) {
         return smooth_weighted::pick(peers, ask);
     }
     let mut first: Option<PeerId> = None;
@@ -33,7 +33,7 @@ pub(super) fn pick(
             (Some(peer), None) => first = Some(peer.id()),
             (None, _) => {}
         }
-        if drew_in_vain(draws) {
+        if rounds::was_in_vain(draws) {
             return smooth_weighted::pick(peers, ask);
         }
     }

@@ -4,9 +4,6 @@ use crate::policy::peer::PeerId;
 use crate::policy::peers::{PeerList, Peers};
 use crate::units::Draw;
 
-/// More fruitless draws than this in one request, and smooth weighted round robin takes over.
-const DRAWS_MAX: u8 = 20;
-
 /// Running sums of the configured weights of each list. Peers that are out count too: drawing one
 /// costs a draw (`ngx_http_upstream_update_random` in
 /// `src/http/modules/ngx_http_upstream_random_module.c`).
@@ -49,19 +46,6 @@ impl Ranges {
             PeerList::Backups => &self.backups,
         }
     }
-}
-
-/// Whether this request has drawn too often in vain; counts one more draw if not.
-#[inline]
-pub(super) const fn drew_in_vain(draws: &mut u8) -> bool {
-    *draws = draws.saturating_add(1);
-    *draws > DRAWS_MAX
-}
-
-/// Whether an earlier attempt of this request used its draws up.
-#[inline]
-pub(super) const fn draws_used_up(draws: u8) -> bool {
-    draws > DRAWS_MAX
 }
 
 fn running_sums(peers: &Peers, list: PeerList) -> Vec<u64> {
