@@ -1,13 +1,14 @@
 //! `lab proxy`: lab's own load balancer, as the live world runs it, or in front of anything.
 
-use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
+use super::exit::Exit;
 use super::overrides::Overrides;
+use super::terminal::fail;
 use crate::host::child::{Ready, die_with_parent};
 use crate::proxy::{ProxyConfig, program};
 use crate::scenario::edge::{AdminAddress, LogFacts, TokenSource};
@@ -91,12 +92,12 @@ pub(super) fn run(arguments: &ProxyArgs) -> ExitCode {
     }
     let config = match arguments.config() {
         Ok(config) => config,
-        Err(error) => return fail(2, &error),
+        Err(error) => return fail(Exit::Usage, &error),
     };
     if arguments.check {
         return match config.check() {
             Ok(()) => arguments.approve(&config),
-            Err(error) => fail(2, &error),
+            Err(error) => fail(Exit::Usage, &error),
         };
     }
     let options =
@@ -106,14 +107,8 @@ pub(super) fn run(arguments: &ProxyArgs) -> ExitCode {
     let ready = |ready: &Ready| arguments.announce(backends, ready);
     match program::serve(&config, &options, move || again.config(), ready) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, &error),
+        Err(error) => fail(Exit::Failed, &error),
     }
-}
-
-#[expect(clippy::print_stderr, reason = "the user's terminal")]
-fn fail(code: u8, error: &dyn Display) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(code)
 }
 
 fn peer(text: &str) -> Result<(String, SocketAddr), String> {
