@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use lab::policy::{
     Admission, Algorithm, Attempt, ConsistentHashConfig, LoadFactor, MaglevConfig, Next, Outcome,
-    PeerChange, PeerConfig, PeerId, PeerList, QueueConfig, RequestFacts, ResilienceConfig,
-    RetryConfig, Ring, Upstream, UpstreamConfig,
+    PeerChange, PeerConfig, PeerId, PeerList, RequestFacts, Ring, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Seed, Span};
 use proptest::collection::vec;
@@ -29,15 +28,7 @@ fn upstream(algorithm: Algorithm, weights: &[u32], max_fails: u32) -> Upstream {
         max_fails,
         ..PeerConfig::new(format!("10.0.0.{place}:80"))
     });
-    let config = UpstreamConfig {
-        algorithm,
-        peers: peers.collect(),
-        retry: RetryConfig::default(),
-        health: None,
-        queue: QueueConfig::default(),
-        resilience: ResilienceConfig::default(),
-    };
-    Upstream::new(&config, Seed::new(1, 0))
+    Upstream::new(&UpstreamConfig::new(algorithm, peers.collect()), Seed::new(1, 0))
 }
 
 fn begin(upstream: &mut Upstream, now: Nanos, id: u64, key: u64) -> Attempt {

@@ -479,15 +479,7 @@ proptest! {
 
 fn plain(algorithm: Algorithm, weights: &[u32]) -> Upstream {
     let peers = weights.iter().map(|&weight| PeerConfig { weight, ..PeerConfig::new("peer") });
-    let config = UpstreamConfig {
-        algorithm,
-        peers: peers.collect(),
-        retry: RetryConfig::default(),
-        health: None,
-        queue: QueueConfig::default(),
-        resilience: ResilienceConfig::default(),
-    };
-    Upstream::new(&config, Seed::new(11, 0))
+    Upstream::new(&UpstreamConfig::new(algorithm, peers.collect()), Seed::new(11, 0))
 }
 
 /// Picks of `count` requests; each ends before the next starts unless they are `held`.

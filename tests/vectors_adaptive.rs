@@ -13,7 +13,7 @@ use lab::policy::balance::peak_ewma::PeakEwma;
 use lab::policy::balance::prequal::b_reuse;
 use lab::policy::{
     Admission, Algorithm, Attempt, LeastRequestConfig, Outcome, PeakEwmaConfig, PeakEwmaVariant,
-    PeerConfig, QueueConfig, RequestFacts, ResilienceConfig, RetryConfig, Upstream, UpstreamConfig,
+    PeerConfig, RequestFacts, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Seed, Span};
 use serde::Deserialize;
@@ -34,15 +34,7 @@ const LEAST_REQUEST: Algorithm = Algorithm::LeastRequest(LeastRequestConfig::DEF
 fn upstream(algorithm: Algorithm, weights: &[u32]) -> Upstream {
     let named = weights.iter().zip('a'..);
     let peers = named.map(|(&weight, name)| PeerConfig { weight, ..PeerConfig::new(name) });
-    let config = UpstreamConfig {
-        algorithm,
-        peers: peers.collect(),
-        retry: RetryConfig::default(),
-        health: None,
-        queue: QueueConfig::default(),
-        resilience: ResilienceConfig::default(),
-    };
-    Upstream::new(&config, Seed::new(5, 0))
+    Upstream::new(&UpstreamConfig::new(algorithm, peers.collect()), Seed::new(5, 0))
 }
 
 fn admit(upstream: &mut Upstream, id: u64) -> Attempt {

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use lab::policy::{
-    Admission, Algorithm, ConsistentHashConfig, MaglevConfig, Outcome, PeerConfig, QueueConfig,
-    RequestFacts, ResilienceConfig, RetryConfig, Ring, Upstream, UpstreamConfig,
+    Admission, Algorithm, ConsistentHashConfig, MaglevConfig, Outcome, PeerConfig, RequestFacts,
+    Ring, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Seed};
 use serde::Deserialize;
@@ -57,15 +57,7 @@ fn upstream(case: &Case, algorithm: Algorithm) -> Upstream {
         };
         PeerConfig { weight, down, ..PeerConfig::new(name) }
     });
-    let config = UpstreamConfig {
-        algorithm,
-        peers: peers.collect(),
-        retry: RetryConfig::default(),
-        health: None,
-        queue: QueueConfig::default(),
-        resilience: ResilienceConfig::default(),
-    };
-    Upstream::new(&config, Seed::new(1, 0))
+    Upstream::new(&UpstreamConfig::new(algorithm, peers.collect()), Seed::new(1, 0))
 }
 
 fn pick(upstream: &mut Upstream, key: u64) -> char {

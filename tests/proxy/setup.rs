@@ -70,3 +70,21 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// What went wrong with each of `cases`, by `name`, sent at once and in small pieces.
+pub(crate) fn wrong_either_way<C>(
+    cases: &[C],
+    name: impl Fn(&C) -> &str,
+    run: impl Fn(&C, bool) -> Result<(), String>,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for case in cases {
+        for pieces in [false, true] {
+            if let Err(what) = run(case, pieces) {
+                let how = if pieces { "in pieces" } else { "at once" };
+                wrong.push(format!("{} ({how}): {what}", name(case)));
+            }
+        }
+    }
+    wrong
+}

@@ -11,7 +11,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use self::table::{After, Body, Case, Forwarded};
-use super::setup::proxy_at;
+use super::setup::{proxy_at, wrong_either_way};
 use super::strict::{Framing, Request, Strict, shown};
 
 /// Longer than any reaction takes, shorter than any time-out of the proxy.
@@ -54,15 +54,7 @@ fn tricks() {
 fn judge(file: &str, text: &str, count: usize) {
     let cases = table::read(file, text);
     assert_eq!(cases.len(), count, "cases in {file}");
-    let mut wrong = Vec::new();
-    for case in &cases {
-        for pieces in [false, true] {
-            if let Err(what) = run(case, pieces) {
-                let how = if pieces { "in pieces" } else { "at once" };
-                wrong.push(format!("{} ({how}): {what}", case.name));
-            }
-        }
-    }
+    let wrong = wrong_either_way(&cases, |case| &case.name, run);
     assert!(wrong.is_empty(), "{file}: {} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
