@@ -67,10 +67,8 @@ impl Forward<'_> {
             }
             polled
         });
-        match head.await {
-            Ok(()) => Ok(kept),
-            Err(failure) => Err(failure),
-        }
+        head.await?;
+        Ok(kept)
     }
 
     /// A connection to the peer: one that is idle, or a new one.

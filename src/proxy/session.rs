@@ -167,9 +167,7 @@ impl Session {
                     return Poll::Ready(Arrival::Over);
                 }
                 if self.connection.wire.transport.poll_readable(context).is_pending() {
-                    let deadline = self.since + self.worker.edge.client.idle_timeout;
-                    ready!(self.alarm.poll(context, now, deadline));
-                    return Poll::Ready(Arrival::Over);
+                    return self.poll_idle(context, now);
                 }
                 self.take_desk();
             } else if let Some(arrival) = self.read_head(now) {
@@ -181,9 +179,7 @@ impl Session {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Arrival::Over),
                 Poll::Pending if self.connection.wire.input.is_empty() => {
                     // It only seemed readable.
-                    let deadline = self.since + self.worker.edge.client.idle_timeout;
-                    ready!(self.alarm.poll(context, now, deadline));
-                    return Poll::Ready(Arrival::Over);
+                    return self.poll_idle(context, now);
                 }
                 Poll::Pending => {
                     let deadline = self.since + self.worker.edge.client.header_timeout;
@@ -192,6 +188,12 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Waits for the end of the time that a client may be idle.
+    fn poll_idle(&mut self, context: &mut Context<'_>, now: Nanos) -> Poll<Arrival> {
+        let deadline = self.since + self.worker.edge.client.idle_timeout;
+        self.alarm.poll(context, now, deadline).map(|()| Arrival::Over)
     }
 
     /// Reads the head at the start of the input, if it is whole.
