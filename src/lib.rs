@@ -5,6 +5,7 @@ pub mod backend;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod compare;
+pub mod engine;
 pub mod experiment;
 #[cfg(feature = "live")]
 pub mod host;

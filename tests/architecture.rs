@@ -15,19 +15,23 @@ const STOREYS: &[(&str, &[&str])] = &[
     ("traffic", &["units"]),
     ("scenario", &["units", "policy", "traffic"]),
     ("record", &["units", "policy"]),
+    ("engine", &["units", "policy", "traffic", "scenario"]),
     ("sim", &["units", "policy", "traffic", "scenario", "record"]),
     ("theory", &["units", "traffic"]),
     ("proxy", &["units", "host", "http1", "policy", "scenario", "record"]),
     ("backend", &["units", "host", "policy", "traffic", "scenario"]),
     ("load", &["units", "host", "traffic", "scenario", "record"]),
-    ("live", &["units", "host", "policy", "traffic", "scenario", "record", "backend", "load"]),
+    (
+        "live",
+        &["units", "host", "policy", "traffic", "scenario", "engine", "record", "backend", "load"],
+    ),
     ("compare", &["units", "traffic", "scenario", "record"]),
     ("report", &["units", "record", "compare", "scenario"]),
     (
         "experiment",
         &[
-            "units", "host", "policy", "traffic", "scenario", "record", "theory", "sim", "live",
-            "compare",
+            "units", "host", "policy", "traffic", "scenario", "engine", "record", "theory", "sim",
+            "live", "compare",
         ],
     ),
     (
@@ -38,6 +42,7 @@ const STOREYS: &[(&str, &[&str])] = &[
             "policy",
             "traffic",
             "scenario",
+            "engine",
             "record",
             "theory",
             "sim",
@@ -54,7 +59,7 @@ const STOREYS: &[(&str, &[&str])] = &[
 
 /// Folders that must give the same bytes everywhere: no clock, no runtime, no files of results.
 const PURE: &[&str] =
-    &["units", "http1", "policy", "traffic", "scenario", "sim", "theory", "compare"];
+    &["units", "http1", "policy", "traffic", "scenario", "engine", "sim", "theory", "compare"];
 
 /// What the pure half must not name, and why.
 const IMPURE: &[(&str, &str)] = &[

@@ -7,7 +7,7 @@ use super::{identity, judge, model, reality};
 use crate::compare::{self, Digest, Evidence, Layout, ModelMode, Results};
 use crate::host::date;
 use crate::live::{LiveError, LiveOptions, LiveRun, Watcher};
-use crate::record::manifest::{Engine, FaultProof, MANIFEST_SCHEMA_VERSION, ScenarioText};
+use crate::record::manifest::{FaultProof, MANIFEST_SCHEMA_VERSION, ScenarioText};
 use crate::record::sink::Both;
 use crate::record::{
     Calibration, HlogWriter, Manifest, Names, RecordError, Recorder, RunDirectory,
@@ -259,11 +259,7 @@ fn manifest(
         real_time: options.real_time && !rounds.is_empty(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host: identity::host_facts(),
-        engine: Engine {
-            name: "lab".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            config_sha256: crate::record::manifest::sha256_hex(scenario.text.as_bytes()),
-        },
+        engine: rounds.last().map(|round| round.run.engine.clone()).unwrap_or_default(),
         calibration: options.calibration.clone(),
         validity: serde_json::to_value(&results.validity).unwrap_or_default(),
         faults: rounds.iter().flat_map(|round| proofs(&round.run)).collect(),

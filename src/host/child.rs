@@ -44,6 +44,19 @@ pub fn die_with_parent() {
     });
 }
 
+/// Ties a program that is not lab's to this process: it gets SIGTERM when the thread that started
+/// it ends, so that one with workers of its own can stop them first.
+pub fn stops_with_parent(command: &mut tokio::process::Command) {
+    // SAFETY: between fork and exec nothing but prctl is called, which takes one integer, touches
+    // no memory and may be called there.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM as libc::c_ulong);
+            Ok(())
+        });
+    }
+}
+
 /// Resolves at SIGINT or SIGTERM.
 ///
 /// # Errors

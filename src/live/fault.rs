@@ -12,7 +12,8 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::control::{self, ControlError};
-use super::sample::{Sampler, peer_views};
+use super::engine::{Order, Sight};
+use super::sample::Sampler;
 use super::world::{BackendEndpoint, LiveError, LiveOptions, Stack, backend_ready, start_backend};
 use crate::backend::fault::{FaultReport, FaultState};
 use crate::host::{clock, usage};
@@ -126,16 +127,16 @@ impl FaultDriver {
     ) -> Result<(), LiveError> {
         let Some((_, edge, index)) = self.timeline.pop() else { return Ok(()) };
         let fault = self.faults[index].clone();
+        let sight = stack.balancers.sight();
         for (place, &target) in fault.targets.iter().enumerate() {
             match edge {
                 Edge::Begin => {
-                    self.begin(&fault, target, stack).await?;
+                    self.begin(&fault, scenario, target, stack).await?;
                     self.event(EventKind::FaultBegan, &fault, target, zero, describe(fault.kind));
                 }
                 Edge::Look => {
                     let seen =
-                        look(&fault, stack.endpoints[target], &stack.admins, &self.names[target])
-                            .await;
+                        look(&fault, stack.endpoints[target], &sight, &self.names[target]).await;
                     let watch = &mut self.watches[index][place];
                     if let Some((bit, words)) = seen {
                         watch.bit = bit;
@@ -201,6 +202,7 @@ impl FaultDriver {
     async fn begin(
         &mut self,
         fault: &Fault,
+        scenario: &Scenario,
         target: usize,
         stack: &mut Stack,
     ) -> Result<(), LiveError> {
@@ -210,7 +212,7 @@ impl FaultDriver {
                 stack.backends[target].kill().await;
             }
             FaultKind::Hang => stack.backends[target].signal(Signal::STOP),
-            FaultKind::Drain => self.order_balancers(&stack.admins, target, "drain").await?,
+            FaultKind::Drain => stack.balancers.order(scenario, target, Order::Drain).await?,
             kind => {
                 inject(&mut self.injected[target], kind);
                 self.order_backend(target, stack.endpoints[target].control).await?;
@@ -239,7 +241,7 @@ impl FaultDriver {
                 self.crashed.retain(|index| *index != target);
             }
             FaultKind::Hang => stack.backends[target].signal(Signal::CONT),
-            FaultKind::Drain => self.order_balancers(&stack.admins, target, "resume").await?,
+            FaultKind::Drain => stack.balancers.order(scenario, target, Order::Resume).await?,
             kind => {
                 heal(&mut self.injected[target], kind);
                 self.order_backend(target, endpoint.control).await?;
@@ -279,21 +281,6 @@ impl FaultDriver {
         control::post(control, "/fault", Some(&order), ORDER_LIMIT).await.map_err(|error| {
             LiveError::Control { name: format!("backend {}", self.names[target]), error }
         })
-    }
-
-    async fn order_balancers(
-        &self,
-        admins: &[SocketAddr],
-        target: usize,
-        order: &str,
-    ) -> Result<(), LiveError> {
-        let path = format!("/upstreams/{}/{order}", self.names[target]);
-        for admin in admins {
-            control::post(*admin, &path, None, ORDER_LIMIT)
-                .await
-                .map_err(|error| LiveError::Control { name: "proxy".to_owned(), error })?;
-        }
-        Ok(())
     }
 
     fn event(&mut self, kind: EventKind, fault: &Fault, target: usize, zero: Nanos, words: String) {
@@ -350,7 +337,7 @@ fn heal(state: &mut FaultState, kind: FaultKind) {
 async fn look(
     fault: &Fault,
     endpoint: BackendEndpoint,
-    admins: &[SocketAddr],
+    sight: &Sight,
     name: &str,
 ) -> Option<(bool, String)> {
     let probe = || control::call(endpoint.listen, Method::GET, PROBED, None, PROBE_LIMIT);
@@ -371,7 +358,7 @@ async fn look(
             Some((matches!(answer, Err(ControlError::TimedOut(..))), words(&answer)))
         }
         FaultKind::Drain => {
-            let views = peer_views(admins).await;
+            let views = sight.views().await;
             let draining = views.iter().all(|peers| {
                 peers.iter().any(|peer| peer.name == name && peer.state == PeerState::Draining)
             });

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::Method;
-use serde::Deserialize;
 use tokio::task::JoinHandle;
 
 use super::control;
+use super::engine::Sight;
 use crate::host::{clock, usage};
 use crate::policy::PeerState;
 use crate::units::{Nanos, Span};
@@ -49,14 +49,6 @@ pub struct Sample {
     pub running: bool,
 }
 
-/// The balancer's view of a peer, as its admin interface tells it.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct PeerView {
-    pub(super) name: String,
-    pub(super) state: PeerState,
-    pub(super) in_flight: u32,
-}
-
 /// Takes samples until it is finished.
 #[derive(Debug)]
 pub struct Sampler {
@@ -79,10 +71,10 @@ impl Sampler {
     /// Starts sampling at every full second after `zero`; the open descriptors of the processes
     /// `counted` are counted too.
     #[must_use]
-    pub fn start(
+    pub(super) fn start(
         zero: Nanos,
         watched: Vec<Watched>,
-        admins: Vec<SocketAddr>,
+        sight: Sight,
         counted: Vec<u32>,
     ) -> Self {
         let watched = Arc::new(Mutex::new(watched));
@@ -91,7 +83,7 @@ impl Sampler {
         let task = tokio::spawn(sample_every_second(
             zero,
             Arc::clone(&watched),
-            (admins, counted),
+            (sight, counted),
             Arc::clone(&samples),
             Arc::clone(&held),
         ));
@@ -121,7 +113,7 @@ impl Sampler {
 async fn sample_every_second(
     zero: Nanos,
     watched: Arc<Mutex<Vec<Watched>>>,
-    (admins, counted): (Vec<SocketAddr>, Vec<u32>),
+    (sight, counted): (Sight, Vec<u32>),
     samples: Arc<Mutex<Vec<Sample>>>,
     held: Arc<Held>,
 ) {
@@ -131,7 +123,7 @@ async fn sample_every_second(
         let at = zero + Span::from_secs(u64::from(second) + 1);
         tokio::time::sleep(at.since(clock::now()).to_std()).await;
         let watched = watched.lock().expect("nothing panics with the lock held").clone();
-        let (views, queues) = tokio::join!(peer_views(&admins), queues(&watched));
+        let (views, queues) = tokio::join!(sight.views(), queues(&watched));
         let open = counted.iter().filter_map(|pid| usage::open_descriptors(*pid)).max();
         held.descriptors.fetch_max(open.unwrap_or(0), Ordering::Relaxed);
         let programs = counted.iter().copied().chain(watched.iter().map(|backend| backend.pid));
@@ -181,22 +173,6 @@ impl Waits {
         }
         self.sum
     }
-}
-
-/// Per balancer instance, its view of the peers; empty where it did not answer.
-pub(super) async fn peer_views(admins: &[SocketAddr]) -> Vec<Vec<PeerView>> {
-    let asked: Vec<_> = admins
-        .iter()
-        .map(|admin| {
-            let admin = *admin;
-            tokio::spawn(async move { control::get(admin, "/upstreams", LIMIT).await })
-        })
-        .collect();
-    let mut views = Vec::new();
-    for answer in asked {
-        views.push(answer.await.ok().and_then(Result::ok).unwrap_or_default());
-    }
-    views
 }
 
 async fn queues(watched: &[Watched]) -> Vec<u32> {

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::control;
+use super::engine::{Balancers, own_spool};
 use super::fault::{FaultDriver, FaultProof};
 use super::ports;
 use super::provider::{Program, ProgramError};
 use super::sample::{Sample, Sampler, Watched};
 use crate::host::{clock, usage};
 use crate::load::LoadReport;
-use crate::record::EventRow;
+use crate::record::{EventRow, manifest};
 use crate::scenario::Scenario;
 use crate::units::time::NANOS_PER_SECOND;
 use crate::units::{Nanos, Span};
@@ -32,6 +33,14 @@ pub enum LiveError {
     /// A program could not be started.
     #[error(transparent)]
     Program(#[from] ProgramError),
+    /// An engine is not installed.
+    #[error("{command} is not installed here: it comes with {package}")]
+    Missing {
+        /// The program.
+        command: String,
+        /// The package that has it.
+        package: String,
+    },
     /// A program ended in the middle of the run.
     #[error("{name} ended in the middle of the run ({status}){log}")]
     Died {
@@ -87,6 +96,8 @@ pub struct LiveRun {
     pub round: u32,
     /// The run's zero on the monotonic clock.
     pub zero: Nanos,
+    /// The balancer that ran.
+    pub engine: manifest::Engine,
     /// Spool of requests (relative to zero).
     pub requests: PathBuf,
     /// Spools of attempts, one per balancer instance (absolute times).
@@ -156,9 +167,7 @@ pub fn run(
 pub(super) struct Stack {
     pub(super) backends: Vec<Program>,
     pub(super) endpoints: Vec<BackendEndpoint>,
-    pub(super) proxies: Vec<Program>,
-    pub(super) admins: Vec<SocketAddr>,
-    targets: Vec<SocketAddr>,
+    pub(super) balancers: Balancers,
 }
 
 /// Where a backend serves and takes orders.
@@ -187,12 +196,12 @@ async fn round(
     let spool = options.scratch.join("requests.jsonl");
     let mut load = Program::start(
         "load generator",
-        &load_arguments(options, &stack.targets, zero, &spool),
+        &load_arguments(options, &stack.balancers.targets(), zero, &spool),
         &options.scratch.join("load.log"),
     )?;
     watcher.phase("running");
-    let counted = stack.proxies.iter().map(Program::pid).chain([load.pid()]).collect();
-    let sampler = Sampler::start(zero, stack.watched(scenario), stack.admins.clone(), counted);
+    let counted = stack.balancers.processes().into_iter().chain([load.pid()]).collect();
+    let sampler = Sampler::start(zero, stack.watched(scenario), stack.balancers.sight(), counted);
     let ended =
         drive(scenario, &mut stack, &mut faults, &mut load, &sampler, zero, (watcher, stop)).await;
     let (samples, descriptors, waited) = sampler.finish();
@@ -205,17 +214,19 @@ async fn round(
     };
     watcher.phase("stopping");
     faults.observe_after(&stack).await;
+    let engine = stack.balancers.facts(scenario).await;
     let exits = stack.stop().await;
 
     let wall_after = clock::wall().0 as i128 - clock::now().0 as i128;
     let spools = |name: &str| -> Vec<PathBuf> {
         (0..scenario.balancer.instances)
-            .map(|instance| proxy_spool(&options.scratch, instance).join(name))
+            .map(|instance| own_spool(&options.scratch, instance).join(name))
             .collect()
     };
     Ok(LiveRun {
         round: options.round,
         zero,
+        engine,
         requests: spool,
         attempts: spools("attempts.jsonl"),
         events: spools("events.jsonl"),
@@ -287,7 +298,7 @@ impl Stack {
         let instances = scenario.balancer.instances as usize;
         let addresses = ports::free(scenario.backends.len() + instances)
             .map_err(|error| LiveError::System { what: "cannot find free ports", error })?;
-        let (backend_addresses, proxy_addresses) = addresses.split_at(scenario.backends.len());
+        let (backend_addresses, balancer_addresses) = addresses.split_at(scenario.backends.len());
 
         let mut backends = Vec::new();
         for (backend, address) in scenario.backends.iter().zip(backend_addresses) {
@@ -298,17 +309,8 @@ impl Stack {
             endpoints.push(backend_ready(program).await?);
         }
 
-        let mut proxies = Vec::new();
-        for (instance, address) in proxy_addresses.iter().enumerate() {
-            proxies.push(start_proxy(scenario, options, instance as u32, *address, &endpoints)?);
-        }
-        let (mut targets, mut admins) = (Vec::new(), Vec::new());
-        for program in &mut proxies {
-            let (listen, admin) = program.ready().await?;
-            targets.push(listen);
-            admins.push(admin.ok_or_else(|| no_control(program))?);
-        }
-        Ok(Self { backends, endpoints, proxies, admins, targets })
+        let balancers = Balancers::start(scenario, options, balancer_addresses, &endpoints).await?;
+        Ok(Self { backends, endpoints, balancers })
     }
 
     fn watched(&self, scenario: &Scenario) -> Vec<Watched> {
@@ -330,7 +332,7 @@ impl Stack {
         let unexpected = backends
             .filter(|(index, _)| !crashed.contains(index))
             .map(|(_, program)| program)
-            .chain(self.proxies.iter_mut())
+            .chain(self.balancers.programs().iter_mut())
             .find_map(|program| program.ended().map(|status| (program, status)));
         match unexpected {
             None => Ok(()),
@@ -345,7 +347,7 @@ impl Stack {
     /// The balancer first, so that it never sees its peers go.
     async fn stop(&mut self) -> Vec<ProgramExit> {
         let mut exits = Vec::new();
-        for program in self.proxies.iter_mut().chain(&mut self.backends) {
+        for program in self.balancers.programs().iter_mut().chain(&mut self.backends) {
             program.signal(Signal::CONT);
             let status = program.stop(PATIENCE).await;
             exits.push(ProgramExit {
@@ -382,36 +384,6 @@ pub(super) async fn backend_ready(program: &mut Program) -> Result<BackendEndpoi
     Ok(BackendEndpoint { listen, control, pid: program.pid() })
 }
 
-fn start_proxy(
-    scenario: &Scenario,
-    options: &LiveOptions,
-    instance: u32,
-    address: SocketAddr,
-    endpoints: &[BackendEndpoint],
-) -> Result<Program, LiveError> {
-    let spool = proxy_spool(&options.scratch, instance);
-    std::fs::create_dir_all(&spool).map_err(|error| LiveError::System {
-        what: "cannot make a folder for the spools",
-        error,
-    })?;
-    let views_before = instance * scenario.balancer.views() / scenario.balancer.instances;
-    let mut arguments = strings(&["proxy", "--admin", "127.0.0.1:0"]);
-    arguments.extend([
-        format!("--config={}", options.scenario_file.display()),
-        format!("--listen={address}"),
-        format!("--seed={}", options.seed),
-        format!("--view-base={views_before}"),
-        format!("--spool={}", spool.display()),
-    ]);
-    arguments.extend(overrides(options));
-    for (backend, endpoint) in scenario.backends.iter().zip(endpoints) {
-        arguments.push(format!("--peer={}={}", backend.name, endpoint.listen));
-    }
-    let name = format!("proxy {}", instance + 1);
-    let log = options.scratch.join(format!("proxy-{}.log", instance + 1));
-    Ok(Program::start(&name, &arguments, &log)?)
-}
-
 fn load_arguments(
     options: &LiveOptions,
     targets: &[SocketAddr],
@@ -432,15 +404,11 @@ fn load_arguments(
     arguments
 }
 
-fn overrides(options: &LiveOptions) -> impl Iterator<Item = String> {
+pub(super) fn overrides(options: &LiveOptions) -> impl Iterator<Item = String> {
     options.overrides.iter().map(|(key, value)| format!("--set={key}={value}"))
 }
 
-fn proxy_spool(scratch: &Path, instance: u32) -> PathBuf {
-    scratch.join(format!("proxy-{}", instance + 1))
-}
-
-fn no_control(program: &Program) -> ProgramError {
+pub(super) fn no_control(program: &Program) -> ProgramError {
     ProgramError::NotReady {
         name: program.name().to_owned(),
         what: "it named no control address".to_owned(),
@@ -448,7 +416,7 @@ fn no_control(program: &Program) -> ProgramError {
     }
 }
 
-fn strings(words: &[&str]) -> Vec<String> {
+pub(super) fn strings(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 

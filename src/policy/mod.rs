@@ -24,6 +24,7 @@ mod peers;
 mod quantile;
 pub mod resilience;
 pub mod retry;
+pub mod rules;
 pub mod slow_start;
 pub mod upstream;
 
@@ -43,6 +44,7 @@ pub use peer::{Forced, Peer, PeerConfig, PeerId, PeerState};
 pub use peers::{PeerList, Peers};
 pub use resilience::{ResilienceConfig, ResilienceCounts};
 pub use retry::{RetryConditions, RetryConfig};
+pub use rules::Rules;
 pub use upstream::{
     Admission, Attempt, Event, Head, Next, PeerChange, QueueConfig, RequestFacts, Ticket, Upstream,
     UpstreamConfig,

@@ -22,6 +22,7 @@ use super::peer::{Peer, PeerConfig, PeerId, PeerState};
 use super::peers::{Effect, Peers};
 use super::resilience::{Resilience, ResilienceConfig};
 use super::retry::{RetryConfig, status_is_failure};
+use super::rules::Rules;
 use crate::units::{Nanos, Seed};
 
 /// An upstream group as configured.
@@ -39,6 +40,8 @@ pub struct UpstreamConfig {
     pub queue: QueueConfig,
     /// What goes beyond NGINX.
     pub resilience: ResilienceConfig,
+    /// Whose rules hold where the programs differ.
+    pub rules: Rules,
 }
 
 impl UpstreamConfig {
@@ -53,6 +56,7 @@ impl UpstreamConfig {
             health: None,
             queue: QueueConfig::default(),
             resilience: ResilienceConfig::default(),
+            rules: Rules::default(),
         }
     }
 }

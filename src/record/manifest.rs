@@ -89,6 +89,12 @@ pub struct Engine {
     pub version: String,
     /// SHA-256 of its configuration, in hexadecimal; empty if it had none.
     pub config_sha256: String,
+    /// How it was set, for a fair comparison: workers, keepalive, buffering, retries, logging, ….
+    #[serde(default)]
+    pub settings: Vec<(String, String)>,
+    /// Its own statistics at the end of the run, by name.
+    #[serde(default)]
+    pub statistics: Vec<(String, String)>,
 }
 
 /// What a fault was seen to do: failures or latency around its target before, during and after.

@@ -91,12 +91,66 @@ impl BalancerFacts {
 }
 
 /// The live world's balancer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Engine {
     /// lab's own proxy.
+    #[default]
     Own,
+    /// NGINX.
+    Nginx,
+    /// HAProxy.
+    Haproxy,
+    /// Envoy.
+    Envoy,
+    /// A balancer that runs already: its URL, beginning with `http://`.
+    Elsewhere(String),
 }
+
+impl Engine {
+    /// Those that have a name, in the order in which they are shown.
+    pub const NAMED: [Self; 4] = [Self::Own, Self::Nginx, Self::Haproxy, Self::Envoy];
+
+    /// As it is written in a scenario.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Own => "own".to_owned(),
+            Self::Nginx => "nginx".to_owned(),
+            Self::Haproxy => "haproxy".to_owned(),
+            Self::Envoy => "envoy".to_owned(),
+            Self::Elsewhere(url) => format!("url:{url}"),
+        }
+    }
+}
+
+impl std::str::FromStr for Engine {
+    type Err = UnknownEngine;
+
+    fn from_str(text: &str) -> Result<Self, UnknownEngine> {
+        if let Some(url) = text.strip_prefix("url:") {
+            let host = url.strip_prefix("http://").unwrap_or_default();
+            let whole = !host.is_empty() && !host.starts_with('/');
+            return if whole {
+                Ok(Self::Elsewhere(url.to_owned()))
+            } else {
+                Err(UnknownEngine(text.to_owned()))
+            };
+        }
+        let named = Self::NAMED.into_iter().find(|engine| engine.name() == text);
+        named.ok_or_else(|| UnknownEngine(text.to_owned()))
+    }
+}
+
+impl std::fmt::Display for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+/// A word that names no engine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no engine: one of `own`, `nginx`, `haproxy`, `envoy`, or `url:http://HOST:PORT`")]
+pub struct UnknownEngine(pub String);
 
 /// How far the state of the peers is shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

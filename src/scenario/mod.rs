@@ -19,7 +19,9 @@ mod section;
 mod tree;
 
 pub use check::{Check, Measure, Relation, Subject, Tolerance};
-pub use checked::{Backend, BalancerFacts, Discipline, Engine, HostFacts, Scenario, StateSharing};
+pub use checked::{
+    Backend, BalancerFacts, Discipline, Engine, HostFacts, Scenario, StateSharing, UnknownEngine,
+};
 pub use diagnostic::{Diagnostic, Diagnostics, Location};
 pub use edge::EdgeFacts;
 pub use hash_key::{Carrier, HashKey, PlannedKeys, client_address};

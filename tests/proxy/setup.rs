@@ -31,6 +31,7 @@ pub(crate) fn config(addresses: &[SocketAddr]) -> ProxyConfig {
             health: None,
             queue: QueueConfig::default(),
             resilience: ResilienceConfig::default(),
+            rules: lab::policy::Rules::default(),
         },
         connect_timeout: Span::from_millis(1000),
         read_timeout: Span::from_millis(5000),

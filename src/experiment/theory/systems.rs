@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::System;
 use crate::policy::{
-    Algorithm, PeerConfig, QueueConfig, ResilienceConfig, RetryConfig, UpstreamConfig,
+    Algorithm, PeerConfig, QueueConfig, ResilienceConfig, RetryConfig, Rules, UpstreamConfig,
 };
 use crate::scenario::{
     Backend, BalancerFacts, Discipline, EdgeFacts, Engine, HostFacts, Scenario, StateSharing,
@@ -229,6 +229,7 @@ fn balancer(algorithm: Algorithm, backends: &[Backend]) -> BalancerFacts {
             health: None,
             queue: QueueConfig::default(),
             resilience: ResilienceConfig::default(),
+            rules: Rules::default(),
         },
         hash_key: None,
         connect_timeout: Span::MAX,

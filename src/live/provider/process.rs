@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::host::child::Ready;
+use crate::host::child::{self, Ready};
 
 /// Why a program could not be started or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,8 @@ pub struct Program {
     child: Child,
     pid: u32,
     log: PathBuf,
-    stdout: Lines<BufReader<ChildStdout>>,
+    /// Of programs of lab's own.
+    stdout: Option<Lines<BufReader<ChildStdout>>>,
     // Closing it tells the program that its parent is gone.
     _stdin: Option<ChildStdin>,
 }
@@ -54,12 +55,35 @@ impl Program {
     /// When the log cannot be opened or the process cannot be made.
     pub fn start(name: &str, arguments: &[String], log: &Path) -> Result<Self, ProgramError> {
         let spawn = |error| ProgramError::Spawn { name: name.to_owned(), error };
+        let mut command = Command::new(std::env::current_exe().map_err(spawn)?);
+        command.args(arguments).arg("--supervised").stdout(Stdio::piped());
+        Self::spawn(name, command, log)
+    }
+
+    /// Starts another program; both its outputs are appended to `log`. It dies with the thread
+    /// that started it.
+    ///
+    /// # Errors
+    /// When the log cannot be opened or the process cannot be made.
+    pub fn start_foreign(
+        name: &str,
+        program: &str,
+        arguments: &[String],
+        log: &Path,
+    ) -> Result<Self, ProgramError> {
+        let spawn = |error| ProgramError::Spawn { name: name.to_owned(), error };
+        let stdout = File::options().create(true).append(true).open(log).map_err(spawn)?;
+        let mut command = Command::new(program);
+        command.args(arguments).stdout(stdout);
+        child::stops_with_parent(&mut command);
+        Self::spawn(name, command, log)
+    }
+
+    fn spawn(name: &str, mut command: Command, log: &Path) -> Result<Self, ProgramError> {
+        let spawn = |error| ProgramError::Spawn { name: name.to_owned(), error };
         let stderr = File::options().create(true).append(true).open(log).map_err(spawn)?;
-        let mut child = Command::new(std::env::current_exe().map_err(spawn)?)
-            .args(arguments)
-            .arg("--supervised")
+        let mut child = command
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
             .stderr(stderr)
             // Ctrl-C in a terminal is lab's to handle; it stops its programs in order.
             .process_group(0)
@@ -67,12 +91,12 @@ impl Program {
             .spawn()
             .map_err(spawn)?;
         let pid = child.id().expect("a child that was not waited for has an id");
-        let stdout = child.stdout.take().expect("stdout is piped");
+        let stdout = child.stdout.take().map(|stdout| BufReader::new(stdout).lines());
         Ok(Self {
             name: name.to_owned(),
             pid,
             log: log.to_owned(),
-            stdout: BufReader::new(stdout).lines(),
+            stdout,
             _stdin: child.stdin.take(),
             child,
         })
@@ -83,17 +107,16 @@ impl Program {
     /// # Errors
     /// When it ends first, says something else, or takes longer than ten seconds.
     pub async fn ready(&mut self) -> Result<(SocketAddr, Option<SocketAddr>), ProgramError> {
-        let line =
-            match tokio::time::timeout(Duration::from_secs(10), self.stdout.next_line()).await {
-                Err(_) => return Err(self.not_ready("no word within 10 s".to_owned())),
-                Ok(Err(error)) => return Err(self.not_ready(error.to_string())),
-                Ok(Ok(None)) => {
-                    let status =
-                        self.child.wait().await.map_or_else(|e| e.to_string(), |s| s.to_string());
-                    return Err(self.not_ready(status));
-                }
-                Ok(Ok(Some(line))) => line,
-            };
+        let line = match tokio::time::timeout(Duration::from_secs(10), self.next_line()).await {
+            Err(_) => return Err(self.not_ready("no word within 10 s".to_owned())),
+            Ok(Err(error)) => return Err(self.not_ready(error.to_string())),
+            Ok(Ok(None)) => {
+                let status =
+                    self.child.wait().await.map_or_else(|e| e.to_string(), |s| s.to_string());
+                return Err(self.not_ready(status));
+            }
+            Ok(Ok(Some(line))) => line,
+        };
         let ready: Ready =
             serde_json::from_str(&line).map_err(|_| self.not_ready(format!("it said `{line}`")))?;
         let parse = |text: &str| {
@@ -106,7 +129,14 @@ impl Program {
 
     /// Its next line on stdout; `None` at the end.
     pub async fn line(&mut self) -> Option<String> {
-        self.stdout.next_line().await.ok().flatten()
+        self.next_line().await.ok().flatten()
+    }
+
+    async fn next_line(&mut self) -> std::io::Result<Option<String>> {
+        match &mut self.stdout {
+            Some(lines) => lines.next_line().await,
+            None => Ok(None),
+        }
     }
 
     /// Process id.
@@ -164,7 +194,9 @@ impl Program {
         if tail.is_empty() { tail } else { format!("; the end of its log:\n    {tail}") }
     }
 
-    fn not_ready(&self, what: String) -> ProgramError {
+    /// The error of a program that did `what` instead of becoming ready.
+    #[must_use]
+    pub fn not_ready(&self, what: String) -> ProgramError {
         ProgramError::NotReady { name: self.name.clone(), what, log: self.log_tail() }
     }
 }

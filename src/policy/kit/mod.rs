@@ -22,7 +22,7 @@ mod witness;
 use super::balance::Algorithm;
 use super::peer::PeerConfig;
 use super::upstream::{QueueConfig, Upstream, UpstreamConfig};
-use super::{RequestFacts, ResilienceConfig, RetryConfig};
+use super::{RequestFacts, ResilienceConfig, RetryConfig, Rules};
 use crate::units::Seed;
 use witness::Witness;
 
@@ -102,6 +102,7 @@ impl Kit {
             health: None,
             queue: QueueConfig::default(),
             resilience: ResilienceConfig::default(),
+            rules: Rules::default(),
         };
         let (seed, witness) = (Seed::new(seed, 0), Witness::default());
         let upstream = match self.algorithm {

@@ -22,6 +22,7 @@ fn config(peers: Vec<PeerConfig>) -> UpstreamConfig {
         health: None,
         queue: QueueConfig::default(),
         resilience: ResilienceConfig::default(),
+        rules: Rules::default(),
     }
 }
 

@@ -21,7 +21,10 @@ use super::{
 section! {
     /// What stands between clients and backends. Rules and defaults are those of NGINX.
     pub(crate) struct BalancerSection {
-        /// What runs in the live world: `own` is lab's proxy. Default: own.
+        /// What runs in the live world: `own` is lab's proxy; `nginx`, `haproxy` and `envoy` are
+        /// the real programs, configured from this scenario; `url:http://HOST:PORT` is a balancer
+        /// that runs already and knows the backends by their `address`. The model follows the
+        /// rules of the engine. Default: own.
         optional engine: Engine,
         /// How a backend is chosen. Default: round_robin.
         optional algorithm: AlgorithmWord,
@@ -239,7 +242,26 @@ pub(crate) enum RetryWord {
     Status(u16),
 }
 
-choice! { Engine: "engine", "own" => Self::Own }
+impl Read for Engine {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let text = String::read(node, problems)?;
+        match text.parse() {
+            Ok(engine) => Some(engine),
+            Err(_) => {
+                let words = ["own", "nginx", "haproxy", "envoy", "url:http://HOST:PORT"];
+                let help = suggestion(&text, words, "one of");
+                problems.report_with(&node.place, format!("`{text}` is no engine"), help);
+                None
+            }
+        }
+    }
+    fn schema() -> serde_json::Value {
+        let named: Vec<String> = Self::NAMED.iter().map(Self::name).collect();
+        serde_json::json!({
+            "anyOf": [{ "enum": named }, { "type": "string", "pattern": "^url:http://[^/]" }]
+        })
+    }
+}
 choice! { StateSharing: "way to share state", "shared" => Self::Shared, "per_worker" => Self::PerWorker }
 choice! { Discipline: "discipline", "fifo" => Self::Fifo, "ps" => Self::Ps }
 choice! { FaultKindWord: "kind of fault",

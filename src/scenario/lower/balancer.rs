@@ -1,10 +1,10 @@
 //! The balancer. Defaults are NGINX's, where NGINX has one.
 
 use super::{Surroundings, algorithm, backend, edge, or, positive, resilience};
-use crate::policy::UpstreamConfig;
 use crate::policy::health::active::ActiveHealthConfig;
 use crate::policy::retry::{RetryConditions, RetryConfig};
 use crate::policy::upstream::QueueConfig;
+use crate::policy::{Rules, UpstreamConfig};
 use crate::scenario::checked::{BalancerFacts, Engine, StateSharing};
 use crate::scenario::diagnostic::Problems;
 use crate::scenario::file::{
@@ -32,7 +32,7 @@ pub(in crate::scenario) fn facts(
     let keepalive_timeout = timeout(&section.keepalive_timeout);
     let (instances, workers) = size(section, problems);
     BalancerFacts {
-        engine: or(section.engine.as_ref(), Engine::Own),
+        engine: section.engine.as_ref().map_or(Engine::Own, |engine| engine.value.clone()),
         instances,
         workers,
         state: or(section.state.as_ref(), StateSharing::Shared),
@@ -72,6 +72,7 @@ fn upstream(
         health: section.health.as_ref().map(|s| health(&s.value, problems)),
         queue: section.queue.as_ref().map_or_else(QueueConfig::default, |s| queue(&s.value)),
         resilience: resilience::resilience(file, section, algorithm, problems),
+        rules: Rules::default(),
     }
 }
 

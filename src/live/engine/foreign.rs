@@ -1,0 +1,100 @@
+//! What all real engines need: to be found, checked, started, and waited for until they serve.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use crate::engine::{Configuration, Wiring};
+use crate::host::clock;
+use crate::live::provider::{Program, ProgramError};
+use crate::live::world::LiveError;
+use crate::record::manifest;
+use crate::units::Span;
+
+/// How long an engine may take until it accepts connections.
+const START_LIMIT: Span = Span::from_secs(10);
+
+/// The programs of an engine that is not lab's.
+#[derive(Default)]
+pub(super) struct Foreign {
+    pub(super) programs: Vec<Program>,
+    pub(super) targets: Vec<SocketAddr>,
+    pub(super) facts: manifest::Engine,
+}
+
+/// Writes the configuration into the folder of `wiring`.
+pub(super) fn write(configuration: &Configuration, wiring: &Wiring) -> Result<(), LiveError> {
+    let failed = |error| LiveError::System { what: "cannot write the configuration", error };
+    std::fs::create_dir_all(&wiring.folder).map_err(failed)?;
+    for file in &configuration.files {
+        std::fs::write(wiring.folder.join(&file.name), &file.text).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Runs a command to its end, such as an engine's own check of its configuration; what it said.
+///
+/// # Errors
+/// When it cannot be started, with the package that has it, or ends with anything but 0.
+pub(super) async fn output(
+    command: &str,
+    package: &str,
+    arguments: &[String],
+) -> Result<String, LiveError> {
+    let run = tokio::process::Command::new(command).args(arguments).kill_on_drop(true).output();
+    let done = run.await.map_err(|error| missing(command, package, error))?;
+    let mut said = String::from_utf8_lossy(&done.stdout).into_owned();
+    said.push_str(&String::from_utf8_lossy(&done.stderr));
+    if done.status.success() {
+        return Ok(said);
+    }
+    Err(ProgramError::NotReady {
+        name: format!("{command} {}", arguments.join(" ")),
+        what: done.status.to_string(),
+        log: format!(":\n    {}", said.trim().replace('\n', "\n    ")),
+    }
+    .into())
+}
+
+/// Starts an engine, with its output in `log`.
+pub(super) fn start(
+    name: &str,
+    command: &str,
+    package: &str,
+    arguments: &[String],
+    log: &Path,
+) -> Result<Program, LiveError> {
+    Program::start_foreign(name, command, arguments, log).map_err(|error| match error {
+        ProgramError::Spawn { error, .. } => missing(command, package, error),
+        other => other.into(),
+    })
+}
+
+/// Waits until somebody accepts connections at `address`.
+pub(super) async fn serves(program: &mut Program, address: SocketAddr) -> Result<(), LiveError> {
+    let deadline = clock::now() + START_LIMIT;
+    loop {
+        if TcpStream::connect(address).await.is_ok() {
+            return Ok(());
+        }
+        let what = match program.ended() {
+            Some(status) => format!("it ended: {status}"),
+            None if clock::now() >= deadline => format!("nobody listens at {address}"),
+            None => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                continue;
+            }
+        };
+        return Err(program.not_ready(what).into());
+    }
+}
+
+fn missing(command: &str, package: &str, error: std::io::Error) -> LiveError {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        LiveError::Missing { command: command.to_owned(), package: package.to_owned() }
+    } else {
+        ProgramError::Spawn { name: command.to_owned(), error }.into()
+    }
+}

@@ -1,0 +1,156 @@
+//! The balancers of a round: lab's own proxy, or a real program in its place.
+//!
+//! Each engine's file starts it, asks for its view of the peers, gives it orders, and stops it.
+//! Its configuration comes from [`crate::engine`].
+
+mod elsewhere;
+mod envoy;
+mod foreign;
+mod haproxy;
+mod nginx;
+mod own;
+
+pub(super) use own::spool as own_spool;
+
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+
+use super::provider::Program;
+use super::world::{BackendEndpoint, LiveError, LiveOptions};
+use crate::policy::PeerState;
+use crate::record::manifest;
+use crate::scenario::{Engine, Scenario};
+
+/// A balancer's view of a peer.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct PeerView {
+    pub(super) name: String,
+    pub(super) state: PeerState,
+    pub(super) in_flight: u32,
+}
+
+/// What a balancer is told about one backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// It gets nothing new, and finishes what it has.
+    Drain,
+    /// It gets requests again.
+    Resume,
+}
+
+/// The balancers of a round.
+pub(super) enum Balancers {
+    Own(own::Own),
+    Nginx(nginx::Nginx),
+    Haproxy(haproxy::Haproxy),
+    Envoy(envoy::Envoy),
+    Elsewhere(elsewhere::Elsewhere),
+}
+
+/// Asks for the balancers' views of the peers; a copy serves beside the balancers.
+#[derive(Clone, Debug)]
+pub(super) enum Sight {
+    /// By the admin interfaces of lab's proxies.
+    Own(Vec<SocketAddr>),
+    /// The engine shows no view of single peers.
+    None,
+}
+
+impl Sight {
+    /// Per balancer instance, its view of the peers; empty where it did not answer.
+    pub(super) async fn views(&self) -> Vec<Vec<PeerView>> {
+        match self {
+            Self::Own(admins) => own::views(admins).await,
+            Self::None => Vec::new(),
+        }
+    }
+}
+
+impl Balancers {
+    /// Starts the scenario's engine in front of `backends`, and waits until it serves.
+    pub(super) async fn start(
+        scenario: &Scenario,
+        options: &LiveOptions,
+        addresses: &[SocketAddr],
+        backends: &[BackendEndpoint],
+    ) -> Result<Self, LiveError> {
+        Ok(match &scenario.balancer.engine {
+            Engine::Own => {
+                Self::Own(own::Own::start(scenario, options, addresses, backends).await?)
+            }
+            Engine::Nginx => {
+                Self::Nginx(nginx::Nginx::start(scenario, options, addresses, backends).await?)
+            }
+            Engine::Haproxy => Self::Haproxy(
+                haproxy::Haproxy::start(scenario, options, addresses, backends).await?,
+            ),
+            Engine::Envoy => {
+                Self::Envoy(envoy::Envoy::start(scenario, options, addresses, backends).await?)
+            }
+            Engine::Elsewhere(url) => Self::Elsewhere(elsewhere::Elsewhere::find(url)?),
+        })
+    }
+
+    /// Where clients connect, one address per instance.
+    pub(super) fn targets(&self) -> Vec<SocketAddr> {
+        match self {
+            Self::Own(own) => own.targets.clone(),
+            Self::Nginx(nginx) => nginx.targets(),
+            Self::Haproxy(haproxy) => haproxy.targets(),
+            Self::Envoy(envoy) => envoy.targets(),
+            Self::Elsewhere(elsewhere) => vec![elsewhere.target],
+        }
+    }
+
+    /// The programs, one per instance.
+    pub(super) fn programs(&mut self) -> &mut [Program] {
+        match self {
+            Self::Own(own) => &mut own.programs,
+            Self::Nginx(nginx) => nginx.programs(),
+            Self::Haproxy(haproxy) => haproxy.programs(),
+            Self::Envoy(envoy) => envoy.programs(),
+            Self::Elsewhere(_) => &mut [],
+        }
+    }
+
+    /// Every process of it whose time and descriptors count: workers too.
+    pub(super) fn processes(&mut self) -> Vec<u32> {
+        self.programs().iter().map(Program::pid).collect()
+    }
+
+    pub(super) fn sight(&self) -> Sight {
+        match self {
+            Self::Own(own) => Sight::Own(own.admins.clone()),
+            Self::Nginx(_) | Self::Haproxy(_) | Self::Envoy(_) | Self::Elsewhere(_) => Sight::None,
+        }
+    }
+
+    /// Tells every instance about the backend at `target` in the scenario.
+    pub(super) async fn order(
+        &mut self,
+        scenario: &Scenario,
+        target: usize,
+        order: Order,
+    ) -> Result<(), LiveError> {
+        match self {
+            Self::Own(own) => own.order(scenario, target, order).await,
+            Self::Nginx(nginx) => nginx.order(scenario, target, order).await,
+            Self::Haproxy(haproxy) => haproxy.order(scenario, target, order).await,
+            Self::Envoy(envoy) => envoy.order(scenario, target, order).await,
+            Self::Elsewhere(_) => Ok(()),
+        }
+    }
+
+    /// Its name, version, configuration and settings, for the record. Before it stops: its last
+    /// statistics are in it.
+    pub(super) async fn facts(&self, scenario: &Scenario) -> manifest::Engine {
+        match self {
+            Self::Own(_) => own::facts(scenario),
+            Self::Nginx(nginx) => nginx.facts().await,
+            Self::Haproxy(haproxy) => haproxy.facts().await,
+            Self::Envoy(envoy) => envoy.facts().await,
+            Self::Elsewhere(elsewhere) => elsewhere.facts(),
+        }
+    }
+}

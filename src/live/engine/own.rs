@@ -1,0 +1,125 @@
+//! lab's own proxy.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Order, PeerView};
+use crate::live::control;
+use crate::live::provider::{Program, ProgramError};
+use crate::live::world::{BackendEndpoint, LiveError, LiveOptions, no_control, overrides, strings};
+use crate::record::manifest;
+use crate::scenario::Scenario;
+
+/// A question that is not answered by then is not answered for this second.
+const QUESTION_LIMIT: Duration = Duration::from_millis(300);
+/// An order that is not obeyed by then has failed.
+const ORDER_LIMIT: Duration = Duration::from_secs(2);
+
+/// One `lab proxy` for each instance.
+pub(in crate::live) struct Own {
+    pub(super) programs: Vec<Program>,
+    pub(super) admins: Vec<SocketAddr>,
+    pub(super) targets: Vec<SocketAddr>,
+}
+
+impl Own {
+    pub(super) async fn start(
+        scenario: &Scenario,
+        options: &LiveOptions,
+        addresses: &[SocketAddr],
+        backends: &[BackendEndpoint],
+    ) -> Result<Self, LiveError> {
+        let mut programs = Vec::new();
+        for (instance, address) in addresses.iter().enumerate() {
+            programs.push(start_proxy(scenario, options, instance as u32, *address, backends)?);
+        }
+        let (mut targets, mut admins) = (Vec::new(), Vec::new());
+        for program in &mut programs {
+            let (listen, admin) = program.ready().await?;
+            targets.push(listen);
+            admins.push(admin.ok_or_else(|| no_control(program))?);
+        }
+        Ok(Self { programs, admins, targets })
+    }
+
+    pub(super) async fn order(
+        &self,
+        scenario: &Scenario,
+        target: usize,
+        order: Order,
+    ) -> Result<(), LiveError> {
+        let word = match order {
+            Order::Drain => "drain",
+            Order::Resume => "resume",
+        };
+        let path = format!("/upstreams/{}/{word}", scenario.backends[target].name);
+        for admin in &self.admins {
+            control::post(*admin, &path, None, ORDER_LIMIT)
+                .await
+                .map_err(|error| LiveError::Control { name: "proxy".to_owned(), error })?;
+        }
+        Ok(())
+    }
+}
+
+/// lab itself, configured by the scenario.
+pub(super) fn facts(scenario: &Scenario) -> manifest::Engine {
+    manifest::Engine {
+        name: "lab".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        config_sha256: manifest::sha256_hex(scenario.text.as_bytes()),
+        ..manifest::Engine::default()
+    }
+}
+
+/// Per balancer instance, its view of the peers; empty where it did not answer.
+pub(super) async fn views(admins: &[SocketAddr]) -> Vec<Vec<PeerView>> {
+    let asked: Vec<_> = admins
+        .iter()
+        .map(|admin| {
+            let admin = *admin;
+            tokio::spawn(async move { control::get(admin, "/upstreams", QUESTION_LIMIT).await })
+        })
+        .collect();
+    let mut views = Vec::new();
+    for answer in asked {
+        views.push(answer.await.ok().and_then(Result::ok).unwrap_or_default());
+    }
+    views
+}
+
+/// Where instance `instance` leaves its spools.
+pub(in crate::live) fn spool(scratch: &Path, instance: u32) -> PathBuf {
+    scratch.join(format!("proxy-{}", instance + 1))
+}
+
+fn start_proxy(
+    scenario: &Scenario,
+    options: &LiveOptions,
+    instance: u32,
+    address: SocketAddr,
+    endpoints: &[BackendEndpoint],
+) -> Result<Program, LiveError> {
+    let spool = spool(&options.scratch, instance);
+    std::fs::create_dir_all(&spool).map_err(|error| LiveError::System {
+        what: "cannot make a folder for the spools",
+        error,
+    })?;
+    let views_before = instance * scenario.balancer.views() / scenario.balancer.instances;
+    let mut arguments = strings(&["proxy", "--admin", "127.0.0.1:0"]);
+    arguments.extend([
+        format!("--config={}", options.scenario_file.display()),
+        format!("--listen={address}"),
+        format!("--seed={}", options.seed),
+        format!("--view-base={views_before}"),
+        format!("--spool={}", spool.display()),
+    ]);
+    arguments.extend(overrides(options));
+    for (backend, endpoint) in scenario.backends.iter().zip(endpoints) {
+        arguments.push(format!("--peer={}={}", backend.name, endpoint.listen));
+    }
+    let name = format!("proxy {}", instance + 1);
+    let log = options.scratch.join(format!("proxy-{}.log", instance + 1));
+    Program::start(&name, &arguments, &log).map_err(ProgramError::into)
+}
