@@ -8,7 +8,7 @@ use lab::policy::{
     Event, Head, LeastRequestConfig, LoadFactor, LoadReport, MaglevConfig, Next, Outcome,
     PeakEwmaConfig, PeakEwmaVariant, PeerChange, PeerConfig, PeerId, PeerList, PeerState,
     PrequalConfig, QueueConfig, RequestFacts, ResilienceConfig, RetryConditions, RetryConfig, Ring,
-    Ticket, Upstream, UpstreamConfig,
+    Rules, Ticket, Upstream, UpstreamConfig,
 };
 use lab::units::{Draw, Nanos, Seed, Span};
 use proptest::collection::vec;
@@ -131,7 +131,10 @@ prop_compose! {
     ) -> UpstreamConfig {
         let queue = QueueConfig { length, timeout: Span::from_millis(wait) };
         let resilience = ResilienceConfig::default();
-        UpstreamConfig { algorithm: Algorithm::RoundRobin, peers, retry, health, queue, resilience }
+        UpstreamConfig {
+            algorithm: Algorithm::RoundRobin, peers, retry, health, queue, resilience,
+            rules: Rules::default(),
+        }
     }
 }
 

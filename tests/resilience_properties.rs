@@ -11,7 +11,7 @@ use lab::policy::hedge::{HedgeConfig, HedgeDelay};
 use lab::policy::{
     Admission, Algorithm, Attempt, Event, Head, Next, Outcome, PeerChange, PeerConfig, PeerId,
     PeerState, PeerToken, QueueConfig, RequestFacts, ResilienceConfig, RetryConditions,
-    RetryConfig, Ticket, Upstream, UpstreamConfig,
+    RetryConfig, Rules, Ticket, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Ratio, Seed, Span};
 use proptest::collection::vec;
@@ -89,6 +89,7 @@ prop_compose! {
             retry: RetryConfig { on, ..RetryConfig::default() },
             health: None,
             queue: QueueConfig { length, timeout: Span::from_secs(2) },
+            rules: Rules::default(),
             resilience,
         }
     }
@@ -360,6 +361,7 @@ proptest! {
             retry: RetryConfig::default(),
             health: None,
             queue: QueueConfig::default(),
+            rules: Rules::default(),
             resilience,
         };
         let mut upstream = Upstream::new(&config, Seed::new(1, 0));

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use lab::policy::{
     Admission, Algorithm, Attempt, Head, Next, Outcome, PeerConfig, QueueConfig, RequestFacts,
-    ResilienceConfig, RetryConfig, Upstream, UpstreamConfig,
+    ResilienceConfig, RetryConfig, Rules, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Seed, Span};
 use serde::Deserialize;
@@ -84,7 +84,15 @@ impl Driver {
     fn new(algorithm: Algorithm, peers: Vec<PeerConfig>, retry: RetryConfig) -> Self {
         let queue = QueueConfig::default();
         let resilience = ResilienceConfig::default();
-        let config = UpstreamConfig { algorithm, peers, retry, health: None, queue, resilience };
+        let config = UpstreamConfig {
+            algorithm,
+            peers,
+            retry,
+            health: None,
+            queue,
+            resilience,
+            rules: Rules::default(),
+        };
         Self { upstream: Upstream::new(&config, Seed::new(1, 0)), now: Nanos::ZERO, next_id: 0 }
     }
 

@@ -7,7 +7,7 @@
 use lab::policy::health::outlier::{OutlierConfig, OutlierKind};
 use lab::policy::{
     Admission, Algorithm, PeerConfig, PeerState, QueueConfig, RefusalReason, RequestFacts,
-    ResilienceConfig, RetryConfig, Upstream, UpstreamConfig,
+    ResilienceConfig, RetryConfig, Rules, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Ratio, Seed, Span};
 use serde_json::Value;
@@ -46,6 +46,7 @@ impl Driver {
             retry: RetryConfig::default(),
             health: None,
             queue: QueueConfig::default(),
+            rules: Rules::default(),
             resilience: ResilienceConfig {
                 panic: Ratio(panic),
                 outlier: Some(outlier),

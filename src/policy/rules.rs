@@ -6,7 +6,7 @@
 pub mod envoy;
 pub mod haproxy;
 
-pub use envoy::EnvoyRules;
+pub use envoy::{CircuitBreakers, EnvoyRetry, EnvoyRules, RetryOn};
 pub use haproxy::HaproxyRules;
 
 /// The program whose rules hold.
