@@ -41,7 +41,7 @@ pub struct ConfigFile {
 }
 
 /// All files of an engine; the first is the one it is started with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Configuration {
     /// In the order in which people read them.
     pub files: Vec<ConfigFile>,

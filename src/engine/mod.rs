@@ -6,13 +6,16 @@
 //! starts anything: that is `live::engine`.
 
 mod configuration;
+pub mod diff;
 pub mod envoy;
 mod gap;
 pub mod haproxy;
 pub mod nginx;
+mod user;
 
 pub use configuration::{ConfigFile, Configuration, Wiring};
 pub use gap::Gap;
+pub use user::{UserConfiguration, UserConfigurationError};
 
 use crate::scenario::{Engine, Scenario};
 
@@ -55,5 +58,27 @@ pub fn configuration(
         Engine::Nginx => Some(nginx::configuration(scenario, wiring)),
         Engine::Haproxy => Some(haproxy::configuration(scenario, wiring)),
         Engine::Envoy => Some(envoy::configuration(scenario, wiring)),
+    }
+}
+
+/// The user's own configuration `text` for `engine`, as it is but for where it listens, where its
+/// servers are, and files that only one process may have. Its servers stand for the backends of
+/// the scenario: by the name in a comment behind them, else in order.
+///
+/// # Errors
+/// When the text cannot be read, its servers and the backends do not fit, or the engine takes none.
+pub fn user_configuration(
+    engine: &Engine,
+    text: &str,
+    scenario: &Scenario,
+    wiring: &Wiring,
+) -> Result<UserConfiguration, UserConfigurationError> {
+    match engine {
+        Engine::Own | Engine::Elsewhere(_) => {
+            Err(UserConfigurationError::NoFile { engine: engine.name() })
+        }
+        Engine::Nginx => nginx::user_configuration(text, scenario, wiring),
+        Engine::Haproxy => Err(UserConfigurationError::NotYet { engine: "haproxy" }),
+        Engine::Envoy => Err(UserConfigurationError::NotYet { engine: "envoy" }),
     }
 }

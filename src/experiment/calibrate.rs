@@ -39,6 +39,7 @@ pub fn calibrate(
         scenario_file: file,
         overrides: Vec::new(),
         real_time: priority::real_time_permitted(),
+        engine_config: None,
         scratch: scratch.0.clone(),
         seed: scenario.seed,
         round: 0,

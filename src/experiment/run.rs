@@ -190,6 +190,7 @@ fn live_rounds(
             scenario_file: scenario.path.clone(),
             overrides: scenario.overrides.clone(),
             real_time: options.real_time,
+            engine_config: None,
             scratch: scratch.clone(),
             seed: scenario.seed,
             round,

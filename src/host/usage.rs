@@ -33,6 +33,29 @@ pub fn state(pid: u32) -> Option<char> {
     stat.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
+/// Processes that `pid` started and that are not reaped; empty if it is gone.
+#[must_use]
+pub fn children(pid: u32) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let mut children: Vec<u32> = numbers.filter(|child| parent(*child) == Some(pid)).collect();
+    children.sort_unstable();
+    children
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The command line of process `pid`, or the title that it gave itself; `None` if it is gone.
+#[must_use]
+pub fn title(pid: u32) -> Option<String> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let words = String::from_utf8_lossy(&line).replace('\0', " ");
+    Some(words.trim_end().to_owned())
+}
+
 /// Descriptors that process `pid` has open now; `None` if it is gone.
 #[must_use]
 pub fn open_descriptors(pid: u32) -> Option<u64> {

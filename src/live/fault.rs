@@ -132,6 +132,7 @@ impl FaultDriver {
             match edge {
                 Edge::Begin => {
                     self.begin(&fault, scenario, target, stack).await?;
+                    sampler.count_also(&stack.balancers.processes());
                     self.event(EventKind::FaultBegan, &fault, target, zero, describe(fault.kind));
                 }
                 Edge::Look => {
@@ -147,6 +148,7 @@ impl FaultDriver {
                 Edge::End => {
                     self.count(&fault, index, place, target, stack, zero).await;
                     self.end(&fault, scenario, target, stack, sampler).await?;
+                    sampler.count_also(&stack.balancers.processes());
                     self.event(EventKind::FaultEnded, &fault, target, zero, String::new());
                 }
             }

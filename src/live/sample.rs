@@ -55,6 +55,7 @@ pub struct Sampler {
     watched: Arc<Mutex<Vec<Watched>>>,
     samples: Arc<Mutex<Vec<Sample>>>,
     held: Arc<Held>,
+    counted: Arc<Mutex<Vec<u32>>>,
     task: JoinHandle<()>,
 }
 
@@ -80,14 +81,15 @@ impl Sampler {
         let watched = Arc::new(Mutex::new(watched));
         let samples = Arc::new(Mutex::new(Vec::new()));
         let held = Arc::<Held>::default();
+        let counted = Arc::new(Mutex::new(counted));
         let task = tokio::spawn(sample_every_second(
             zero,
             Arc::clone(&watched),
-            (sight, counted),
+            (sight, Arc::clone(&counted)),
             Arc::clone(&samples),
             Arc::clone(&held),
         ));
-        Self { watched, samples, held, task }
+        Self { watched, samples, held, counted, task }
     }
 
     /// A backend was started again elsewhere.
@@ -95,6 +97,13 @@ impl Sampler {
         let mut watched = self.watched.lock().expect("no sampler panics with the lock held");
         watched[backend].control = control;
         watched[backend].pid = pid;
+    }
+
+    /// Another process has come that counts, such as a worker that took over from one before it.
+    pub(super) fn count_also(&self, pids: &[u32]) {
+        let mut counted = self.counted.lock().expect("no sampler panics with the lock held");
+        let new = pids.iter().filter(|pid| !counted.contains(pid)).copied().collect::<Vec<_>>();
+        counted.extend(new);
     }
 
     /// Stops, and gives the samples, the most descriptors that a counted process had open, and how
@@ -113,7 +122,7 @@ impl Sampler {
 async fn sample_every_second(
     zero: Nanos,
     watched: Arc<Mutex<Vec<Watched>>>,
-    (sight, counted): (Sight, Vec<u32>),
+    (sight, counted): (Sight, Arc<Mutex<Vec<u32>>>),
     samples: Arc<Mutex<Vec<Sample>>>,
     held: Arc<Held>,
 ) {
@@ -124,6 +133,7 @@ async fn sample_every_second(
         tokio::time::sleep(at.since(clock::now()).to_std()).await;
         let watched = watched.lock().expect("nothing panics with the lock held").clone();
         let (views, queues) = tokio::join!(sight.views(), queues(&watched));
+        let counted = counted.lock().expect("nothing panics with the lock held").clone();
         let open = counted.iter().filter_map(|pid| usage::open_descriptors(*pid)).max();
         held.descriptors.fetch_max(open.unwrap_or(0), Ordering::Relaxed);
         let programs = counted.iter().copied().chain(watched.iter().map(|backend| backend.pid));

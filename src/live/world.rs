@@ -12,6 +12,7 @@ use super::fault::{FaultDriver, FaultProof};
 use super::ports;
 use super::provider::{Program, ProgramError};
 use super::sample::{Sample, Sampler, Watched};
+use crate::engine::UserConfigurationError;
 use crate::host::{clock, usage};
 use crate::load::LoadReport;
 use crate::record::{EventRow, manifest};
@@ -41,6 +42,9 @@ pub enum LiveError {
         /// The package that has it.
         package: String,
     },
+    /// The user's own configuration of an engine cannot be run.
+    #[error("the engine's configuration: {0}")]
+    Configuration(#[from] UserConfigurationError),
     /// A program ended in the middle of the run.
     #[error("{name} ended in the middle of the run ({status}){log}")]
     Died {
@@ -87,6 +91,8 @@ pub struct LiveOptions {
     pub round: u32,
     /// Give the threads that keep time, in the generator and the backends, real-time priority.
     pub real_time: bool,
+    /// The text of the user's own configuration of the engine; `None` writes one from the scenario.
+    pub engine_config: Option<String>,
 }
 
 /// A finished round.

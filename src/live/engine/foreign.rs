@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::engine::{Configuration, Wiring};
+use crate::engine::{self, Configuration, Wiring};
 use crate::host::clock;
+use crate::live::ports;
 use crate::live::provider::{Program, ProgramError};
-use crate::live::world::LiveError;
+use crate::live::world::{BackendEndpoint, LiveError, LiveOptions};
 use crate::record::manifest;
+use crate::scenario::{Engine, Scenario};
 use crate::units::Span;
 
 /// How long an engine may take until it accepts connections.
@@ -22,6 +24,58 @@ pub(super) struct Foreign {
     pub(super) programs: Vec<Program>,
     pub(super) targets: Vec<SocketAddr>,
     pub(super) facts: manifest::Engine,
+}
+
+/// For each of `addresses`, where clients connect, an instance of `engine` with a folder and an
+/// admin port of its own.
+pub(super) fn wirings(
+    engine: &str,
+    options: &LiveOptions,
+    addresses: &[SocketAddr],
+    backends: &[BackendEndpoint],
+) -> Result<Vec<Wiring>, LiveError> {
+    // Nobody listens at `addresses` yet, so they may be found free again.
+    let free = ports::free(2 * addresses.len())
+        .map_err(|error| LiveError::System { what: "cannot find free ports", error })?;
+    let admins = free.into_iter().filter(|admin| !addresses.contains(admin));
+    // The programs run in lab's folder: relative paths must not change with theirs.
+    let scratch = std::path::absolute(&options.scratch)
+        .map_err(|error| LiveError::System { what: "cannot find the folder of the run", error })?;
+    let wiring = |(instance, (listen, admin)): (usize, (&SocketAddr, SocketAddr))| Wiring {
+        listen: *listen,
+        backends: backends.iter().map(|backend| backend.listen).collect(),
+        admin,
+        folder: scratch.join(format!("{engine}-{}", instance + 1)),
+    };
+    Ok(addresses.iter().zip(admins).enumerate().map(wiring).collect())
+}
+
+/// The configuration to be run: the user's own, if one was given, or the one for the scenario.
+///
+/// # Errors
+/// When the user's cannot stand for the scenario.
+pub(super) fn configured(
+    scenario: &Scenario,
+    options: &LiveOptions,
+    engine: &Engine,
+    wiring: &Wiring,
+) -> Result<Configuration, LiveError> {
+    match &options.engine_config {
+        Some(text) => Ok(engine::user_configuration(engine, text, scenario, wiring)?.configuration),
+        None => Ok(engine::configuration(scenario, engine, wiring).unwrap_or_default()),
+    }
+}
+
+/// The hash of the configuration that `lab config` prints, which is the same in every run; of the
+/// user's own, if one was given.
+pub(super) fn config_sha256(scenario: &Scenario, options: &LiveOptions, engine: &Engine) -> String {
+    if let Some(text) = &options.engine_config {
+        return manifest::sha256_hex(text.as_bytes());
+    }
+    let wiring = Wiring::example(scenario.backends.len());
+    let configuration = engine::configuration(scenario, engine, &wiring).unwrap_or_default();
+    let text: String = configuration.files.into_iter().map(|file| file.text).collect();
+    manifest::sha256_hex(text.as_bytes())
 }
 
 /// Writes the configuration into the folder of `wiring`.

@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use super::provider::Program;
 use super::world::{BackendEndpoint, LiveError, LiveOptions};
+use crate::host::usage;
 use crate::policy::PeerState;
 use crate::record::manifest;
 use crate::scenario::{Engine, Scenario};
@@ -116,7 +117,8 @@ impl Balancers {
 
     /// Every process of it whose time and descriptors count: workers too.
     pub(super) fn processes(&mut self) -> Vec<u32> {
-        self.programs().iter().map(Program::pid).collect()
+        let programs = self.programs().iter().map(Program::pid);
+        programs.flat_map(|pid| std::iter::once(pid).chain(usage::children(pid))).collect()
     }
 
     pub(super) fn sight(&self) -> Sight {

@@ -1,0 +1,57 @@
+//! A configuration that the user wrote, run as it is: only what binds it to its surroundings (where
+//! it listens, where its servers are, its files) is replaced, and the difference is shown.
+
+use super::diff::unified;
+use super::{ConfigFile, Configuration};
+
+/// A user's configuration, ready to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserConfiguration {
+    /// As it is run.
+    pub configuration: Configuration,
+    /// What was replaced, as a unified diff from the user's text to what is run.
+    pub diff: String,
+    /// What else a reader should know, one sentence each, such as a server that stands for no
+    /// backend.
+    pub notes: Vec<String>,
+}
+
+impl UserConfiguration {
+    /// `text`, rewritten to `run`, which is started as the file `name`.
+    #[must_use]
+    pub fn new(name: &str, text: &str, run: String, notes: Vec<String>) -> Self {
+        let diff = unified((&format!("{name} (yours)"), &format!("{name} (as run)")), text, &run);
+        let files = vec![ConfigFile { name: name.to_owned(), text: run }];
+        Self { configuration: Configuration { files }, diff, notes }
+    }
+}
+
+/// Why a user's configuration cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UserConfigurationError {
+    /// The engine has no configuration of this kind.
+    #[error(
+        "{engine} takes no configuration of your own: one for nginx, haproxy or envoy can be given"
+    )]
+    NoFile {
+        /// Its name.
+        engine: String,
+    },
+    /// Not written yet for this engine.
+    #[error("a configuration of your own cannot be run with {engine} yet; with nginx it can")]
+    NotYet {
+        /// Its name.
+        engine: &'static str,
+    },
+    /// The text cannot be read.
+    #[error("line {line}: {what}")]
+    Syntax {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong there, and what would be right.
+        what: String,
+    },
+    /// It cannot stand for the scenario, such as with other numbers of servers and backends.
+    #[error("{0}")]
+    Misfit(String),
+}

@@ -1,0 +1,5 @@
+//! The real engines: what is written for them passes their own checker, and what is run with them
+//! does as the model says. Needs nginx, haproxy and envoy: `tests/run` installs them.
+#![cfg(feature = "live")]
+
+mod settings;
