@@ -4,6 +4,7 @@
 //! comparison for each call.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 
 use super::affinity::AffinityConfig;
 use super::attempt::{Attempt, Ticket};
@@ -45,6 +46,15 @@ pub struct ResilienceCounts {
     pub hedges_won: u64,
     /// Hedges that were due, but not allowed by their budget or limit.
     pub hedges_withheld: u64,
+}
+
+impl AddAssign for ResilienceCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.retries_withheld += other.retries_withheld;
+        self.hedges += other.hedges;
+        self.hedges_won += other.hedges_won;
+        self.hedges_withheld += other.hedges_withheld;
+    }
 }
 
 /// The state of it.

@@ -469,7 +469,16 @@ impl Driver {
 
     /// A load probe was answered.
     pub(super) fn load_reported(self: &Arc<Self>, peer: PeerId, load: LoadReport) {
-        self.with(|state| state.upstream.load_probe_result(clock::now(), peer, load));
+        self.with(|state| {
+            state.tally.load_probes.answered += 1;
+            state.upstream.load_probe_result(clock::now(), peer, load);
+        });
+    }
+
+    /// A load probe brought nothing, since its answer was `late` or for another reason.
+    pub(super) fn load_probe_lost(&self, late: bool) {
+        let probes = &mut self.lock().tally.load_probes;
+        *(if late { &mut probes.late } else { &mut probes.failed }) += 1;
     }
 
     /// Adds a peer at `address`.
@@ -536,6 +545,10 @@ impl Driver {
     pub(super) fn count_into(&self, past: &mut Past) {
         let state = self.lock();
         past.take_in(&state.tally, state.endpoints.iter().map(|endpoint| endpoint.name.as_str()));
+        past.resilience += state.upstream.resilience_counts();
+        if let Some(counts) = state.upstream.outlier_counts() {
+            past.outlier += counts;
+        }
     }
 
     /// Makes the peers those of a configuration: adds, removes and changes in place, all at once. A

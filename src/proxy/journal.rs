@@ -68,22 +68,11 @@ impl Journal {
                 world: World::Live,
                 replication: self.replication,
                 at_ns: clock::now().0,
-                kind: kind(to),
+                kind: to.into(),
                 subject: peer.to_owned(),
                 reason: reason.to_owned(),
             });
         }
-    }
-}
-
-const fn kind(to: PeerState) -> EventKind {
-    match to {
-        PeerState::Up => EventKind::Restored,
-        PeerState::Failed | PeerState::Unhealthy | PeerState::Ejected | PeerState::Down => {
-            EventKind::Ejected
-        }
-        PeerState::Draining => EventKind::Drained,
-        PeerState::Removed => EventKind::Scaled,
     }
 }
 

@@ -64,10 +64,12 @@ pub(super) async fn run(driver: Arc<Driver>, endpoint: Arc<Endpoint>, limit: Spa
             }
             Ok(Err(error)) => error,
             Err(_elapsed) => {
+                driver.load_probe_lost(true);
                 kept = settle(line).await;
                 continue;
             }
         };
+        driver.load_probe_lost(false);
         if matches!(error, ProbeError::Io(_)) {
             sleep(BROKEN_PAUSE).await;
             continue;

@@ -9,13 +9,20 @@ pub(super) use super::exposition::wants_open;
 use super::exposition::{Kind, Page, content_type};
 use super::instance::Glimpse;
 use super::journal::word;
-use super::tally::{Past, REASONS};
+use super::tally::{LoadProbes, Past, REASONS};
 use crate::host::usage;
-use crate::policy::PeerState;
+use crate::policy::health::outlier::OutlierCounts;
+use crate::policy::{PeerState, ResilienceCounts};
 use crate::record::AttemptOutcome;
 
-const STATES: [PeerState; 5] =
-    [PeerState::Up, PeerState::Failed, PeerState::Unhealthy, PeerState::Draining, PeerState::Down];
+const STATES: [PeerState; 6] = [
+    PeerState::Up,
+    PeerState::Failed,
+    PeerState::Unhealthy,
+    PeerState::Ejected,
+    PeerState::Draining,
+    PeerState::Down,
+];
 
 /// The page and its type.
 pub(super) fn page(glimpse: &Glimpse, open: bool) -> (&'static str, String) {
@@ -26,6 +33,9 @@ pub(super) fn page(glimpse: &Glimpse, open: bool) -> (&'static str, String) {
     clients(&mut page, glimpse);
     requests(&mut page, glimpse, &sum);
     attempts(&mut page, glimpse, &sum);
+    resilience(&mut page, &sum.resilience);
+    outliers(&mut page, &sum.outlier);
+    load_probes(&mut page, &sum.load_probes);
     peers(&mut page, glimpse);
     process(&mut page);
     (content_type(open), page.finish())
@@ -135,6 +145,36 @@ fn attempts(page: &mut Page, glimpse: &Glimpse, sum: &Past) {
     let help = "Connections to upstreams that are idle now.";
     page.family("lab_proxy_upstream_connections_idle", Kind::Gauge, help)
         .sample(&[], totals.peer_idle);
+}
+
+fn resilience(page: &mut Page, counts: &ResilienceCounts) {
+    let help = "Retries that the retry budget did not allow.";
+    page.family("lab_proxy_retries_withheld", Kind::Counter, help)
+        .sample(&[], counts.retries_withheld);
+    page.family("lab_proxy_hedges", Kind::Counter, "Hedged requests that were due.")
+        .sample(&[("result", "begun")], counts.hedges)
+        .sample(&[("result", "withheld")], counts.hedges_withheld);
+    let help = "Hedged requests that answered before the first attempt.";
+    page.family("lab_proxy_hedges_won", Kind::Counter, help).sample(&[], counts.hedges_won);
+}
+
+fn outliers(page: &mut Page, counts: &OutlierCounts) {
+    let help = "Outliers found, whether or not they were ejected, by what gave them away.";
+    page.family("lab_proxy_outliers_detected", Kind::Counter, help);
+    for (kind, count) in &counts.detected {
+        page.sample(&[("kind", kind.name())], count);
+    }
+    page.family("lab_proxy_outliers_ejected", Kind::Counter, "Ejections of outliers.")
+        .sample(&[], counts.enforced);
+    let help = "Outliers not ejected, since enough others were.";
+    page.family("lab_proxy_outliers_spared", Kind::Counter, help).sample(&[], counts.overflow);
+}
+
+fn load_probes(page: &mut Page, counts: &LoadProbes) {
+    page.family("lab_proxy_load_probes", Kind::Counter, "Load probes, by what came of them.")
+        .sample(&[("result", "answered")], counts.answered)
+        .sample(&[("result", "late")], counts.late)
+        .sample(&[("result", "failed")], counts.failed);
 }
 
 fn peers(page: &mut Page, glimpse: &Glimpse) {

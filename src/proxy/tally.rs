@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::count::{DurationTotals, Totals, add};
-use crate::policy::RefusalReason;
+use crate::policy::health::outlier::OutlierCounts;
+use crate::policy::{RefusalReason, ResilienceCounts};
 use crate::record::AttemptOutcome;
 use crate::units::Span;
 
@@ -23,8 +24,21 @@ pub(super) struct Tally {
     pub(super) requests: u64,
     /// Of these, refused, by reason.
     pub(super) refused: [u64; REASONS.len()],
+    /// What came of load probes.
+    pub(super) load_probes: LoadProbes,
     /// Ended attempts at each peer.
     peers: Vec<PeerTally>,
+}
+
+/// Load probes by what came of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LoadProbes {
+    /// Answered in time.
+    pub(super) answered: u64,
+    /// Not answered in time.
+    pub(super) late: u64,
+    /// Not sent, or answered by something that tells no load.
+    pub(super) failed: u64,
 }
 
 /// Ended attempts at a peer.
@@ -67,7 +81,11 @@ pub(super) struct Past {
     /// As in [`Tally`].
     pub(super) requests: u64,
     pub(super) refused: [u64; REASONS.len()],
+    pub(super) load_probes: LoadProbes,
     pub(super) peers: BTreeMap<String, PeerTally>,
+    /// What the machines of the views have counted.
+    pub(super) resilience: ResilienceCounts,
+    pub(super) outlier: OutlierCounts,
 }
 
 impl Past {
@@ -75,6 +93,9 @@ impl Past {
     pub(super) fn take_in<'a>(&mut self, tally: &Tally, names: impl Iterator<Item = &'a str>) {
         self.requests += tally.requests;
         add(&mut self.refused, &tally.refused);
+        self.load_probes.answered += tally.load_probes.answered;
+        self.load_probes.late += tally.load_probes.late;
+        self.load_probes.failed += tally.load_probes.failed;
         for (name, theirs) in names.zip(&tally.peers) {
             let mine = match self.peers.get_mut(name) {
                 Some(mine) => mine,

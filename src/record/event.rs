@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::policy::PeerState;
 use crate::units::World;
 
 /// What happened.
@@ -52,6 +53,18 @@ impl EventKind {
             (Self::PanicBegan, "too few peers are healthy: all are used")
         } else {
             (Self::PanicEnded, "enough peers are healthy again")
+        }
+    }
+}
+
+impl From<PeerState> for EventKind {
+    /// The event of a peer that is in this state now.
+    fn from(state: PeerState) -> Self {
+        match state {
+            PeerState::Up => Self::Restored,
+            PeerState::Failed | PeerState::Unhealthy | PeerState::Ejected => Self::Ejected,
+            PeerState::Draining | PeerState::Down => Self::Drained,
+            PeerState::Removed => Self::Scaled,
         }
     }
 }

@@ -118,18 +118,13 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
 
     fn peer_changed(&mut self, view: u32, peer: PeerId, state: PeerState, reason: &'static str) {
         self.see(view, Seen::Changed { peer, state, reason });
-        let kind = match state {
-            PeerState::Up => EventKind::Restored,
-            PeerState::Failed | PeerState::Unhealthy | PeerState::Ejected => EventKind::Ejected,
-            PeerState::Draining | PeerState::Down | PeerState::Removed => EventKind::Drained,
-        };
         let upstream = &self.views[view as usize].upstream;
         let subject = upstream.peer(peer).map_or_else(String::new, |peer| peer.config.name.clone());
         let reason = match self.views.len() {
             1 => reason.to_owned(),
             _ => format!("{reason} (balancer view {view})"),
         };
-        self.record_event(kind, subject, reason);
+        self.record_event(state.into(), subject, reason);
     }
 
     /// Lets the observer, if there is one, look at the machine of `view` before it decides.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use lab::policy::OutlierConfig;
+use lab::policy::budget::{BudgetConfig, TokensConfig};
 use lab::proxy::Proxy;
+use lab::units::Ratio;
 
 use super::client::Wire;
 use super::peer::{Answer, Peer};
@@ -65,6 +68,36 @@ fn metrics_count_what_happened() {
     assert!(found["process_resident_memory_bytes"] > 1e6);
     assert!(found["process_start_time_seconds"] > 1.7e9);
     assert!(found["process_open_fds"] >= 3.0 && found["process_cpu_seconds_total"] >= 0.0);
+}
+
+#[test]
+fn outliers_and_withheld_retries_are_counted() {
+    let (bad, good) = (Peer::always("a", Answer::Status(500)), Peer::good("b"));
+    let proxy = proxy(&[&bad, &good], |config| {
+        config.admin_at(([127, 0, 0, 1], 0).into());
+        let upstream = &mut config.balancer.upstream;
+        upstream.peers[0].max_fails = 0;
+        upstream.retry.on.statuses = vec![500];
+        upstream.resilience.retry_budget = Some(BudgetConfig {
+            concurrency: None,
+            tokens: Some(TokensConfig { min_per_second: 0.0, ..TokensConfig::new(Ratio(0.0)) }),
+        });
+        upstream.resilience.outlier =
+            Some(OutlierConfig { max_ejection_percent: Ratio(0.5), ..OutlierConfig::default() });
+    });
+    let mut client = client(&proxy);
+    (0..20).for_each(|_| drop(client.get()));
+    let found = samples(&proxy);
+    for (sample, value) in [
+        ("lab_proxy_retries_withheld_total", 5.0),
+        ("lab_proxy_outliers_detected_total{kind=\"consecutive_5xx\"}", 1.0),
+        ("lab_proxy_outliers_ejected_total", 1.0),
+        ("lab_proxy_upstream_state{upstream=\"a\",view=\"0\",state=\"ejected\"}", 1.0),
+        ("lab_proxy_hedges_total{result=\"begun\"}", 0.0),
+        ("lab_proxy_load_probes_total{result=\"late\"}", 0.0),
+    ] {
+        assert_eq!(found.get(sample), Some(&value), "{sample}");
+    }
 }
 
 #[test]

@@ -1,8 +1,11 @@
-//! Hedged requests, session affinity, retry budget and outlier detection on real connections.
+//! Hedged requests, session affinity, retry budget and pause, outlier detection, slow start and
+//! panic on real connections.
 
 use std::time::{Duration, Instant};
 
+use lab::policy::ActiveHealthConfig;
 use lab::policy::affinity::{AffinityConfig, SameSite};
+use lab::policy::backoff::BackoffConfig;
 use lab::policy::budget::{BudgetConfig, TokensConfig};
 use lab::policy::health::outlier::OutlierConfig;
 use lab::policy::hedge::{HedgeConfig, HedgeDelay};
@@ -174,4 +177,114 @@ fn an_outlier_is_left_out() {
     let statuses: Vec<u16> = (0..30).map(|_| client.get().status()).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 500).count(), 5, "{statuses:?}");
     assert!(statuses[10..].iter().all(|status| *status == 200), "{statuses:?}");
+}
+
+#[test]
+fn a_peer_that_comes_back_gets_its_share_slowly() {
+    let (a, b) = (Peer::good("a"), Peer::good("b"));
+    let proxy = proxy(&[&a, &b], |config| {
+        config.admin_at(([127, 0, 0, 1], 0).into());
+        config.balancer.upstream.peers[1].slow_start = Span::from_secs(600);
+    });
+    let mut client = client(&proxy);
+    let mut shares = |requests: usize| {
+        let before = b.seen().len();
+        (0..requests).for_each(|_| assert_eq!(client.get().status(), 200));
+        b.seen().len() - before
+    };
+    assert_eq!(shares(40), 20, "one that was there from the start has its whole share");
+    for order in ["drain", "resume"] {
+        let admin = proxy.admin_address().expect("an admin interface");
+        let request =
+            format!("POST /upstreams/b/{order} HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(super::client::Wire::connect(admin).ask(&request).status(), 200);
+    }
+    // A tenth of its weight beside a whole one: one request in eleven.
+    let served = shares(110);
+    assert!((9..=12).contains(&served), "{served} of 110");
+}
+
+#[test]
+fn in_a_panic_all_are_used() {
+    let unhealthy = |name| {
+        Peer::scripted(name, |seen| {
+            let check = seen.message.start.contains(" /health ");
+            Answer::Status(if check { 500 } else { 200 })
+        })
+    };
+    let (a, b, c) = (unhealthy("a"), unhealthy("b"), Peer::good("c"));
+    let proxy = proxy(&[&a, &b, &c], |config| {
+        config.admin_at(([127, 0, 0, 1], 0).into());
+        let upstream = &mut config.balancer.upstream;
+        upstream.resilience.panic = Ratio(0.5);
+        upstream.health = Some(ActiveHealthConfig {
+            path: "/health".to_owned(),
+            interval: Span::from_millis(20),
+            timeout: Span::from_millis(500),
+            rise: 1,
+            fall: 1,
+        });
+    });
+    let asked =
+        |peer: &Peer| peer.seen().iter().filter(|it| it.message.start.contains(" / ")).count();
+    eventually("both are unhealthy, and used all the same", || {
+        let page = super::client::Wire::connect(proxy.admin_address().expect("an admin interface"))
+            .ask("GET /metrics HTTP/1.1\r\nHost: t\r\n\r\n")
+            .text();
+        let is = |peer: &str| {
+            page.contains(&format!(
+                "lab_proxy_upstream_state{{upstream=\"{peer}\",view=\"0\",state=\"unhealthy\"}} 1"
+            ))
+        };
+        is("a") && is("b")
+    });
+    let before = asked(&a) + asked(&b);
+    let mut client = client(&proxy);
+    (0..30).for_each(|_| assert_eq!(client.get().status(), 200));
+    assert_eq!(asked(&a) + asked(&b) - before, 20, "two of three are out, so nobody is");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a client's own watch")]
+fn retries_wait_for_their_pause() {
+    let (bad, good) = (Peer::always("a", Answer::Status(503)), Peer::good("b"));
+    let proxy = proxy(&[&bad, &good], |config| {
+        let upstream = &mut config.balancer.upstream;
+        upstream.retry.on.statuses = vec![503];
+        upstream.peers[0].max_fails = 0;
+        let base = Span::from_millis(200);
+        upstream.resilience.backoff = Some(BackoffConfig { base, max: base });
+    });
+    let mut client = client(&proxy);
+    let mut retried = Vec::new();
+    for _ in 0..24 {
+        let (before, start) = (bad.seen().len(), Instant::now());
+        assert_eq!(client.get().status(), 200);
+        if bad.seen().len() > before {
+            retried.push(start.elapsed());
+        }
+    }
+    let mean = retried.iter().sum::<Duration>() / retried.len() as u32;
+    // Uniform from 0 to 200 ms: the mean of twelve lies this far from 100 ms in one of 10^4 runs.
+    assert_eq!(retried.len(), 12);
+    assert!((35..400).contains(&mean.as_millis()), "{mean:?} of {retried:?}");
+}
+
+#[test]
+fn the_usual_time_decides_when_a_request_is_late() {
+    let quick = Answer::Slow(Duration::from_millis(20));
+    let (a, b) = (Peer::always("a", quick.clone()), Peer::always("b", quick));
+    let proxy = proxy(&[&a, &b], |config| {
+        let delay = HedgeDelay::Quantile { quantile: 0.95, at_least: Span::from_millis(1) };
+        let hedge = HedgeConfig { delay, budget: Ratio(1.0), max_in_flight: 0 };
+        config.balancer.upstream.resilience.hedge = Some(hedge);
+    });
+    let mut client = client(&proxy);
+    // A hundred are learned from, and the next few are late by themselves now and then.
+    (0..100).for_each(|_| assert_eq!(client.get().status(), 200));
+    assert_eq!(a.seen().len() + b.seen().len(), 100, "none before the usual time is known");
+    a.now(LATE);
+    for _ in 0..2 {
+        assert_eq!(client.get().text(), "b", "the late one is asked, and the other answers");
+    }
 }

@@ -7,6 +7,7 @@
 //! late: here every change counts at once.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 
 use super::success_rate::{Rate, Window, threshold};
 use crate::policy::outcome::Outcome;
@@ -133,6 +134,20 @@ pub enum OutlierKind {
 }
 
 impl OutlierKind {
+    /// As metrics name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Consecutive5xx => "consecutive_5xx",
+            Self::ConsecutiveGatewayFailure => "consecutive_gateway_failure",
+            Self::ConsecutiveLocalOriginFailure => "consecutive_local_origin_failure",
+            Self::SuccessRate => "success_rate",
+            Self::LocalOriginSuccessRate => "success_rate_local_origin",
+            Self::FailurePercentage => "failure_percentage",
+            Self::LocalOriginFailurePercentage => "failure_percentage_local_origin",
+        }
+    }
+
     /// As events name it.
     #[must_use]
     pub const fn words(self) -> &'static str {
@@ -157,6 +172,16 @@ pub struct OutlierCounts {
     pub enforced: u64,
     /// Detections without effect, since enough peers were ejected.
     pub overflow: u64,
+}
+
+impl AddAssign<&Self> for OutlierCounts {
+    fn add_assign(&mut self, other: &Self) {
+        for (kind, count) in &other.detected {
+            *self.detected.entry(*kind).or_default() += count;
+        }
+        self.enforced += other.enforced;
+        self.overflow += other.overflow;
+    }
 }
 
 /// Something that happened to an attempt, as detection sees it.
