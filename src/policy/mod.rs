@@ -29,6 +29,7 @@ pub mod slow_start;
 pub mod upstream;
 
 pub use affinity::{AffinityConfig, PeerToken};
+pub use balance::haproxy::{HaproxyAlgorithm, HaproxyHash};
 pub use balance::least_request::LeastRequestConfig;
 pub use balance::peak_ewma::{PeakEwmaConfig, PeakEwmaVariant};
 pub use balance::prequal::PrequalConfig;

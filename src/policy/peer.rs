@@ -104,6 +104,8 @@ pub struct Peer {
     conns: u32,
     /// `max_conns`, with the largest number for no limit.
     limit: u32,
+    /// Requests that wait for this very peer, under HAProxy's rules.
+    waiting: u32,
     /// Requests in flight per weight; infinite while it may not be picked. All that is asked of a
     /// peer in a pick, so that eligibility costs nothing there.
     load: Load,
@@ -173,6 +175,7 @@ impl Peer {
             id,
             conns: 0,
             limit: limit(config.max_conns),
+            waiting: 0,
             closed: config.down,
             load: if config.down { Load::INFINITE } else { Load::default() },
             scale: 0,
@@ -251,6 +254,45 @@ impl Peer {
     #[inline]
     pub const fn is_full(&self) -> bool {
         self.conns >= self.limit
+    }
+
+    /// Requests that wait for this very peer, which HAProxy's rules alone know.
+    #[must_use]
+    #[inline]
+    pub const fn waiting(&self) -> u32 {
+        self.waiting
+    }
+
+    /// One more or one less waits for this very peer.
+    pub(in crate::policy) const fn wait(&mut self, more: bool) {
+        self.waiting =
+            if more { self.waiting.saturating_add(1) } else { self.waiting.saturating_sub(1) };
+    }
+
+    /// Whether it is full by HAProxy's rules: at its limit, or somebody waits for it. With `room`
+    /// as many may wait.
+    #[inline]
+    pub(in crate::policy) const fn lacks_room(&self, room: u32) -> bool {
+        let busy = self.conns.saturating_add(self.waiting);
+        let limited = self.config.max_conns != 0;
+        limited && (busy >= self.limit.saturating_add(room) || (room == 0 && self.waiting > 0))
+    }
+
+    /// In service and healthy as far as health checks know (`srv_currently_usable`).
+    #[inline]
+    pub(in crate::policy) const fn is_usable(&self) -> bool {
+        !self.closed
+    }
+
+    /// What is in flight at most, for the time of a slow start; at least 1.
+    pub(in crate::policy) fn set_limit(&mut self, most: u32) {
+        self.limit = most.max(1);
+        self.weigh();
+    }
+
+    /// The share of its weight that counts, for the time of a slow start.
+    pub(in crate::policy) const fn set_share(&mut self, share: f64) {
+        self.share = share;
     }
 
     /// Its state at `now`. A peer out by failures reads [`PeerState::Up`] again once

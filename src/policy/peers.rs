@@ -339,7 +339,7 @@ fn is_open(peer: &Peer, tried: &[PeerId], now: Nanos) -> bool {
     peer.is_open(now) && !tried.contains(&peer.id())
 }
 
-const fn greatest_common_divisor(mut one: u32, mut other: u32) -> u32 {
+pub(in crate::policy) const fn greatest_common_divisor(mut one: u32, mut other: u32) -> u32 {
     while other != 0 {
         (one, other) = (other, one % other);
     }

@@ -7,7 +7,7 @@ pub mod envoy;
 pub mod haproxy;
 
 pub use envoy::{CircuitBreakers, EnvoyRetry, EnvoyRules, RetryOn};
-pub use haproxy::HaproxyRules;
+pub use haproxy::{HaproxyObserve, HaproxyOnError, HaproxyRetryOn, HaproxyRules, ObservedLayer};
 
 /// The program whose rules hold.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::haproxy::HaproxyAlgorithm;
 use super::least_request::LeastRequestConfig;
 use super::own::Policy;
 use super::peak_ewma::PeakEwmaConfig;
@@ -37,6 +38,8 @@ pub enum Algorithm {
     PeakEwma(PeakEwmaConfig),
     /// Load probes ahead of the requests, and the hot-cold choice among their answers.
     Prequal(PrequalConfig),
+    /// One of HAProxy's.
+    Haproxy(HaproxyAlgorithm),
     /// A policy of one's own.
     Own(Policy),
 }
@@ -84,7 +87,7 @@ impl Default for MaglevConfig {
 
 impl Algorithm {
     /// The names of those built in.
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 19] = [
         "round_robin",
         "least_conn",
         "random",
@@ -97,6 +100,13 @@ impl Algorithm {
         "least_request",
         "peak_ewma",
         "prequal",
+        "haproxy_roundrobin",
+        "haproxy_static_rr",
+        "haproxy_leastconn",
+        "haproxy_first",
+        "haproxy_random",
+        "haproxy_source",
+        "haproxy_hash",
     ];
 
     /// Its name in scenarios and reports.
@@ -115,6 +125,7 @@ impl Algorithm {
             Self::LeastRequest(_) => "least_request",
             Self::PeakEwma(_) => "peak_ewma",
             Self::Prequal(_) => "prequal",
+            Self::Haproxy(algorithm) => algorithm.name(),
             Self::Own(policy) => policy.name,
         }
     }
@@ -137,10 +148,15 @@ impl Algorithm {
     /// Whether it looks at the keys of requests; a policy of one's own may.
     #[must_use]
     pub const fn hashes(self) -> bool {
-        matches!(
-            self,
-            Self::IpHash | Self::Hash | Self::ConsistentHash(_) | Self::Maglev(_) | Self::Own(_)
-        )
+        match self {
+            Self::IpHash
+            | Self::Hash
+            | Self::ConsistentHash(_)
+            | Self::Maglev(_)
+            | Self::Own(_) => true,
+            Self::Haproxy(algorithm) => algorithm.hashes(),
+            _ => false,
+        }
     }
 
     /// Whether a peer that came back gets its share step by step; a policy of one's own may see to
@@ -161,6 +177,7 @@ impl Algorithm {
                 hash::digest(key)
             }
             Self::ConsistentHash(_) | Self::Maglev(_) | Self::Own(_) => key::digest(key),
+            Self::Haproxy(algorithm) => algorithm.digest(key),
             _ => 0,
         }
     }
@@ -171,6 +188,9 @@ impl Algorithm {
     pub fn digest_address(self, address: IpAddr) -> u64 {
         match self {
             Self::IpHash => ip_hash::digest_address(address),
+            Self::Haproxy(algorithm) => {
+                algorithm.digest_address(address, key::address(address).as_bytes())
+            }
             _ => self.digest(key::address(address).as_bytes()),
         }
     }

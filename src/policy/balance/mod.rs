@@ -9,6 +9,7 @@ mod candidates;
 mod consistent_hash;
 pub mod edf;
 mod envoy_ring;
+pub mod haproxy;
 mod hash;
 mod ip_hash;
 mod ketama;
@@ -32,6 +33,7 @@ use std::fmt;
 pub use self::algorithm::{Algorithm, ConsistentHashConfig, LoadFactor, MaglevConfig, Ring};
 pub use self::candidates::Candidates;
 use self::consistent_hash::ConsistentHash;
+use self::haproxy::{HaproxyBalancer, Judge};
 use self::least_request::LeastRequest;
 use self::maglev::Maglev;
 pub use self::own::{Policy, RegisterError, check_names, register, registered};
@@ -112,6 +114,7 @@ pub(super) enum Balancer {
     LeastRequest(LeastRequest),
     PeakEwma(PeakEwmaTwo),
     Prequal(Box<Prequal>),
+    Haproxy(Box<HaproxyBalancer>),
     Custom(Box<dyn Balance>),
 }
 
@@ -155,6 +158,9 @@ impl Balancer {
             Algorithm::LeastRequest(config) => Self::LeastRequest(LeastRequest::new(config)),
             Algorithm::PeakEwma(config) => Self::PeakEwma(PeakEwmaTwo::new(config)),
             Algorithm::Prequal(config) => Self::Prequal(Box::new(Prequal::new(config))),
+            Algorithm::Haproxy(algorithm) => {
+                Self::Haproxy(Box::new(HaproxyBalancer::new(algorithm)))
+            }
         }
     }
 
@@ -184,6 +190,9 @@ impl Balancer {
             Self::LeastRequest(policy) => policy.pick(peers, ask, draw),
             Self::PeakEwma(policy) => policy.pick(peers, ask, draw),
             Self::Prequal(policy) => policy.pick(peers, ask, draw),
+            Self::Haproxy(policy) => {
+                policy.pick(peers, ask.list, Judge::Eligible(ask), request.key, draw)
+            }
             Self::Custom(policy) => ask_own(policy.as_mut(), peers, ask, request, draw),
         }
     }
@@ -194,6 +203,7 @@ impl Balancer {
             Self::ConsistentHash(rings) => rings.started(peer),
             Self::Custom(policy) => policy.started(peers, peer, now),
             Self::PeakEwma(policy) => policy.started(peer),
+            Self::Haproxy(policy) => policy.started(peers, peer),
             _ => {}
         }
     }
@@ -211,6 +221,7 @@ impl Balancer {
             Self::ConsistentHash(rings) => rings.finished(peer),
             Self::Custom(policy) => policy.finished(peers, peer, now, took, failed),
             Self::PeakEwma(policy) => policy.finished(peer, now, took),
+            Self::Haproxy(policy) => policy.finished(peers, peer),
             _ => {}
         }
     }
@@ -227,6 +238,7 @@ impl Balancer {
             Self::LeastRequest(policy) => policy.peers_changed(peers),
             Self::PeakEwma(policy) => policy.peers_changed(peers, now),
             Self::Prequal(policy) => policy.peers_changed(peers),
+            Self::Haproxy(policy) => policy.peers_changed(peers),
             Self::Custom(policy) => policy.peers_changed(peers, now),
             Self::RoundRobin | Self::LeastConn => {}
         }
@@ -302,6 +314,7 @@ impl fmt::Debug for Balancer {
             Self::LeastRequest(_) => "LeastRequest",
             Self::PeakEwma(_) => "PeakEwma",
             Self::Prequal(_) => "Prequal",
+            Self::Haproxy(_) => "Haproxy",
             Self::Custom(_) => "Custom",
         })
     }

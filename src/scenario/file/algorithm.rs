@@ -22,6 +22,13 @@ pub(crate) enum AlgorithmWord {
     LeastRequest,
     PeakEwma,
     Prequal,
+    HaproxyRoundRobin,
+    HaproxyStaticRr,
+    HaproxyLeastConn,
+    HaproxyFirst,
+    HaproxyRandom,
+    HaproxySource,
+    HaproxyHash,
     Own(Policy),
 }
 
@@ -39,6 +46,13 @@ const BUILT_IN: &[(&str, AlgorithmWord)] = &[
     ("least_request", AlgorithmWord::LeastRequest),
     ("peak_ewma", AlgorithmWord::PeakEwma),
     ("prequal", AlgorithmWord::Prequal),
+    ("haproxy_roundrobin", AlgorithmWord::HaproxyRoundRobin),
+    ("haproxy_static_rr", AlgorithmWord::HaproxyStaticRr),
+    ("haproxy_leastconn", AlgorithmWord::HaproxyLeastConn),
+    ("haproxy_first", AlgorithmWord::HaproxyFirst),
+    ("haproxy_random", AlgorithmWord::HaproxyRandom),
+    ("haproxy_source", AlgorithmWord::HaproxySource),
+    ("haproxy_hash", AlgorithmWord::HaproxyHash),
 ];
 
 impl AlgorithmWord {
@@ -74,6 +88,18 @@ impl Read for AlgorithmWord {
 pub(crate) enum RingWord {
     Ketama,
     Envoy,
+}
+
+/// How `haproxy_source` and `haproxy_hash` look up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HashTypeWord {
+    MapBased,
+    Consistent,
+}
+
+choice! { HashTypeWord: "hash type",
+    "map-based" => Self::MapBased,
+    "consistent" => Self::Consistent,
 }
 
 choice! { RingWord: "ring", "ketama" => Self::Ketama, "envoy" => Self::Envoy }

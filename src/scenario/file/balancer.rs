@@ -14,8 +14,8 @@ use super::edge::{
     AdminSection, EdgeClientSection, ForwardSection, ListenSection, LogSection, PeerSection,
 };
 use super::{
-    AffinitySection, AlgorithmWord, BackoffSection, BudgetSection, HedgeSection, LawForm,
-    LeastRequestSection, OutlierSection, PeakEwmaSection, PrequalSection, RingWord,
+    AffinitySection, AlgorithmWord, BackoffSection, BudgetSection, HashTypeWord, HedgeSection,
+    LawForm, LeastRequestSection, OutlierSection, PeakEwmaSection, PrequalSection, RingWord,
 };
 
 section! {
@@ -26,13 +26,17 @@ section! {
         /// that runs already and knows the backends by their `address`. The model follows the
         /// rules of the engine. Default: own.
         optional engine: Engine,
-        /// How a backend is chosen. Default: round_robin.
+        /// How a backend is chosen; `haproxy_…` are HAProxy's `balance` lines. Default: round_robin.
         optional algorithm: AlgorithmWord,
-        /// What hash, consistent_hash and maglev hash, and policies of one's own may: `client`
+        /// What hash, consistent_hash, maglev and haproxy_hash hash, and policies of one's own may: `client`
         /// (its address), `uri` (path and query), `path`, `host`, `header:NAME` or `cookie:NAME`.
         /// A request without it goes by smooth weighted round robin. The keys of
-        /// `traffic.keys` are sent there. Default: none; ip_hash always hashes the client.
+        /// `traffic.keys` are sent there. Default: none; ip_hash and haproxy_source always
+        /// hash the client.
         optional hash_key: HashKey,
+        /// HAProxy's `hash-type` of haproxy_source and haproxy_hash: `map-based`, or `consistent`,
+        /// for which `bounded_load` is its `hash-balance-factor`. Default: map-based.
+        optional hash_type: HashTypeWord,
         /// The points on the ring of consistent_hash: `ketama`, those of NGINX, 160 for each unit
         /// of weight; `envoy`, those of Envoy. Default: ketama.
         optional ring: RingWord,

@@ -11,7 +11,7 @@ mod resilience;
 mod traffic;
 
 pub(crate) use adaptive::{LeastRequestSection, PeakEwmaSection, PrequalSection};
-pub(crate) use algorithm::{AlgorithmWord, RingWord};
+pub(crate) use algorithm::{AlgorithmWord, HashTypeWord, RingWord};
 pub(crate) use balancer::{
     BackendSection, BalancerSection, FaultKindWord, FaultSection, HealthSection, QueueSection,
     RetrySection, RetryWord, Target,

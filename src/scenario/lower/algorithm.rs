@@ -1,16 +1,20 @@
 //! The algorithm with its settings, and what it hashes.
 
 use super::{adaptive, or};
-use crate::policy::{Algorithm, ConsistentHashConfig, LoadFactor, MaglevConfig, Ring};
+use crate::policy::{
+    Algorithm, ConsistentHashConfig, HaproxyAlgorithm, HaproxyHash, LoadFactor, MaglevConfig, Ring,
+};
 use crate::scenario::HashKey;
 use crate::scenario::diagnostic::{Place, Problems};
-use crate::scenario::file::{AlgorithmWord, BalancerSection, RingWord};
+use crate::scenario::file::{AlgorithmWord, BalancerSection, HashTypeWord, RingWord};
 use crate::scenario::reader::{Count, Written};
 use crate::units::Ratio;
 
 /// Envoy's default `minimum_ring_size`, and its default bound.
 const RING_SIZE: u32 = 1024;
 const RING_SIZE_MAX: u32 = 8 << 20;
+/// HAProxy's default number of draws of `balance random`.
+const RANDOM_DRAWS: u32 = 2;
 /// Envoy's bound on the size of a Maglev table.
 const TABLE_SIZE_MAX: u32 = 5_000_011;
 
@@ -19,7 +23,11 @@ pub(super) fn algorithm(section: &BalancerSection, problems: &mut Problems) -> A
     let word = word(section);
     let is_ring = word == AlgorithmWord::ConsistentHash;
     belongs(section.ring.as_ref(), is_ring, "consistent_hash", problems);
-    belongs(section.bounded_load.as_ref(), is_ring, "consistent_hash", problems);
+    let haproxy = matches!(word, AlgorithmWord::HaproxySource | AlgorithmWord::HaproxyHash);
+    belongs(section.hash_type.as_ref(), haproxy, "haproxy_source and haproxy_hash", problems);
+    let hash_type = or(section.hash_type.as_ref(), HashTypeWord::MapBased);
+    let is_bounded = is_ring || (haproxy && hash_type == HashTypeWord::Consistent);
+    belongs(section.bounded_load.as_ref(), is_bounded, "consistent hashes", problems);
     let is_envoy = section.ring.as_ref().is_some_and(|ring| ring.value == RingWord::Envoy);
     belongs(section.ring_size.as_ref(), is_ring && is_envoy, "ring = \"envoy\"", problems);
     belongs(section.table_size.as_ref(), word == AlgorithmWord::Maglev, "maglev", problems);
@@ -46,22 +54,48 @@ pub(super) fn algorithm(section: &BalancerSection, problems: &mut Problems) -> A
         AlgorithmWord::LeastRequest => Algorithm::LeastRequest(least_request),
         AlgorithmWord::PeakEwma => Algorithm::PeakEwma(peak_ewma),
         AlgorithmWord::Prequal => Algorithm::Prequal(prequal),
+        AlgorithmWord::HaproxyRoundRobin => Algorithm::Haproxy(HaproxyAlgorithm::RoundRobin),
+        AlgorithmWord::HaproxyStaticRr => Algorithm::Haproxy(HaproxyAlgorithm::StaticRr),
+        AlgorithmWord::HaproxyLeastConn => Algorithm::Haproxy(HaproxyAlgorithm::LeastConn),
+        AlgorithmWord::HaproxyFirst => Algorithm::Haproxy(HaproxyAlgorithm::First),
+        AlgorithmWord::HaproxyRandom => {
+            Algorithm::Haproxy(HaproxyAlgorithm::Random { draws: RANDOM_DRAWS })
+        }
+        AlgorithmWord::HaproxySource => {
+            Algorithm::Haproxy(HaproxyAlgorithm::Source(haproxy_hash(section, problems)))
+        }
+        AlgorithmWord::HaproxyHash => {
+            Algorithm::Haproxy(HaproxyAlgorithm::Hash(haproxy_hash(section, problems)))
+        }
         AlgorithmWord::Own(policy) => Algorithm::Own(policy),
     }
 }
 
-/// What the algorithm hashes: always the client for `ip_hash`, and for others what is written.
+fn haproxy_hash(section: &BalancerSection, problems: &mut Problems) -> HaproxyHash {
+    if or(section.hash_type.as_ref(), HashTypeWord::MapBased) == HashTypeWord::MapBased {
+        return HaproxyHash::MapBased;
+    }
+    let bound = section.bounded_load.as_ref().map(|bound| factor(bound, problems));
+    HaproxyHash::Consistent { balance_factor: bound.map_or(0, |LoadFactor(factor)| factor / 100) }
+}
+
+/// What the algorithm hashes: always the client for `ip_hash` and `haproxy_source`, and for others what is written.
 pub(super) fn hash_key(section: &BalancerSection, problems: &mut Problems) -> Option<HashKey> {
     let word = word(section);
     let written = section.hash_key.as_ref();
     match word {
-        AlgorithmWord::IpHash => {
+        AlgorithmWord::IpHash | AlgorithmWord::HaproxySource => {
             if let Some(key) = written.filter(|key| key.value != HashKey::Client) {
-                problems.report(&key.place, "ip_hash always hashes the client's address");
+                let name = if word == AlgorithmWord::IpHash { "ip_hash" } else { "haproxy_source" };
+                let message = format!("{name} always hashes the client's address");
+                problems.report(&key.place, message);
             }
             return Some(HashKey::Client);
         }
-        AlgorithmWord::Hash | AlgorithmWord::ConsistentHash | AlgorithmWord::Maglev
+        AlgorithmWord::Hash
+        | AlgorithmWord::ConsistentHash
+        | AlgorithmWord::Maglev
+        | AlgorithmWord::HaproxyHash
             if written.is_none() && !problems.mentions("balancer.hash_key") =>
         {
             let place = section.algorithm.as_ref().map_or(Place::default(), |a| a.place.clone());

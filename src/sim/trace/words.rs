@@ -86,6 +86,12 @@ impl Before {
                  (in flight + 1)",
                 scene.list(load)
             ),
+            Algorithm::Haproxy(haproxy) if haproxy.hashes() => {
+                format!("{algorithm}: {} leads to {chosen}", key(attempt))
+            }
+            Algorithm::Haproxy(_) => {
+                format!("{algorithm}: {} in flight by weight; {chosen} is next", scene.list(load))
+            }
             Algorithm::Prequal(_) => format!(
                 "prequal: {} in flight by weight; {chosen} is the best of the answers to load \
                  probes, or drawn if there are fewer than two",
