@@ -25,8 +25,8 @@ const STOREYS: &[(&str, &[&str])] = &[
         "live",
         &["units", "host", "policy", "traffic", "scenario", "engine", "record", "backend", "load"],
     ),
-    ("compare", &["units", "traffic", "scenario", "record"]),
-    ("report", &["units", "record", "compare", "scenario"]),
+    ("compare", &["units", "traffic", "scenario", "engine", "record"]),
+    ("report", &["units", "record", "engine", "compare", "scenario"]),
     (
         "experiment",
         &[

@@ -42,7 +42,7 @@ pub(super) fn named_quantiles(latency: &Latency) -> [(&'static str, f64); 5] {
 }
 
 /// `(a - b) / b`; against nothing, 0 for nothing and else 1, since JSON has no infinity.
-fn relative(a: f64, b: f64) -> f64 {
+pub(super) fn relative(a: f64, b: f64) -> f64 {
     match (a == b, b == 0.0) {
         (true, _) => 0.0,
         (false, true) => 1.0,

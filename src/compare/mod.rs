@@ -6,6 +6,7 @@
 pub mod attribution;
 pub mod digest;
 pub mod distance;
+pub mod engines;
 mod estimate;
 pub mod growth;
 pub mod interval;
@@ -16,6 +17,7 @@ mod results;
 mod sample;
 mod seconds;
 pub mod spread;
+pub mod statistic;
 pub mod student;
 mod summarise;
 pub mod summary;
@@ -24,6 +26,7 @@ pub mod verdict;
 
 pub use attribution::ModelMode;
 pub use digest::{Digest, Little};
+pub use engines::{EngineColumn, EnginesResults, EnginesRun, MeasuredEngine};
 pub use layout::Layout;
 pub use pairs::PairSample;
 pub use results::{Evidence, comparison, results};

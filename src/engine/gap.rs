@@ -1,7 +1,9 @@
 //! What an engine cannot do.
 
+use serde::{Deserialize, Serialize};
+
 /// A key of the scenario that an engine does not follow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The key, such as `balancer.health`.
     pub key: String,

@@ -11,4 +11,4 @@ pub mod provider;
 pub mod sample;
 pub mod world;
 
-pub use world::{LiveError, LiveOptions, LiveRun, ProgramExit, Watcher, run};
+pub use world::{LiveError, LiveOptions, LiveRun, ProgramExit, Watcher, check_installed, run};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::control;
-use super::engine::{Balancers, own_spool};
+use super::engine::{self, Balancers, own_spool};
 use super::fault::{FaultDriver, FaultProof};
 use super::ports;
 use super::provider::{Program, ProgramError};
@@ -16,7 +16,7 @@ use crate::engine::UserConfigurationError;
 use crate::host::{clock, usage};
 use crate::load::LoadReport;
 use crate::record::{EventRow, manifest};
-use crate::scenario::Scenario;
+use crate::scenario::{Engine, Scenario};
 use crate::units::time::NANOS_PER_SECOND;
 use crate::units::{Nanos, Span};
 use rustix::process::Signal;
@@ -149,6 +149,14 @@ pub trait Watcher {
     fn phase(&self, what: &str);
     /// Time of the run that has passed.
     fn passed(&self, time: Span);
+}
+
+/// Says whether the program of `engine` is installed, before anything is started.
+///
+/// # Errors
+/// [`LiveError::Missing`], with the package that has it.
+pub fn check_installed(engine: &Engine) -> Result<(), LiveError> {
+    engine::check_installed(engine)
 }
 
 /// Runs one round, until its end or until `stop` is set.
@@ -306,9 +314,11 @@ impl Stack {
             .map_err(|error| LiveError::System { what: "cannot find free ports", error })?;
         let (backend_addresses, balancer_addresses) = addresses.split_at(scenario.backends.len());
 
+        let known_elsewhere = matches!(scenario.balancer.engine, Engine::Elsewhere(_));
         let mut backends = Vec::new();
-        for (backend, address) in scenario.backends.iter().zip(backend_addresses) {
-            backends.push(start_backend(options, &backend.name, *address)?);
+        for (backend, free) in scenario.backends.iter().zip(backend_addresses) {
+            let address = backend.address.filter(|_| known_elsewhere).unwrap_or(*free);
+            backends.push(start_backend(options, &backend.name, address)?);
         }
         let mut endpoints = Vec::new();
         for program in &mut backends {

@@ -2,7 +2,9 @@
 
 #[cfg(feature = "charts")]
 pub mod chart;
+pub mod engines;
 pub mod number;
+pub mod parity;
 pub mod table;
 pub mod terminal;
 

@@ -74,13 +74,32 @@ pub fn lay_out(rows: &[Vec<String>], paint: Paint) -> String {
     shown
 }
 
-fn width(cell: &str) -> usize {
-    cell.chars().count()
+/// Characters that take a place; those of a colour take none.
+pub(super) fn width(cell: &str) -> usize {
+    let mut places = 0;
+    let mut escape = false;
+    for c in cell.chars() {
+        match (escape, c) {
+            (false, '\u{1b}') => escape = true,
+            (false, _) => places += 1,
+            (true, c) => escape = c != 'm',
+        }
+    }
+    places
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colours_take_no_place() {
+        assert_eq!(width(&Paint::Ansi.bad("−12%")), 4);
+        let coloured = vec![vec!["a".to_owned(), Paint::Ansi.good("1")]];
+        let plain = vec![vec!["a".to_owned(), "1".to_owned()]];
+        let shown = lay_out(&coloured, Paint::Plain);
+        assert_eq!(shown.replace(&Paint::Ansi.good("1"), "1"), lay_out(&plain, Paint::Plain));
+    }
 
     #[test]
     fn numbers_line_up_on_the_right() {

@@ -321,7 +321,12 @@ fn checks(checks: &[CheckResult], paint: Paint) -> String {
     if checks.is_empty() {
         return String::new();
     }
-    let mut text = format!("{}\n", paint.bold("checks"));
+    format!("{}\n{}\n", paint.bold("checks"), check_lines(checks, paint))
+}
+
+/// A line for each check.
+pub(super) fn check_lines(checks: &[CheckResult], paint: Paint) -> String {
+    let mut text = String::new();
     for check in checks {
         let verdict = match check.verdict {
             Verdict::Held => paint.good("held     "),
@@ -331,10 +336,16 @@ fn checks(checks: &[CheckResult], paint: Paint) -> String {
         let world = check.world.map_or(String::new(), |world: World| format!("{world}: "));
         text.push_str(&format!("  {verdict}  {}  ({world}{})\n", check.text, check.measured));
     }
-    text + "\n"
+    text
 }
 
 fn warnings(results: &Results, paint: Paint) -> String {
+    let text = warning_lines(results, paint);
+    if text.is_empty() { text } else { text + "\n" }
+}
+
+/// A line for each warning.
+pub(super) fn warning_lines(results: &Results, paint: Paint) -> String {
     let mut text = String::new();
     for world in &results.worlds {
         for warning in &world.warnings {
@@ -342,10 +353,11 @@ fn warnings(results: &Results, paint: Paint) -> String {
             text.push('\n');
         }
     }
-    if text.is_empty() { text } else { text + "\n" }
+    text
 }
 
-fn validity(results: &Results, paint: Paint) -> String {
+/// Whether the live measurement may be believed; empty if there is none.
+pub(super) fn validity(results: &Results, paint: Paint) -> String {
     let Some(validity) = &results.validity else { return String::new() };
     let broken: Vec<_> = validity.items.iter().filter(|item| !item.held).collect();
     if broken.is_empty() {

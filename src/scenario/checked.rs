@@ -1,5 +1,6 @@
 //! A scenario as meant: everything resolved, nothing left to check. Both worlds read this.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -181,6 +182,8 @@ pub struct Backend {
     pub discipline: Discipline,
     /// Probability that a health check fails.
     pub health_failure: Ratio,
+    /// Where a balancer that lab does not start expects it; otherwise lab chooses.
+    pub address: Option<SocketAddr>,
 }
 
 /// Order of service of a backend.

@@ -87,13 +87,17 @@ fn is_type(kind: &str, value: &Value) -> bool {
     }
 }
 
-/// The only patterns are that of a part of a request, and those of quantities: a number, then one
-/// of the units in the last group.
+/// The only patterns are that of a part of a request, that of an engine's URL, and those of
+/// quantities: a number, then one of the units in the last group.
 fn is_quantity(pattern: &str, text: &str) -> bool {
     if pattern.starts_with("^(client|uri|path|host|(header|cookie):") {
         let named = text.strip_prefix("header:").or_else(|| text.strip_prefix("cookie:"));
         let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
         return ["client", "uri", "path", "host"].contains(&text) || named.is_some_and(is_name);
+    }
+    if pattern == "^url:http://[^/]" {
+        let rest = text.strip_prefix("url:http://");
+        return rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
     }
     let units = pattern
         .strip_prefix(r"^\s*\+?[0-9._]+\s*(")

@@ -139,6 +139,7 @@ const fn backend(service: Law) -> Backend {
         service,
         discipline: Discipline::Fifo,
         health_failure: Ratio(0.0),
+        address: None,
     }
 }
 

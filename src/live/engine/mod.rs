@@ -7,9 +7,11 @@ mod elsewhere;
 mod envoy;
 mod foreign;
 mod haproxy;
+mod installed;
 mod nginx;
 mod own;
 
+pub(super) use installed::check as check_installed;
 pub(super) use own::spool as own_spool;
 
 use std::net::SocketAddr;

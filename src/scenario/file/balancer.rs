@@ -196,7 +196,8 @@ section! {
         optional discipline: Discipline,
         /// Share of the health checks that fail. Default: 0%.
         optional health_failure: Ratio,
-        /// Where it listens, as IP:PORT. For `lab proxy` alone; `lab run` starts backends itself.
+        /// Where it listens, as IP:PORT. For `lab proxy`, and for `lab run` with an engine
+        /// `url:http://…`, which knows the backends already; otherwise lab chooses.
         optional address: String,
     }
 }

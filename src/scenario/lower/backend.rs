@@ -18,6 +18,7 @@ const MAX_INSTANCES: u64 = 10_000;
 pub(super) fn lower(file: &ScenarioFile, problems: &mut Problems) -> Vec<Backend> {
     let groups = groups(file);
     let mut backends = Vec::new();
+    let mut addresses = addresses(file, problems).into_iter();
     for group in groups {
         let service = service(group, problems);
         let health_failure =
@@ -32,6 +33,7 @@ pub(super) fn lower(file: &ScenarioFile, problems: &mut Problems) -> Vec<Backend
             service: service.clone(),
             discipline: or(group.value.discipline.as_ref(), Discipline::Fifo),
             health_failure,
+            address: addresses.next().flatten(),
         }));
     }
     backends

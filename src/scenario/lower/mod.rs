@@ -10,6 +10,7 @@ mod backend;
 mod balancer;
 mod check;
 mod edge;
+mod elsewhere;
 mod fault;
 mod law;
 mod resilience;
@@ -65,6 +66,7 @@ pub(super) fn scenario(
     let backends = backend::lower(file, problems);
     let faults = fault::lower(file, &backends, duration, problems);
     let checks = check::lower(file, &traffic, &faults, &backends, around.text, problems);
+    elsewhere::check(file, &backends, problems);
     Scenario {
         name: name(run, around.path, problems),
         path: around.path.to_owned(),
