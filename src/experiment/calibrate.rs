@@ -1,31 +1,37 @@
 //! `lab calibrate`: what this host adds to each request, measured apart from any compared run.
 //!
-//! A short live run under load of its own, with constant service: what a request took beyond
+//! Short live runs under loads of their own, with constant service: what a request took beyond
 //! queueing and service is the hop, what opening its connection took is the connection, and by
 //! how much its worker was held longer than asked is the occupation. Measured under load, since an
-//! idle host answers faster than the one that is compared later.
+//! idle host answers otherwise than the one that is compared later, and behind each engine, since
+//! each has its own ways.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use super::identity;
 use super::run::RunError;
+use crate::engine;
 use crate::host::{date, priority};
 use crate::live::{self, LiveOptions, Watcher};
-use crate::record::calibration::CALIBRATION_SCHEMA_VERSION;
+use crate::record::calibration::{CALIBRATION_SCHEMA_VERSION, Measured};
 use crate::record::{Calibration, Cost, RequestRow, spool};
-use crate::scenario;
+use crate::scenario::{self, Engine, Scenario};
 
 /// What is run. The service law is none of those of the shipped scenarios.
 const SCENARIO: &str = include_str!("calibrate.toml");
-/// How long it takes, start-up apart.
-pub const CALIBRATION_SECONDS: u64 = 12;
+/// Offered load and service of each run: four workers that are busy 60 % of the time.
+const LOADS: [(&str, &str); 3] = [("80/s", "30ms"), ("300/s", "8ms"), ("1500/s", "1.6ms")];
+/// How long the traffic of one run takes.
+pub const CALIBRATION_SECONDS: u64 = 8;
 
-/// Measures this host. Scratch files go to a folder below `root` that is removed again.
+/// Measures this host behind each of `engines`. Scratch files go to a folder below `root` that is
+/// removed again.
 ///
 /// # Errors
 /// When the live world cannot be run, or too little was measured.
 pub fn calibrate(
+    engines: &[Engine],
     root: &Path,
     watcher: &dyn Watcher,
     stop: &AtomicBool,
@@ -34,38 +40,68 @@ pub fn calibrate(
     let file = scratch.0.join("scenario.toml");
     std::fs::write(&file, SCENARIO)
         .map_err(|error| RunError::Scratch { path: file.clone(), error })?;
-    let scenario = scenario::load(&file)?;
+    let mut measured = Vec::new();
+    for engine in engines {
+        for (rate, service) in LOADS {
+            let overrides = vec![
+                ("traffic.rate".to_owned(), rate.to_owned()),
+                ("backend.c.service.value".to_owned(), service.to_owned()),
+            ];
+            let scenario = engine::adapted(&scenario::load_with(&file, &overrides)?, engine);
+            let folder = scratch.0.join(format!("run-{}", measured.len()));
+            let costs = measure(&scenario, &file, &folder, watcher, stop)?;
+            measured.push(costs.measured(engine, scenario.traffic.mean_rate())?);
+        }
+    }
+    Ok(Calibration {
+        schema_version: CALIBRATION_SCHEMA_VERSION,
+        host: identity::host_facts().name,
+        date: date::rfc3339(identity::wall()),
+        measured,
+    })
+}
+
+/// One run.
+fn measure(
+    scenario: &Scenario,
+    file: &Path,
+    folder: &Path,
+    watcher: &dyn Watcher,
+    stop: &AtomicBool,
+) -> Result<Samples, RunError> {
+    std::fs::create_dir_all(folder)
+        .map_err(|error| RunError::Scratch { path: folder.to_owned(), error })?;
     let options = LiveOptions {
-        scenario_file: file,
-        overrides: Vec::new(),
-        real_time: priority::real_time_permitted(),
+        scenario_file: file.to_owned(),
         engine_config: None,
-        scratch: scratch.0.clone(),
+        overrides: scenario.overrides.clone(),
+        real_time: priority::real_time_permitted(),
+        scratch: folder.to_owned(),
         seed: scenario.seed,
         round: 0,
     };
-    let run = live::run(&scenario, &options, watcher, stop)?;
+    let run = live::run(scenario, &options, watcher, stop)?;
     if run.interrupted.is_some() {
         return Err(RunError::Interrupted);
     }
-    let mut costs = Costs::default();
+    let mut samples = Samples::default();
     spool::read_spool(&run.requests, |row: RequestRow| {
         if row.scheduled_ns >= scenario.warm_up.0 {
-            costs.take(&row);
+            samples.take(&row);
         }
     })?;
-    costs.calibration()
+    Ok(samples)
 }
 
 /// Samples of each cost, in nanoseconds.
 #[derive(Default)]
-struct Costs {
+struct Samples {
     connection: Vec<u64>,
     hop: Vec<u64>,
     occupation: Vec<u64>,
 }
 
-impl Costs {
+impl Samples {
     fn take(&mut self, row: &RequestRow) {
         if row.failed() || row.attempts != 1 || row.service_ns == 0 {
             return;
@@ -79,20 +115,14 @@ impl Costs {
         self.occupation.push(row.service_ns.saturating_sub(row.demand_ns));
     }
 
-    fn calibration(self) -> Result<Calibration, RunError> {
+    fn measured(self, engine: &Engine, rate: f64) -> Result<Measured, RunError> {
         let (connection, hop, occupation) =
             (cost(self.connection), cost(self.hop), cost(self.occupation));
         let (Some(hop), Some(occupation)) = (hop, occupation) else {
             return Err(RunError::TooLittle);
         };
-        Ok(Calibration {
-            schema_version: CALIBRATION_SCHEMA_VERSION,
-            host: identity::host_facts().name,
-            date: date::rfc3339(identity::wall()),
-            connection: connection.unwrap_or_default(),
-            hop,
-            occupation,
-        })
+        let connection = connection.unwrap_or_default();
+        Ok(Measured { engine: engine.name(), rate, connection, hop, occupation })
     }
 }
 

@@ -4,9 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::run::Files;
 use crate::compare::{Digest, Layout, PairSample};
-use crate::record::{
-    AttemptRow, Calibration, EventRow, RecordError, RequestRow, Sink, TimelineRow,
-};
+use crate::record::{AttemptRow, Costs, EventRow, RecordError, RequestRow, Sink, TimelineRow};
 use crate::scenario::Scenario;
 use crate::sim::{self, Options, Ran, ServiceTimes};
 use crate::units::World;
@@ -68,7 +66,7 @@ pub(super) fn unpack(modelled: Vec<Modelled>) -> (Vec<Digest>, Option<PairSample
 pub(super) fn digest_of(
     scenario: &Scenario,
     layout: &Layout,
-    costs: &Calibration,
+    costs: &Costs,
     driven: Option<&ServiceTimes>,
 ) -> Digest {
     let mut digest = Digest::new(layout, World::Sim);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::run::{RunError, other_models};
 use crate::compare::{self, Digest, Evidence, Layout, PairSample, Results, WorldSummary};
-use crate::record::{Calibration, Manifest, RequestRow, Sink, TimelineRow, read};
+use crate::record::{Manifest, RequestRow, Sink, TimelineRow, read};
 use crate::scenario::{self, Scenario};
 use crate::sim::ServiceTimes;
 use crate::units::{Span, World};
@@ -75,10 +75,10 @@ impl Recorded {
         let (sim, live) = (digests(&self.sim), digests(&self.live));
         let service_times: Option<ServiceTimes> =
             self.live.first().map(|round| round.service_times.iter().copied().collect());
-        let calibration: Option<&Calibration> = self.manifest.calibration.as_ref();
+        let costs = self.manifest.costs.as_ref();
         let models = match &service_times {
             Some(times) if !sim.is_empty() => {
-                other_models(&self.scenario, &self.layout, calibration, times)
+                other_models(&self.scenario, &self.layout, costs, times)
             }
             _ => Vec::new(),
         };

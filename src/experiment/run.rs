@@ -10,7 +10,7 @@ use crate::live::{LiveError, LiveOptions, LiveRun, Watcher};
 use crate::record::manifest::{FaultProof, MANIFEST_SCHEMA_VERSION, ScenarioText};
 use crate::record::sink::Both;
 use crate::record::{
-    Calibration, HlogWriter, Manifest, Names, RecordError, Recorder, RunDirectory,
+    Calibration, Costs, HlogWriter, Manifest, Names, RecordError, Recorder, RunDirectory,
 };
 use crate::scenario::{Diagnostics, Scenario};
 use crate::sim::{Options, ServiceTimes};
@@ -125,7 +125,7 @@ pub fn run(
     if options.only != Some(World::Live) {
         watcher.phase("model");
         let sim = Options {
-            costs: options.calibration.clone().unwrap_or_default(),
+            costs: costs_of(scenario, options.calibration.as_ref()).unwrap_or_default(),
             stop: Some(stop),
             ..Options::default()
         };
@@ -140,10 +140,11 @@ pub fn run(
 
     watcher.phase("comparing");
     let partial = stop.load(Ordering::Relaxed);
-    let costs = options.calibration.as_ref().or(options.known_calibration.as_ref());
+    let calibration = options.calibration.as_ref().or(options.known_calibration.as_ref());
+    let costs = costs_of(scenario, calibration);
     let models = match rounds.first() {
         Some(round) if !modelled.is_empty() => {
-            other_models(scenario, &layout, costs, &round.service_times)
+            other_models(scenario, &layout, costs.as_ref(), &round.service_times)
         }
         _ => Vec::new(),
     };
@@ -202,24 +203,28 @@ fn live_rounds(
     Ok(rounds)
 }
 
+/// What the host adds behind the scenario's engine at its load, as far as that was measured.
+fn costs_of(scenario: &Scenario, calibration: Option<&Calibration>) -> Option<Costs> {
+    calibration?.costs(&scenario.balancer.engine.name(), scenario.traffic.mean_rate())
+}
+
 /// The model run in other ways beside a live round whose service times are `measured`, to see
 /// where a difference comes from.
 pub(super) fn other_models(
     scenario: &Scenario,
     layout: &Layout,
-    calibration: Option<&Calibration>,
+    calibrated: Option<&Costs>,
     measured: &ServiceTimes,
 ) -> Vec<(ModelMode, Digest)> {
-    let zero = Calibration::default();
-    let run = |mode, costs: &Calibration, driven| {
-        (mode, model::digest_of(scenario, layout, costs, driven))
-    };
+    let zero = Costs::default();
+    let run =
+        |mode, costs: &Costs, driven| (mode, model::digest_of(scenario, layout, costs, driven));
     let mut models = vec![run(ModelMode::Planned, &zero, None)];
-    if let Some(costs) = calibration {
+    if let Some(costs) = calibrated {
         models.push(run(ModelMode::Calibrated, costs, None));
     }
     // What only adds to latency is still the calibration's; what holds the worker was measured.
-    models.push(run(ModelMode::Driven, calibration.unwrap_or(&zero), Some(measured)));
+    models.push(run(ModelMode::Driven, calibrated.unwrap_or(&zero), Some(measured)));
     models
 }
 
@@ -261,7 +266,7 @@ fn manifest(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host: identity::host_facts(),
         engine: rounds.last().map(|round| round.run.engine.clone()).unwrap_or_default(),
-        calibration: options.calibration.clone(),
+        costs: costs_of(scenario, options.calibration.as_ref()),
         validity: serde_json::to_value(&results.validity).unwrap_or_default(),
         faults: rounds.iter().flat_map(|round| proofs(&round.run)).collect(),
     }

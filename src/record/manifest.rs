@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Calibration, RecordError};
+use super::{Costs, RecordError};
 
 /// Version of `run.json`.
-pub const MANIFEST_SCHEMA_VERSION: u32 = 1;
+pub const MANIFEST_SCHEMA_VERSION: u32 = 2;
 
 const EXPECTED: &str = "the description of a run (run.json)";
 
@@ -41,7 +41,7 @@ pub struct Manifest {
     /// The balancer of the live world: name, version, and hash of its configuration.
     pub engine: Engine,
     /// The host's costs used by the model; `None` leaves them at zero.
-    pub calibration: Option<Calibration>,
+    pub costs: Option<Costs>,
     /// Whether the live measurement may be believed, as in `summary.json`.
     pub validity: serde_json::Value,
     /// What each fault of the live world was seen to do.

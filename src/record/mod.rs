@@ -40,7 +40,7 @@ mod tables;
 pub mod timeline;
 
 pub use attempt::{AttemptOutcome, AttemptRow, AttemptSource, PickedBecause};
-pub use calibration::{Calibration, Cost};
+pub use calibration::{Calibration, Cost, Costs};
 pub use directory::RunDirectory;
 pub use error::RecordError;
 pub use event::{EventKind, EventRow};

@@ -1,6 +1,6 @@
 //! What the host adds to each request, drawn from its calibration by the request's address.
 
-use crate::record::{Calibration, Cost};
+use crate::record::{Cost, Costs};
 use crate::units::draw::unit_open;
 use crate::units::{Purpose, Seed, Span};
 
@@ -14,14 +14,14 @@ pub(super) struct Hops {
 }
 
 impl Hops {
-    /// The costs of `calibration`.
-    pub(super) fn new(calibration: &Calibration, seed: Seed) -> Self {
+    /// Those of `costs`.
+    pub(super) fn new(costs: &Costs, seed: Seed) -> Self {
         let some = |cost: Cost| (cost.quantiles_ns != [0; 21]).then_some(cost);
         Self {
             seed,
-            connection: some(calibration.connection),
-            hop: some(calibration.hop),
-            occupation: some(calibration.occupation),
+            connection: some(costs.connection),
+            hop: some(costs.hop),
+            occupation: some(costs.occupation),
         }
     }
 
@@ -90,15 +90,14 @@ mod tests {
 
     #[test]
     fn without_calibration_nothing_costs_anything() {
-        let hops = Hops::new(&Calibration::default(), Seed::new(1, 0));
+        let hops = Hops::new(&Costs::default(), Seed::new(1, 0));
         assert!(!hops.connections_cost());
         assert_eq!([hops.connection(3), hops.leg(3, 1), hops.occupation(3, 1)], [Span::ZERO; 3]);
     }
 
     #[test]
     fn costs_follow_the_calibrated_quantiles() {
-        let calibration =
-            Calibration { hop: ramp(400), occupation: ramp(1_000), ..Calibration::default() };
+        let calibration = Costs { hop: ramp(400), occupation: ramp(1_000), ..Costs::default() };
         let hops = Hops::new(&calibration, Seed::new(1, 0));
         let mean =
             |cost: &dyn Fn(u64) -> Span| (0..4_000).map(|id| cost(id).0).sum::<u64>() / 4_000;

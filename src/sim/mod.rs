@@ -44,7 +44,7 @@ use std::sync::atomic::AtomicBool;
 use observe::{Nobody, Observe};
 use world::World;
 
-use crate::record::{Calibration, RequestError, Sink};
+use crate::record::{Costs, RequestError, Sink};
 use crate::scenario::Scenario;
 use crate::traffic::Plan;
 use crate::units::{Nanos, Seed};
@@ -53,7 +53,7 @@ use crate::units::{Nanos, Seed};
 #[derive(Clone, Debug, Default)]
 pub struct Options<'a> {
     /// What the host adds; all zero by default.
-    pub costs: Calibration,
+    pub costs: Costs,
     /// Measured service times that replace planned demand, speed, slowdown and occupation of the
     /// attempts that have one. They test the queueing and the policy, not the prediction.
     pub driven: Option<&'a ServiceTimes>,

@@ -43,6 +43,20 @@ impl TrafficConfig {
             Source::Closed { .. } => &[],
         }
     }
+
+    /// Mean offered load over the run, in requests per second. That of a closed loop is as if
+    /// every response came at once, and infinite if its users do not think.
+    #[must_use]
+    pub fn mean_rate(&self) -> f64 {
+        match &self.source {
+            Source::Open { stages, .. } => {
+                let requests = |stage: &Stage| stage.mean_rate().0 * stage.length().as_secs_f64();
+                let length: f64 = stages.iter().map(|stage| stage.length().as_secs_f64()).sum();
+                stages.iter().map(requests).sum::<f64>() / length
+            }
+            Source::Closed { users, think } => f64::from(*users) * 1e9 / think.mean_ns(),
+        }
+    }
 }
 
 /// Where requests come from.

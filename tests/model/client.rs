@@ -1,6 +1,6 @@
 //! The client: connections, caps, closed loops, several balancers; and what the host adds.
 
-use lab::record::{Calibration, Cost, RequestError};
+use lab::record::{Cost, Costs, RequestError};
 use lab::scenario::Scenario;
 use lab::sim::{Options, ServiceTimes, run};
 use lab::units::Span;
@@ -82,7 +82,7 @@ fn users_of_a_closed_loop_wait_for_their_answers() {
 #[test]
 fn opening_a_connection_costs_its_first_request_only() {
     let options = Options {
-        costs: Calibration {
+        costs: Costs {
             connection: always(3),
             hop: always(8),
             occupation: always(1),

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use lab::record::calibration::CALIBRATION_SCHEMA_VERSION;
+use lab::record::calibration::{CALIBRATION_SCHEMA_VERSION, Measured};
 use lab::record::hlog::{merge_tag, read_hlog};
 use lab::record::manifest::{
     Engine, FaultProof, HostFacts, MANIFEST_SCHEMA_VERSION, Manifest, ScenarioText,
@@ -20,9 +20,13 @@ fn calibration() -> Calibration {
         schema_version: CALIBRATION_SCHEMA_VERSION,
         host: "bench-1".into(),
         date: "2026-11-24T13:45:01Z".into(),
-        connection: cost,
-        hop: cost,
-        occupation: cost,
+        measured: vec![Measured {
+            engine: "nginx".into(),
+            rate: 240.5,
+            connection: cost,
+            hop: cost,
+            occupation: cost,
+        }],
     }
 }
 
@@ -42,7 +46,7 @@ fn a_manifest_comes_back() {
         version: "0.1.0".into(),
         host: HostFacts { name: "bench-1".into(), cores: 2, ..HostFacts::default() },
         engine: Engine { name: "lab".into(), ..Engine::default() },
-        calibration: Some(calibration()),
+        costs: calibration().costs("nginx", 100.0),
         validity: serde_json::json!({ "items": [] }),
         faults: vec![FaultProof { fault: "crash-b".into(), bit: true, ..FaultProof::default() }],
     };
@@ -55,7 +59,7 @@ fn a_manifest_of_another_version_says_so_before_its_fields() {
     let path = folder("manifest-version").join("run.json");
     fs::write(&path, r#"{ "schema_version": 99, "unknown": true }"#).unwrap();
     let text = Manifest::load(&path).unwrap_err().to_string();
-    assert!(text.contains("schema version 99; this lab reads version 1"), "{text}");
+    assert!(text.contains("schema version 99; this lab reads version 2"), "{text}");
 }
 
 #[test]
@@ -76,7 +80,7 @@ fn a_wrong_calibration_names_its_file_and_fault() {
         ("empty.json", String::new(), "EOF"),
         ("text.toml", "hello".into(), "expected"),
         ("none.json", "{}".into(), "it has no `schema_version`"),
-        ("later.json", good.replace(r#""schema_version":1"#, r#""schema_version":2"#), "version 2"),
+        ("later.json", good.replace(r#""schema_version":2"#, r#""schema_version":3"#), "version 3"),
         ("extra.json", good.replace(r#""host""#, r#""hosts""#), "unknown field `hosts`"),
         ("falls.json", good.replacen("1019,1020", "1019,7", 1), "quantiles of `connection`"),
     ] {
