@@ -7,7 +7,7 @@ use super::balance::{Ask, Balancer};
 use super::load_report::LoadReport;
 use super::peer::PeerId;
 use super::peers::{Effect, PeerList, Peers};
-use crate::units::{Nanos, Purpose, Seed};
+use crate::units::{Draw, Nanos, Purpose, Seed};
 
 /// Peers and balancer.
 #[derive(Debug)]
@@ -117,6 +117,34 @@ impl Group {
         progress.draws = pick.draws;
         progress.on_backups = pick.on_backups;
         Attempt { facts: *facts, number, peer: pick.peer, started: now, repeatable: true, progress }
+    }
+
+    /// Picks a peer of one list, whatever was tried; `round` counts the picks for one attempt.
+    pub(super) fn pick_from(
+        &mut self,
+        now: Nanos,
+        list: PeerList,
+        facts: &RequestFacts,
+        round: u32,
+        draw: Draw,
+    ) -> Option<PeerId> {
+        self.peers.reopen(now);
+        let ask = Ask { list, tried: SoFar::NOWHERE.tried, now };
+        let mut rounds = u8::try_from(round).unwrap_or(u8::MAX);
+        self.balancer.pick(&mut self.peers, ask, facts, &mut rounds, draw)
+    }
+
+    /// Begins an attempt at a peer that was chosen, with its progress as it is.
+    pub(super) fn begin_at(
+        &mut self,
+        now: Nanos,
+        facts: &RequestFacts,
+        number: u16,
+        peer: PeerId,
+        progress: Progress,
+    ) -> Attempt {
+        self.assign(now, peer);
+        Attempt { facts: *facts, number, peer, started: now, repeatable: true, progress }
     }
 
     #[inline]

@@ -127,6 +127,10 @@ pub struct Peer {
     panicked: bool,
     /// Ejected by outlier detection.
     ejected: bool,
+    /// Ejected or found unhealthy, as far as picks know.
+    unfit: bool,
+    /// Picks know of it only when they are told ([`Self::tell`]).
+    late: bool,
     /// Since when its share of the traffic grows, and how far it has come; 1 is all of it.
     ramp: Option<Nanos>,
     share: f64,
@@ -187,6 +191,8 @@ impl Peer {
             exempt: false,
             panicked: false,
             ejected: false,
+            unfit: false,
+            late: false,
             ramp: None,
             share: 1.0,
             effective_weight: config.weight,
@@ -415,6 +421,38 @@ impl Peer {
             .then(|| self.passive.free_from())
     }
 
+    /// From now on picks learn of its health only by [`Self::tell`].
+    pub(in crate::policy) const fn be_late(&mut self) {
+        self.late = true;
+    }
+
+    /// Tells picks of its health.
+    pub(in crate::policy) fn tell(&mut self) {
+        self.unfit = self.is_unfit();
+        self.refresh();
+    }
+
+    /// Its first health check decides alone; until then it counts as unfit if it is `new`.
+    pub(in crate::policy) fn await_check(&mut self, new: bool) {
+        self.checks = CheckedHealth::unchecked(new);
+        self.tell();
+    }
+
+    const fn is_unfit(&self) -> bool {
+        self.ejected || !self.checks.is_healthy()
+    }
+
+    /// Whether picks take it for fit, and nobody took it out of service.
+    pub(in crate::policy) const fn seems_fit(&self) -> bool {
+        self.is_in_service() && !self.unfit
+    }
+
+    /// Whether it may be picked but for its failures, its limit, and what a request has tried:
+    /// whether tables and schedules have it as a member.
+    pub(in crate::policy) const fn takes_part(&self) -> bool {
+        !self.closed
+    }
+
     /// The result of a health check; whether the peer went out or came back by it.
     pub(in crate::policy) fn checked(&mut self, passed: bool, rise: u32, fall: u32) -> bool {
         let turned = self.checks.record(passed, rise, fall);
@@ -511,10 +549,12 @@ impl Peer {
     }
 
     fn refresh(&mut self) {
-        let unhealthy = self.ejected || !self.checks.is_healthy();
+        if !self.late {
+            self.unfit = self.is_unfit();
+        }
         let believed = matches!(self.forced, Some(Forced::Up)) || self.panicked;
         self.exempt = self.alone || believed;
-        self.closed = !self.is_in_service() || (unhealthy && !believed);
+        self.closed = !self.is_in_service() || (self.unfit && !believed);
         self.shut = self.closed || (!self.exempt && self.passive.has_failed());
         self.weigh();
     }

@@ -3,6 +3,7 @@
 use super::attempt::SoFar;
 use super::panic::{Census, is_panic};
 use super::peer::{Peer, PeerConfig, PeerId, PeerState};
+use super::priority::Hosts;
 use super::slow_start::{FINENESS, SlowStart, step};
 use crate::units::{Nanos, Ratio, Span};
 
@@ -23,6 +24,8 @@ pub struct Peers {
     /// Below this healthy share of the primaries all of them are used.
     panic_threshold: Ratio,
     panicking: bool,
+    /// Picks learn of health only when they are told, and tables hold healthy peers alone.
+    late: bool,
 }
 
 /// What the end of an attempt did to its peer.
@@ -205,6 +208,42 @@ impl Peers {
         is_panic(self.panic_threshold, census)
     }
 
+    /// Envoy's way: picks learn of health only by [`Self::tell`], and tables hold those that take
+    /// part alone.
+    pub(in crate::policy) fn be_late(&mut self) {
+        self.late = true;
+        self.all.iter_mut().for_each(Peer::be_late);
+    }
+
+    /// Tells picks of the health of the peers of a list.
+    pub(in crate::policy) fn tell(&mut self, list: PeerList) {
+        self.next_reopening = Nanos::ZERO;
+        let (all, order) = self.split(list);
+        order.iter().for_each(|id| all[id.index()].tell());
+    }
+
+    /// Whether the peers of a list are used whatever their health.
+    pub(in crate::policy) fn panic(&mut self, list: PeerList, panics: bool) {
+        let (all, order) = self.split(list);
+        order.iter().for_each(|id| all[id.index()].panic(panics));
+    }
+
+    /// The peers of a list as picks see them.
+    pub(in crate::policy) fn hosts(&self, list: PeerList) -> Hosts {
+        let members = || self.list(list).iter().filter_map(|id| self.get(*id));
+        Hosts {
+            all: members().filter(|peer| peer.is_checked()).count() as u64,
+            healthy: members().filter(|peer| peer.seems_fit()).count() as u64,
+        }
+    }
+
+    /// The peers of which hash tables are made: all of the list, as those that are out keep their
+    /// places, or as in Envoy only those that take part.
+    pub(in crate::policy) fn placed(&self, list: PeerList) -> impl Iterator<Item = &Peer> {
+        let members = self.list(list).iter().filter_map(|id| self.get(*id));
+        members.filter(|peer| !self.late || peer.takes_part())
+    }
+
     /// A pick of `id`.
     #[inline]
     pub(in crate::policy) fn assign(&mut self, id: PeerId, now: Nanos) {
@@ -284,7 +323,11 @@ impl Peers {
         let id = PeerId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
         let list = if config.backup { &mut self.backups } else { &mut self.primaries };
         list.push(id);
-        self.all.push(Peer::new(id, config));
+        let mut peer = Peer::new(id, config);
+        if self.late {
+            peer.be_late();
+        }
+        self.all.push(peer);
         self.recount();
         id
     }

@@ -10,6 +10,7 @@ use super::affinity::AffinityConfig;
 use super::attempt::{Attempt, Ticket};
 use super::backoff::BackoffConfig;
 use super::budget::{Budget, BudgetConfig};
+use super::envoy::Envoy;
 use super::health::outlier::{Detector, OutlierConfig};
 use super::hedge::{HedgeConfig, Hedging};
 use super::limit::Waiter;
@@ -68,14 +69,21 @@ pub(super) struct Resilience {
     /// Requests between two attempts, by the end of their pause.
     pub(super) pausing: BTreeMap<(Nanos, Ticket), Waiter>,
     pub(super) hedging: Option<Hedging>,
+    /// Envoy's rules, if they hold.
+    pub(super) envoy: Option<Envoy>,
     pub(super) counts: ResilienceCounts,
 }
 
 impl Resilience {
     /// `None` where nothing of it is configured.
-    pub(super) fn new(config: &ResilienceConfig, seed: Seed) -> Option<Box<Self>> {
+    pub(super) fn new(
+        config: &ResilienceConfig,
+        envoy: Option<Envoy>,
+        seed: Seed,
+    ) -> Option<Box<Self>> {
         let ResilienceConfig { outlier, retry_budget, backoff, hedge, .. } = config;
-        if outlier.is_none() && retry_budget.is_none() && backoff.is_none() && hedge.is_none() {
+        let nothing = outlier.is_none() && retry_budget.is_none() && backoff.is_none();
+        if nothing && hedge.is_none() && envoy.is_none() {
             return None;
         }
         Some(Box::new(Self {
@@ -85,6 +93,7 @@ impl Resilience {
             backoff: *backoff,
             pausing: BTreeMap::new(),
             hedging: hedge.as_ref().map(Hedging::new),
+            envoy,
             counts: ResilienceCounts::default(),
         }))
     }
@@ -118,7 +127,9 @@ impl Resilience {
     /// When something is due.
     pub(super) fn next_timeout(&self) -> Option<Nanos> {
         let pause = self.pausing.first_key_value().map(|((until, _), _)| *until);
-        pause.into_iter().chain(self.outlier.as_ref().map(Detector::next_tick)).min()
+        let envoy = self.envoy.as_ref().and_then(Envoy::next_timeout);
+        let tick = self.outlier.as_ref().map(Detector::next_tick);
+        pause.into_iter().chain(tick).chain(envoy).min()
     }
 
     /// The first request whose pause is over at `now`.

@@ -38,14 +38,7 @@ impl RetryConfig {
     }
 
     /// Whether a response with `status` to `attempt`, still in flight, leads to the next peer.
-    #[inline(always)]
     pub(super) fn acts_on_status(&self, attempt: &Attempt, status: u16, now: Nanos) -> bool {
-        // The statuses that can be listed begin at 403: see `RetryConditions::statuses`.
-        status >= 400 && self.lists_status(attempt, status, now)
-    }
-
-    #[cold]
-    fn lists_status(&self, attempt: &Attempt, status: u16, now: Nanos) -> bool {
         self.on.statuses.contains(&status)
             && attempt.repeatable
             && attempt.progress.tries > 1

@@ -11,6 +11,7 @@ use super::affinity::Tokens;
 pub use super::attempt::{Admission, Attempt, Head, Next, RequestFacts, Ticket};
 use super::attempt::{Progress, SoFar};
 use super::balance::{Algorithm, Balance, Balancer};
+use super::envoy::{Envoy, as_host};
 pub use super::event::{Event, PeerChange};
 use super::group::{Group, Pick};
 use super::health::active::{ActiveHealthConfig, CheckSchedule};
@@ -23,7 +24,7 @@ use super::peers::{Effect, Peers};
 use super::resilience::{Resilience, ResilienceConfig};
 use super::retry::{RetryConfig, status_is_failure};
 use super::rules::Rules;
-use crate::units::{Nanos, Seed};
+use crate::units::{Nanos, Seed, Span};
 
 /// An upstream group as configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +80,7 @@ pub struct Upstream {
 struct Checks {
     rise: u32,
     fall: u32,
+    interval: Span,
     schedule: CheckSchedule,
 }
 
@@ -86,7 +88,8 @@ impl Upstream {
     /// Builds the group. `seed` addresses the draws of policies that draw.
     #[must_use]
     pub fn new(config: &UpstreamConfig, seed: Seed) -> Self {
-        Self::with_balancer(config, seed, Balancer::new(config.algorithm))
+        let balancer = Balancer::new(config.algorithm, &config.rules);
+        Self::with_balancer(config, seed, balancer)
     }
 
     /// The same with a policy of one's own; `config.algorithm` is not used.
@@ -96,6 +99,18 @@ impl Upstream {
     }
 
     fn with_balancer(config: &UpstreamConfig, seed: Seed, balancer: Balancer) -> Self {
+        if let Rules::Envoy(rules) = &config.rules {
+            return Self::under_envoy(config, rules, seed, balancer);
+        }
+        Self::build(config, None, seed, balancer)
+    }
+
+    fn build(
+        config: &UpstreamConfig,
+        envoy: Option<Envoy>,
+        seed: Seed,
+        balancer: Balancer,
+    ) -> Self {
         let ResilienceConfig { slow_start, panic, .. } = config.resilience;
         let peers = Peers::new(&config.peers).with_rules(slow_start, panic);
         let mut upstream = Self {
@@ -105,7 +120,7 @@ impl Upstream {
             line: WaitingLine::new(config.queue),
             line_served: Nanos::ZERO,
             events: VecDeque::new(),
-            resilience: Resilience::new(&config.resilience, seed),
+            resilience: Resilience::new(&config.resilience, envoy, seed),
             tokens: config.resilience.affinity.as_ref().map(|a| Box::new(Tokens::new(&a.secret))),
         };
         (0..upstream.peer_count() as u32).for_each(|id| upstream.membership_changed(PeerId(id)));
@@ -121,6 +136,9 @@ impl Upstream {
         }
         if let Some(resilience) = &mut self.resilience {
             resilience.admitted(now);
+            if resilience.envoy.is_some() {
+                return self.admit_as_envoy(now, &facts);
+            }
         }
         let tries = self.retry.tries(self.group.peers.tries());
         match self.group.pick(now, &facts, 1, SoFar::NOWHERE) {
@@ -136,7 +154,7 @@ impl Upstream {
     #[inline]
     pub fn head(&mut self, now: Nanos, attempt: Attempt, status: u16) -> Head {
         self.watch_head(now, &attempt, status);
-        if self.retry.acts_on_status(&attempt, status, now) && self.may_retry(now, &attempt.facts) {
+        if self.acts_on_status(&attempt, status, now) && self.may_retry(now, &attempt.facts) {
             Head::Next(self.bad_status(now, attempt, status))
         } else {
             Head::Pass(attempt)
@@ -155,7 +173,7 @@ impl Upstream {
     ) -> Option<Next> {
         let attempt = kept.as_ref()?;
         self.watch_head(now, attempt, status);
-        if self.retry.acts_on_status(attempt, status, now) && self.may_retry(now, &attempt.facts) {
+        if self.acts_on_status(attempt, status, now) && self.may_retry(now, &attempt.facts) {
             return kept.take().map(|attempt| self.bad_status(now, attempt, status));
         }
         self.end(now, attempt, false);
@@ -164,8 +182,26 @@ impl Upstream {
         None
     }
 
+    #[inline(always)]
+    fn acts_on_status(&self, attempt: &Attempt, status: u16, now: Nanos) -> bool {
+        // The statuses that NGINX can list begin at 403, see `RetryConditions::statuses`; Envoy's
+        // are not errors below 400 either.
+        status >= 400 && self.lists_status(attempt, status, now)
+    }
+
+    #[cold]
+    fn lists_status(&self, attempt: &Attempt, status: u16, now: Nanos) -> bool {
+        match self.envoy() {
+            Some(envoy) => envoy.retries_status(attempt, status, now),
+            None => self.retry.acts_on_status(attempt, status, now),
+        }
+    }
+
     #[cold]
     fn bad_status(&mut self, now: Nanos, attempt: Attempt, status: u16) -> Next {
+        if self.envoy().is_some() {
+            return self.bad_status_as_envoy(now, attempt, status);
+        }
         self.end(now, &attempt, status_is_failure(status));
         let (facts, number) = (attempt.facts, next_number(&attempt));
         let next = self.go_on(now, &facts, number, self.group.after(attempt));
@@ -179,6 +215,9 @@ impl Upstream {
     pub fn finished(&mut self, now: Nanos, attempt: Attempt, outcome: Outcome) -> Next {
         if outcome.is_failure() {
             return self.broke(now, attempt, outcome);
+        }
+        if self.resilience.is_some() && outcome == Outcome::ClientGone {
+            self.doom_connection(attempt.peer);
         }
         self.end(now, &attempt, false);
         self.serve_line(now);
@@ -207,8 +246,11 @@ impl Upstream {
 
     /// Changes the peers; the id of an added one.
     pub fn apply(&mut self, now: Nanos, change: PeerChange) -> Option<PeerId> {
-        let peers = &mut self.group.peers;
         let adds = matches!(change, PeerChange::Add(_));
+        let late = self.resilience.as_ref().is_some_and(|r| r.envoy.is_some());
+        let merges = matches!(change, PeerChange::Weight(..));
+        let (change, max_conns) = if late { as_of_host(change) } else { (change, None) };
+        let peers = &mut self.group.peers;
         let (id, reason, checked_at_once) = match change {
             PeerChange::Add(config) => (peers.add(config), "added", true),
             PeerChange::Remove(id) => {
@@ -240,12 +282,22 @@ impl Upstream {
             }
         };
         self.membership_changed(id);
+        if let Some(limit) = max_conns {
+            self.limit_connections(id, limit);
+        }
+        if late && adds {
+            self.added_as_envoy(now, id);
+        }
         self.report(now, id, reason);
         // Failures do not take out a peer that is alone, so that others may change too.
         for other in 0..self.peer_count() as u32 {
             self.report(now, PeerId(other), "the group changed size");
         }
-        self.group.peers_changed(now);
+        if late && merges {
+            self.turned(now, id);
+        } else {
+            self.group_changed(now, id);
+        }
         if checked_at_once {
             self.check_added(now, id);
         }
@@ -257,21 +309,39 @@ impl Upstream {
     /// failures, an operator's word. What it has in flight there is not counted here.
     pub fn inherit(&mut self, now: Nanos, id: PeerId, peer: &Peer) {
         self.group.peers.change(id, |mine| mine.inherit(peer));
-        self.group.peers_changed(now);
+        self.group_changed(now, id);
     }
 
     /// A health check ended. Results for unknown or removed peers, or without health checks
     /// configured, are ignored.
     pub fn probe_result(&mut self, now: Nanos, peer: PeerId, passed: bool) {
         let Some(Checks { rise, fall, .. }) = self.checks else { return };
+        self.checked(now, peer, passed, rise, fall);
+    }
+
+    /// A health check was answered with a status that speaks against the peer: a failed check, and
+    /// under Envoy's rules enough to take the peer out, whatever `fall` says
+    /// (`ActiveHealthCheckSession::setUnhealthy` in `health_checker_base_impl.cc`).
+    pub fn probe_answered_badly(&mut self, now: Nanos, peer: PeerId) {
+        let Some(Checks { rise, fall, .. }) = self.checks else { return };
+        let fall = if self.envoy().is_some() { 1 } else { fall };
+        self.checked(now, peer, false, rise, fall);
+    }
+
+    fn checked(&mut self, now: Nanos, peer: PeerId, passed: bool, rise: u32, fall: u32) {
         let returned = passed && self.check_returns(now, peer);
-        if self.group.peers.checked(peer, passed, rise, fall) || returned {
-            self.report(
-                now,
-                peer,
-                if passed { "health checks passed" } else { "health checks failed" },
-            );
-            self.group.peers_changed(now);
+        let turned = self.group.peers.checked(peer, passed, rise, fall);
+        if turned || returned {
+            let reason = if passed { "health checks passed" } else { "health checks failed" };
+            self.report(now, peer, reason);
+            if self.envoy().is_some() {
+                if turned && passed {
+                    self.group.peers.begin_slow_start(peer, now);
+                }
+                self.turned(now, peer);
+            } else {
+                self.group.peers_changed(now);
+            }
             self.serve_line(now);
         }
     }
@@ -302,9 +372,14 @@ impl Upstream {
     pub fn handle_timeout(&mut self, now: Nanos) {
         if let Some(checks) = &mut self.checks {
             let peers = &self.group.peers;
-            checks.schedule.start(now, peers.iter().map(Peer::id));
+            let envoy = self.resilience.as_ref().and_then(|r| r.envoy.as_ref());
+            // Envoy checks all at once at first.
+            let width = if envoy.is_some() { Span::ZERO } else { checks.interval };
+            checks.schedule.start(now, width, peers.iter().map(Peer::id));
+            let unused = envoy.filter(|envoy| !envoy.used);
+            let interval = unused.map_or(checks.interval, |e| e.rules.no_traffic_interval);
             let wanted = |id| peers.get(id).is_some_and(Peer::is_checked);
-            while let Some(peer) = checks.schedule.take_due(now, wanted) {
+            while let Some(peer) = checks.schedule.take_due(now, interval, wanted) {
                 self.events.push_back(Event::ProbeDue(peer));
             }
         }
@@ -363,6 +438,9 @@ impl Upstream {
     fn end(&mut self, now: Nanos, attempt: &Attempt, failed: bool) {
         if let Some(resilience) = &mut self.resilience {
             resilience.ended(attempt);
+            if resilience.envoy.is_some() {
+                return self.end_as_envoy(now, attempt, failed);
+            }
         }
         match self.group.end(now, attempt, failed) {
             Effect::None => {}
@@ -374,6 +452,9 @@ impl Upstream {
     /// An attempt broke; what follows (`ngx_http_upstream_next`).
     #[cold]
     fn broke(&mut self, now: Nanos, attempt: Attempt, outcome: Outcome) -> Next {
+        if self.envoy().is_some() {
+            return self.broke_as_envoy(now, attempt, outcome);
+        }
         self.watch_outcome(now, &attempt, outcome);
         self.end(now, &attempt, true);
         let (facts, number) = (attempt.facts, next_number(&attempt));
@@ -481,7 +562,10 @@ impl Upstream {
 
     #[cold]
     fn health_changed(&mut self, now: Nanos, peer: PeerId, reason: &'static str) {
-        if self.report(now, peer, reason) {
+        let news = self.report(now, peer, reason);
+        if self.envoy().is_some() {
+            self.turned(now, peer);
+        } else if news {
             self.group.peers_changed(now);
         }
     }
@@ -491,6 +575,11 @@ impl Upstream {
         let news = self.group.peers.news(id);
         if let Some(state) = news {
             self.events.push_back(Event::Changed { peer: id, state, reason });
+            if self.envoy().is_some() {
+                // Envoy knows nothing of what picks have not been told, and a peer that was ejected
+                // does not start slowly.
+                return true;
+            }
             if state == PeerState::Up {
                 self.group.peers.begin_slow_start(id, now);
             }
@@ -510,8 +599,23 @@ impl Upstream {
 
 impl Checks {
     fn new(config: &ActiveHealthConfig) -> Self {
-        let schedule = CheckSchedule::new(config.interval);
-        Self { rise: config.rise, fall: config.fall, schedule }
+        let ActiveHealthConfig { rise, fall, interval, .. } = *config;
+        Self { rise, fall, interval, schedule: CheckSchedule::new() }
+    }
+}
+
+/// The change as Envoy takes it, and the limit of connections that it brings.
+fn as_of_host(change: PeerChange) -> (PeerChange, Option<u32>) {
+    match change {
+        PeerChange::Add(config) => {
+            let limit = config.max_conns;
+            (PeerChange::Add(as_host(config)), Some(limit))
+        }
+        PeerChange::Configure(id, config) => {
+            let limit = config.max_conns;
+            (PeerChange::Configure(id, as_host(config)), Some(limit))
+        }
+        change => (change, None),
     }
 }
 
@@ -524,6 +628,7 @@ fn earliest(one: Option<Nanos>, other: Option<Nanos>) -> Option<Nanos> {
     one.into_iter().chain(other).min()
 }
 
+mod envoy;
 mod hedging;
 mod pausing;
 mod sessions;

@@ -57,6 +57,9 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         if O::WATCHES {
             self.see(view, Seen::Picked(&attempt, because));
         }
+        // Nothing but a time-out of the whole request can end the wait for a connection.
+        self.flights[slot].read_deadline =
+            self.views[view as usize].upstream.request_ends(&attempt);
         let id = attempt.facts.id;
         let leg = self.hops.leg(id, attempt.number);
         let reused = self.views[view as usize].pool.take(peer, self.now);
@@ -88,13 +91,16 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             return self.end_and_follow(slot, Outcome::ConnectFailed);
         }
         let cut_until = instance.cut_until;
+        let upstream = &self.views[flight.view as usize].upstream;
+        let read_timeout = self.scenario.balancer.read_timeout;
+        let gives_up = upstream.waits_until(attempt, self.now, read_timeout);
         if flight.phase == Phase::Connecting {
             if cut_until > self.now {
                 return self.knock(slot, started, cut_until);
             }
             flight.phase = Phase::Sent;
         }
-        self.flights[slot].read_deadline = self.now + self.scenario.balancer.read_timeout;
+        self.flights[slot].read_deadline = gives_up;
         if self.fleet[peer.index()].deaf_until() > self.now {
             return self.hold(slot);
         }

@@ -94,7 +94,12 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         instance.checks += 1;
         let word = self.seed.words(Purpose::Health, index)[0];
         let passed = unit_open(word) >= instance.health_failure;
-        self.views[view as usize].upstream.probe_result(self.now, PeerId(backend), passed);
+        let upstream = &mut self.views[view as usize].upstream;
+        if passed {
+            upstream.probe_result(self.now, PeerId(backend), true);
+        } else {
+            upstream.probe_answered_badly(self.now, PeerId(backend));
+        }
     }
 
     /// The budget allows a request no retry.

@@ -8,14 +8,15 @@ use super::flight::{Due, Flight, Phase};
 use super::observe::Observe;
 use super::station::{Entry, Owner, Station, Work};
 use super::world::World;
-use crate::policy::{Admission, Attempt, Next};
+use crate::policy::{Admission, Attempt, Next, Rules};
 use crate::record::{AttemptOutcome, AttemptRow, PickedBecause, RequestError, RequestRow, Sink};
 use crate::traffic::Request;
 use crate::units::{Nanos, Span, World as Which};
 
 impl<S: Sink, O: Observe> World<'_, S, O> {
     /// Whether requests may go the straight way: nobody watches, nothing on the way costs
-    /// anything, connections of the client are always to be had, and services are as planned.
+    /// anything, connections of the client are always to be had, services are as planned, and the
+    /// balancer has no time-out but those that are known here.
     pub(super) const fn allows_straight(&self) -> bool {
         !O::WATCHES
             && !self.hops.cost_anything()
@@ -23,6 +24,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             && self.options.driven.is_none()
             && self.sessions.is_none()
             && !self.hedges
+            && !matches!(self.scenario.balancer.upstream.rules, Rules::Envoy(_))
     }
 
     /// A request is due.

@@ -163,7 +163,14 @@ impl Algorithm {
     /// it. Where a draw or a hash decides it does not, as in NGINX.
     #[must_use]
     pub const fn starts_slowly(self) -> bool {
-        matches!(self, Self::RoundRobin | Self::LeastConn | Self::Own(_))
+        matches!(
+            self,
+            Self::RoundRobin
+                | Self::LeastConn
+                | Self::RoundRobinEdf
+                | Self::LeastRequest(_)
+                | Self::Own(_)
+        )
     }
 
     /// What it remembers of a key, for [`RequestFacts::key`](super::super::RequestFacts): the

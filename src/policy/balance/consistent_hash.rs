@@ -12,7 +12,7 @@
 
 use super::algorithm::{ConsistentHashConfig, Ring};
 use super::bounded_load::Bound;
-use super::{Ask, envoy_ring, ketama, rounds, smooth_weighted};
+use super::{Ask, envoy_ring, envoy_shuffle, ketama, rounds, smooth_weighted};
 use crate::policy::peer::{Peer, PeerId};
 use crate::policy::peers::{PeerList, Peers};
 use crate::units::Nanos;
@@ -24,6 +24,8 @@ pub(in crate::policy) struct ConsistentHash {
     primaries: Points,
     backups: Points,
     bound: Option<Bound>,
+    /// One that is full hands on by Envoy's shuffle instead of to the next on the ring.
+    by_shuffle: bool,
 }
 
 /// A point of a ring.
@@ -34,9 +36,9 @@ pub(super) struct Point {
 }
 
 impl ConsistentHash {
-    pub(super) fn new(config: ConsistentHashConfig) -> Self {
+    pub(super) fn new(config: ConsistentHashConfig, by_shuffle: bool) -> Self {
         let bound = config.bounded_load.map(Bound::new);
-        Self { config, primaries: Points::default(), backups: Points::default(), bound }
+        Self { config, primaries: Points::default(), backups: Points::default(), bound, by_shuffle }
     }
 
     /// Where the ring is entered by a key with this digest.
@@ -70,6 +72,10 @@ impl ConsistentHash {
         }
         let points = self.points(ask.list);
         let first = points.first_from(self.place(key));
+        if let (true, Some(factor)) = (self.by_shuffle, self.config.bounded_load) {
+            let home = points.owner(first + usize::from(*in_vain))?;
+            return Some(envoy_shuffle::pick(peers, ask.list, home, key, factor));
+        }
         if let Some(bound) = &self.bound {
             return bounded(points, first, bound, peers, ask);
         }
@@ -158,7 +164,7 @@ struct Points {
 impl Points {
     /// Brings the points up to the peers of the list, if one came, went, or changed its weight.
     fn update(&mut self, ring: Ring, peers: &Peers, list: PeerList) {
-        let members: Vec<&Peer> = peers.list(list).iter().filter_map(|id| peers.get(*id)).collect();
+        let members: Vec<&Peer> = peers.placed(list).collect();
         let mut weights: Vec<(PeerId, u32)> =
             members.iter().map(|peer| (peer.id(), peer.weight())).collect();
         weights.sort_unstable();

@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::schedules::Schedules;
+use super::schedules::{Schedules, present_weight};
 use super::{Ask, uniform};
 use crate::policy::peer::{Peer, PeerId};
 use crate::policy::peers::Peers;
@@ -71,7 +71,7 @@ fn in_flight(peers: &Peers, id: PeerId) -> u32 {
 }
 
 fn biased(peer: &Peer, bias: f64) -> f64 {
-    let weight = f64::from(peer.weight());
+    let weight = present_weight(peer);
     let active = f64::from(peer.in_flight()) + 1.0;
     if bias == 1.0 { weight / active } else { weight / libm::pow(active, bias) }
 }

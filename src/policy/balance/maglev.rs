@@ -84,8 +84,7 @@ impl Table {
     /// Builds the table anew if its peers are others, or their weights.
     fn update(&mut self, size: u64, peers: &Peers, list: PeerList, now: Nanos) {
         let serves = |peer: &&Peer| matches!(peer.state(now), PeerState::Up | PeerState::Failed);
-        let mut members: Vec<&Peer> =
-            peers.list(list).iter().filter_map(|id| peers.get(*id)).filter(serves).collect();
+        let mut members: Vec<&Peer> = peers.placed(list).filter(serves).collect();
         let weights = members.iter().map(|peer| (peer.id(), peer.weight()));
         if weights.clone().eq(self.built_from.iter().copied()) {
             return;

@@ -9,6 +9,7 @@ mod candidates;
 mod consistent_hash;
 pub mod edf;
 mod envoy_ring;
+mod envoy_shuffle;
 pub mod haproxy;
 mod hash;
 mod ip_hash;
@@ -45,6 +46,7 @@ use super::attempt::RequestFacts;
 use super::load_report::LoadReport;
 use super::peer::{Load, Peer, PeerId};
 use super::peers::{PeerList, Peers};
+use super::rules::Rules;
 use crate::units::{Draw, Nanos, Span};
 
 /// What an algorithm hears and answers. Implement it to add a policy of one's own: it hears of
@@ -113,6 +115,8 @@ pub(super) enum Balancer {
     RoundRobinEdf(Schedules),
     LeastRequest(LeastRequest),
     PeakEwma(PeakEwmaTwo),
+    /// Envoy's `RANDOM`, which looks at no weights.
+    Uniform,
     Prequal(Box<Prequal>),
     Haproxy(Box<HaproxyBalancer>),
     Custom(Box<dyn Balance>),
@@ -141,8 +145,9 @@ fn may_serve(peer: &Peer) -> bool {
 }
 
 impl Balancer {
-    pub(super) fn new(algorithm: Algorithm) -> Self {
+    pub(super) fn new(algorithm: Algorithm, rules: &Rules) -> Self {
         match algorithm {
+            Algorithm::Random if matches!(rules, Rules::Envoy(_)) => Self::Uniform,
             Algorithm::RoundRobin => Self::RoundRobin,
             Algorithm::LeastConn => Self::LeastConn,
             Algorithm::Random => Self::Random(Ranges::default()),
@@ -150,7 +155,8 @@ impl Balancer {
             Algorithm::IpHash => Self::IpHash(Ranges::default()),
             Algorithm::Hash => Self::Hash(Ranges::default()),
             Algorithm::ConsistentHash(config) => {
-                Self::ConsistentHash(Box::new(ConsistentHash::new(config)))
+                let by_shuffle = matches!(rules, Rules::Envoy(_));
+                Self::ConsistentHash(Box::new(ConsistentHash::new(config, by_shuffle)))
             }
             Algorithm::Maglev(config) => Self::Maglev(Box::new(Maglev::new(config))),
             Algorithm::Own(policy) => Self::Custom((policy.make)()),
@@ -189,6 +195,7 @@ impl Balancer {
             Self::RoundRobinEdf(schedules) => schedules.pick_in_turn(peers, ask, draw),
             Self::LeastRequest(policy) => policy.pick(peers, ask, draw),
             Self::PeakEwma(policy) => policy.pick(peers, ask, draw),
+            Self::Uniform => uniform::one(peers, ask, None, &mut { draw }),
             Self::Prequal(policy) => policy.pick(peers, ask, draw),
             Self::Haproxy(policy) => {
                 policy.pick(peers, ask.list, Judge::Eligible(ask), request.key, draw)
@@ -240,7 +247,7 @@ impl Balancer {
             Self::Prequal(policy) => policy.peers_changed(peers),
             Self::Haproxy(policy) => policy.peers_changed(peers),
             Self::Custom(policy) => policy.peers_changed(peers, now),
-            Self::RoundRobin | Self::LeastConn => {}
+            Self::RoundRobin | Self::LeastConn | Self::Uniform => {}
         }
     }
 
@@ -313,6 +320,7 @@ impl fmt::Debug for Balancer {
             Self::RoundRobinEdf(_) => "RoundRobinEdf",
             Self::LeastRequest(_) => "LeastRequest",
             Self::PeakEwma(_) => "PeakEwma",
+            Self::Uniform => "Uniform",
             Self::Prequal(_) => "Prequal",
             Self::Haproxy(_) => "Haproxy",
             Self::Custom(_) => "Custom",

@@ -1,9 +1,11 @@
 //! Envoy's weighted round robin: a scheduler for each list of a group (`EdfLoadBalancerBase` in
 //! `source/extensions/load_balancing_policies/common/load_balancer_impl.cc`).
 //!
-//! A scheduler is made anew on every change of the peers or their health, and starts as if a
-//! random number of picks had been made, so that several balancers do not all begin with the same
-//! peer. The number is drawn by the first request that asks.
+//! A scheduler is made anew of the healthy peers on every change of the peers or their health, and
+//! starts as if a random number of picks had been made, so that several balancers do not all begin
+//! with the same peer. The number is drawn by the first request that asks. While the weights of
+//! the healthy are equal and none of them starts slowly there is no scheduler: they take turns, from
+//! a random first one, by a counter that outlasts changes (`RoundRobinLoadBalancer`).
 
 use super::Ask;
 use super::edf::Edf;
@@ -21,20 +23,30 @@ pub(in crate::policy) struct Schedules {
 #[derive(Default)]
 struct Schedule {
     equal_weights: bool,
-    /// Member `i` is the peer at place `i` of the list. `None` until someone asks.
+    members: Vec<PeerId>,
+    /// Member `i` is `members[i]`. `None` until someone asks.
     edf: Option<Edf>,
+    /// Whose turn it is under equal weights. `None` until someone asks.
+    turn: Option<u64>,
 }
 
 impl Schedules {
     pub(super) fn peers_changed(&mut self, peers: &Peers) {
-        self.primaries = Schedule::of(peers, PeerList::Primaries);
-        self.backups = Schedule::of(peers, PeerList::Backups);
+        self.primaries.follow(peers, PeerList::Primaries);
+        self.backups.follow(peers, PeerList::Backups);
     }
 
     pub(super) const fn has_equal_weights(&self, list: PeerList) -> bool {
         match list {
             PeerList::Primaries => self.primaries.equal_weights,
             PeerList::Backups => self.backups.equal_weights,
+        }
+    }
+
+    const fn of(&mut self, list: PeerList) -> &mut Schedule {
+        match list {
+            PeerList::Primaries => &mut self.primaries,
+            PeerList::Backups => &mut self.backups,
         }
     }
 
@@ -46,17 +58,13 @@ impl Schedules {
         draw: &mut Draw,
         weight: impl Fn(&Peer) -> f64,
     ) -> Option<PeerId> {
-        let schedule = match ask.list {
-            PeerList::Primaries => &mut self.primaries,
-            PeerList::Backups => &mut self.backups,
-        };
-        let list = peers.list(ask.list);
-        let peer = |place: usize| list.get(place).and_then(|id| peers.get(*id));
+        let Schedule { members, edf, .. } = self.of(ask.list);
+        let peer = |place: usize| members.get(place).and_then(|id| peers.get(*id));
         let may = |place: usize| peer(place).is_some_and(|peer| ask.allows(peer));
-        let edf = schedule.edf.get_or_insert_with(|| {
-            let members = || list.iter().filter_map(|id| peers.get(*id));
-            let cycle: u64 = members().map(|peer| u64::from(peer.weight())).sum();
-            Edf::start(&members().map(&weight).collect::<Vec<f64>>(), draw.below(cycle))
+        let edf = edf.get_or_insert_with(|| {
+            let all = || members.iter().filter_map(|id| peers.get(*id));
+            let cycle: u64 = all().map(|peer| u64::from(peer.weight())).sum();
+            Edf::start(&all().map(&weight).collect::<Vec<f64>>(), draw.below(cycle))
         });
         let place = edf.first(may)?;
         let chosen = peer(place)?;
@@ -64,21 +72,51 @@ impl Schedules {
         Some(chosen.id())
     }
 
-    /// Envoy's `ROUND_ROBIN`: nothing but the configured weights.
+    /// Envoy's `ROUND_ROBIN`: nothing but the configured weights, cut by slow starts.
     pub(super) fn pick_in_turn(
         &mut self,
         peers: &Peers,
         ask: Ask<'_>,
         mut draw: Draw,
     ) -> Option<PeerId> {
-        self.pick(peers, ask, &mut draw, |peer| f64::from(peer.weight()))
+        let schedule = self.of(ask.list);
+        if schedule.equal_weights {
+            return schedule.next_in_turn(peers, ask, &mut draw);
+        }
+        self.pick(peers, ask, &mut draw, present_weight)
     }
 }
 
+/// The weight of a peer, cut by its slow start.
+pub(super) fn present_weight(peer: &Peer) -> f64 {
+    f64::from(peer.weight()) * peer.share()
+}
+
 impl Schedule {
-    fn of(peers: &Peers, list: PeerList) -> Self {
-        let mut weights = peers.list(list).iter().filter_map(|id| peers.get(*id)).map(Peer::weight);
-        let first = weights.next();
-        Self { equal_weights: weights.all(|weight| Some(weight) == first), edf: None }
+    /// Begins anew with those that take part now.
+    fn follow(&mut self, peers: &Peers, list: PeerList) {
+        self.edf = None;
+        let taking_part = || {
+            let members = peers.list(list).iter().filter_map(|id| peers.get(*id));
+            members.filter(|peer| peer.takes_part())
+        };
+        self.members.clear();
+        self.members.extend(taking_part().map(Peer::id));
+        let first = taking_part().next().map(Peer::weight);
+        self.equal_weights =
+            taking_part().all(|peer| Some(peer.weight()) == first && !peer.is_ramping());
+    }
+
+    fn next_in_turn(&mut self, peers: &Peers, ask: Ask<'_>, draw: &mut Draw) -> Option<PeerId> {
+        let turn = self.turn.get_or_insert_with(|| draw.below(1 << 32));
+        let count = self.members.len() as u64;
+        for next in *turn..*turn + count {
+            let id = self.members[(next % count) as usize];
+            if peers.get(id).is_some_and(|peer| ask.allows(peer)) {
+                *turn = next + 1;
+                return Some(id);
+            }
+        }
+        None
     }
 }

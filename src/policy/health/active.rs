@@ -37,6 +37,8 @@ pub struct CheckedHealth {
     out: bool,
     /// Results in a row that speak against the present state.
     against: u32,
+    /// The next result is the first, and decides alone.
+    first: bool,
 }
 
 impl CheckedHealth {
@@ -47,8 +49,19 @@ impl CheckedHealth {
         !self.out
     }
 
+    /// Envoy's beginning: the first result decides, whatever the numbers
+    /// (`ActiveHealthCheckSession::handleSuccess` in `source/extensions/health_checkers/common/
+    /// health_checker_base_impl.cc`). A peer that was there from the start counts as healthy until
+    /// then, since Envoy opens its listeners only after the first round of checks; an added one
+    /// counts as `out`.
+    #[must_use]
+    pub const fn unchecked(out: bool) -> Self {
+        Self { out, against: 0, first: true }
+    }
+
     /// Takes in one result; whether it turned the state. Numbers of 0 are taken as 1.
     pub fn record(&mut self, passed: bool, rise: u32, fall: u32) -> bool {
+        let (rise, fall) = if std::mem::take(&mut self.first) { (1, 1) } else { (rise, fall) };
         if passed != self.out {
             self.against = 0;
             return false;
@@ -56,32 +69,33 @@ impl CheckedHealth {
         self.against += 1;
         let turns = self.against >= if passed { rise } else { fall };
         if turns {
-            *self = Self { out: !self.out, against: 0 };
+            *self = Self { out: !self.out, ..Self::default() };
         }
         turns
     }
 }
 
+/// An interval below this is taken as this, lest the checks be all that happens.
+const SHORTEST: Span = Span::from_millis(1);
+
 /// When each peer is to be checked next.
 #[derive(Debug)]
 pub(in crate::policy) struct CheckSchedule {
-    interval: Span,
     due: BinaryHeap<Reverse<(Nanos, PeerId)>>,
     /// Set by the first [`Self::start`]: the zero of the checks is the caller's first sign of life.
     started: bool,
 }
 
 impl CheckSchedule {
-    /// An interval below 1 ms is taken as 1 ms, lest the checks be all that happens.
-    pub(in crate::policy) fn new(interval: Span) -> Self {
-        let interval = interval.max(Span::from_millis(1));
-        Self { interval, due: BinaryHeap::new(), started: false }
+    pub(in crate::policy) const fn new() -> Self {
+        Self { due: BinaryHeap::new(), started: false }
     }
 
-    /// Spreads the first checks of `peers` over one interval from `now`. Later calls do nothing.
+    /// Spreads the first checks of `peers` over `width` from `now`. Later calls do nothing.
     pub(in crate::policy) fn start(
         &mut self,
         now: Nanos,
+        width: Span,
         peers: impl ExactSizeIterator<Item = PeerId>,
     ) {
         if std::mem::replace(&mut self.started, true) {
@@ -89,7 +103,7 @@ impl CheckSchedule {
         }
         let count = peers.len() as u128;
         for (place, peer) in peers.enumerate() {
-            let offset = u128::from(self.interval.0) * place as u128 / count;
+            let offset = u128::from(width.0) * place as u128 / count;
             self.due.push(Reverse((now + Span(offset as u64), peer)));
         }
     }
@@ -112,6 +126,7 @@ impl CheckSchedule {
     pub(in crate::policy) fn take_due(
         &mut self,
         now: Nanos,
+        interval: Span,
         wanted: impl Fn(PeerId) -> bool,
     ) -> Option<PeerId> {
         loop {
@@ -123,8 +138,9 @@ impl CheckSchedule {
             if !wanted(peer) {
                 continue;
             }
-            let missed = now.since(at).0 / self.interval.0;
-            self.due.push(Reverse((at + self.interval * (missed + 1), peer)));
+            let interval = interval.max(SHORTEST);
+            let missed = now.since(at).0 / interval.0;
+            self.due.push(Reverse((at + interval * (missed + 1), peer)));
             return Some(peer);
         }
     }
@@ -148,11 +164,23 @@ mod tests {
     }
 
     #[test]
+    fn in_envoy_the_first_result_decides_and_the_later_ones_need_their_numbers() {
+        let mut added = CheckedHealth::unchecked(true);
+        assert!(!added.is_healthy() && added.record(true, 3, 2) && added.is_healthy());
+        let turned: Vec<bool> =
+            [false, false, true, true, true].map(|passed| added.record(passed, 3, 2)).into();
+        assert_eq!(turned, [false, true, false, false, true]);
+        let mut present = CheckedHealth::unchecked(false);
+        assert!(present.is_healthy() && present.record(false, 3, 2) && !present.is_healthy());
+    }
+
+    #[test]
     fn first_checks_are_spread_and_lateness_does_not_add_up() {
-        let mut schedule = CheckSchedule::new(Span(4_000_000));
+        const INTERVAL: Span = Span::from_millis(4);
+        let mut schedule = CheckSchedule::new();
         assert_eq!(schedule.next(), Some(Nanos::ZERO));
-        schedule.start(Nanos(100), (0..4).map(PeerId));
-        let mut take = |now| schedule.take_due(Nanos(now), |_| true).map(|peer| peer.0);
+        schedule.start(Nanos(100), INTERVAL, (0..4).map(PeerId));
+        let mut take = |now| schedule.take_due(Nanos(now), INTERVAL, |_| true).map(|peer| peer.0);
         assert_eq!(take(100), Some(0));
         assert_eq!(take(100), None);
         assert_eq!(take(1_000_150), Some(1));
@@ -166,8 +194,12 @@ mod tests {
 
     #[test]
     fn a_peer_that_is_no_longer_wanted_is_not_checked() {
-        let mut schedule = CheckSchedule::new(Span::from_secs(1));
-        schedule.start(Nanos::ZERO, (0..2).map(PeerId));
-        assert_eq!(schedule.take_due(Nanos::MAX, |peer| peer != PeerId(0)), Some(PeerId(1)));
+        let second = Span::from_secs(1);
+        let mut schedule = CheckSchedule::new();
+        schedule.start(Nanos::ZERO, second, (0..2).map(PeerId));
+        assert_eq!(
+            schedule.take_due(Nanos::MAX, second, |peer| peer != PeerId(0)),
+            Some(PeerId(1))
+        );
     }
 }

@@ -28,6 +28,9 @@ pub struct EnvoyRules {
     pub retry: Option<EnvoyRetry>,
     /// The cluster's limits.
     pub circuit_breakers: CircuitBreakers,
+    /// Whether connections to hosts outlast their request; by default they do. Without, each request
+    /// has its own (`max_requests_per_connection: 1`).
+    pub keeps_connections: bool,
     /// `no_traffic_interval` of the health checks: between the checks of a cluster that no request
     /// has used yet. Default 60 s.
     pub no_traffic_interval: Span,
@@ -41,6 +44,7 @@ impl Default for EnvoyRules {
             route_timeout: Span::from_secs(15),
             retry: None,
             circuit_breakers: CircuitBreakers::default(),
+            keeps_connections: true,
             no_traffic_interval: Span::from_secs(60),
         }
     }

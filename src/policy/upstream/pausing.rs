@@ -14,7 +14,10 @@ impl Upstream {
     ) -> Result<Ticket, Progress> {
         let Some(resilience) = &mut self.resilience else { return Err(progress) };
         let Some(backoff) = resilience.backoff else { return Err(progress) };
-        let until = now + backoff.pause(self.group.seed, facts.id, number);
+        let mut until = now + backoff.pause(self.group.seed, facts.id, number);
+        if let Some(envoy) = &resilience.envoy {
+            until = until.min(envoy.deadline(progress.first_started));
+        }
         let ticket = self.line.next_ticket();
         let waiter = Waiter { ticket, facts: *facts, number, progress, deadline: Nanos::MAX };
         resilience.pausing.insert((until, ticket), waiter);
@@ -24,6 +27,10 @@ impl Upstream {
     /// Those whose pause is over go on: to a peer, into the waiting line, or to a refusal.
     pub(super) fn end_pauses(&mut self, now: Nanos) {
         while let Some(waiter) = self.resilience.as_mut().and_then(|r| r.next_paused(now)) {
+            if self.envoy().is_some() {
+                self.resume_as_envoy(now, waiter);
+                continue;
+            }
             let Waiter { ticket, facts, number, ref progress, .. } = waiter;
             if let Some(pick) = self.group.pick(now, &facts, number, progress.so_far()) {
                 let attempt = self.group.begin(now, &facts, number, pick, waiter.progress);
@@ -45,7 +52,8 @@ impl Upstream {
 
     /// A client left during its pause; whether it was in one.
     pub(super) fn leave_pause(&mut self, ticket: Ticket) -> bool {
-        let left = self.resilience.as_mut().and_then(|r| r.leave(ticket));
+        let paused = self.resilience.as_mut().and_then(|r| r.leave(ticket));
+        let left = paused.or_else(|| self.envoy_mut()?.connections.leave(ticket));
         if let Some(waiter) = &left {
             self.gave_up(waiter);
         }

@@ -84,6 +84,7 @@ impl Upstream {
     #[inline]
     pub(super) fn let_resilience_pass(&mut self, now: Nanos) {
         if self.resilience.is_some() {
+            self.let_envoy_pass(now);
             self.tick_outliers(now);
             self.end_pauses(now);
         }
@@ -114,7 +115,10 @@ impl Upstream {
     #[inline(never)]
     fn withdraw_retry(&mut self, now: Nanos, facts: &RequestFacts) -> bool {
         let Some(resilience) = &mut self.resilience else { return true };
-        let waiting = self.line.len() + resilience.pausing.len();
+        let waiting = match &resilience.envoy {
+            Some(envoy) => envoy.connections.waiting() as usize,
+            None => self.line.len() + resilience.pausing.len(),
+        };
         let present = self.group.peers.in_flight() + waiting as u64;
         let running = resilience.retries;
         let allowed = match &mut resilience.retry_budget {
