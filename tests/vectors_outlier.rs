@@ -1,7 +1,8 @@
 //! Ejections recorded from a real Envoy 1.40 (`tests/vectors/envoy_outlier.json`), replayed.
 //!
-//! Envoy begins its rotation at a random host and applies the second change within a second late
-//! (`update_merge_window`), which this machine does not: so picks are compared up to rotation, and in
+//! Under lab's own rules, beside smooth weighted round robin and without a merge window; under
+//! Envoy's they are replayed pick by pick in `vectors_envoy`. Envoy begins its rotation at a random
+//! host and applies the second change within a second late (`update_merge_window`): so picks are compared up to rotation, and in
 //! the fourth case by the first ejection and by the picks after the pause.
 
 use lab::policy::health::outlier::{OutlierConfig, OutlierKind};

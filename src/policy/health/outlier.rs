@@ -2,9 +2,8 @@
 //!
 //! Envoy's rules to the letter (`source/common/upstream/outlier_detection_impl.cc`). Errors in a
 //! row eject at once; success rate and failure percentage are judged at the ticks of an interval
-//! over the last full one; an ejection ends at a tick only, and lasts longer each time. What is
-//! left out is `update_merge_window`, by which Envoy applies the second change within a second
-//! late: here every change counts at once.
+//! over the last full one; an ejection ends at a tick only, and lasts longer each time. When
+//! picks learn of a change is another matter: at once, or under Envoy's rules as `merge_window` says.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
