@@ -8,6 +8,8 @@ mod rows;
 
 #[path = "model/client.rs"]
 mod client;
+#[path = "model/envoy.rs"]
+mod envoy;
 #[path = "model/fault.rs"]
 mod fault;
 #[path = "model/property.rs"]
