@@ -1,17 +1,15 @@
 //! What Envoy 1.40 did and what its source says, against the machine under Envoy's rules.
 //!
 //! Picks, tables and ejections recorded from it are in `vectors_adaptive`, `vectors_hash` and
-//! `vectors_outlier`; here are retries, the merge window, and a group under all rules at once.
+//! `vectors_outlier`; here are retries, the merge window, and each rule by itself.
 
 use lab::policy::health::outlier::{Consecutive, OutlierConfig};
 use lab::policy::rules::{CircuitBreakers, EnvoyRetry, EnvoyRules, RetryOn};
 use lab::policy::{
-    ActiveHealthConfig, Admission, Algorithm, Attempt, Event, LeastRequestConfig, Next, Outcome,
-    PeerChange, PeerConfig, PeerId, PeerState, RequestFacts, ResilienceConfig, Rules, Upstream,
-    UpstreamConfig,
+    ActiveHealthConfig, Admission, Algorithm, Attempt, Event, Next, Outcome, PeerChange,
+    PeerConfig, PeerId, PeerState, RequestFacts, ResilienceConfig, Rules, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Ratio, Seed, Span};
-use proptest::prelude::*;
 use serde_json::Value;
 
 fn at(millis: u64) -> Nanos {
@@ -141,8 +139,7 @@ fn every_retry_is_made_and_the_last_status_passed_on_as_recorded() {
             assert!(request[2].as_f64().unwrap() < longest + 20.0);
         }
         // Uniform pauses: the mean of eight is within four of its own deviations, and overhead.
-        let variance: f64 =
-            (0..num_retries).map(|n| (25.0 * f64::from(1 << n)).powi(2) / 12.0).sum();
+        let variance: f64 = (0..num_retries).map(|n| f64::from(625 << (2 * n)) / 12.0).sum();
         assert!((recorded - mean).abs() < 4.0 * (variance / 8.0).sqrt() + 16.0, "{recorded}");
     }
 }
@@ -178,7 +175,9 @@ fn ejections_and_the_merge_window_give_the_recorded_picks() {
                 assert!(upstream.answered(now, &mut Some(attempt), status).is_none());
                 char::from(b'a' + peer as u8)
             };
-            (0..skipped).for_each(|id| drop(pick(&mut upstream, at(id), id, &[])));
+            for id in 0..skipped {
+                pick(&mut upstream, at(id), id, &[]);
+            }
             let burst: String = (0..burst.len() as u64)
                 .map(|n| pick(&mut upstream, at(10 + 2 * n), 100 + n, bad))
                 .collect();
@@ -406,101 +405,4 @@ fn random_ignores_weights_and_previous_hosts_are_drawn_again() {
     let Rules::Envoy(rules) = &mut config.rules else { panic!() };
     rules.retry.as_mut().unwrap().previous_hosts = true;
     assert!((again(&config) - 0.25).abs() < 0.04, "drawn once more, and then taken all the same");
-}
-
-/// Begins, ends and time, in any order: as words, to compare two runs.
-fn drive(config: &UpstreamConfig, ops: &[(u8, u8, u16)]) -> Vec<String> {
-    let mut upstream = Upstream::new(config, Seed::new(3, 0));
-    let mut open: Vec<Attempt> = Vec::new();
-    let (mut now, mut ids, mut waiting, mut log) = (at(0), 0, 0_i64, Vec::new());
-    let (mut begun, mut panics) = (0_i64, false);
-    let mut left_since = vec![None; upstream.peer_count()];
-    for (op, which, millis) in ops {
-        now += Span::from_millis(u64::from(*millis));
-        upstream.handle_timeout(now);
-        let place = usize::from(*which) % open.len().max(1);
-        if op % 3 == 0 || open.is_empty() {
-            ids += 1;
-            begun += 1;
-            match upstream.admit(now, facts(ids)) {
-                Admission::Go(attempt) => open.push(attempt),
-                Admission::Wait(_) => waiting += 1,
-                Admission::Refused(_) => begun -= 1,
-            }
-        } else {
-            let attempt = open.swap_remove(place);
-            let next = match op % 5 {
-                0 => upstream.finished(now, attempt, Outcome::ConnectFailed),
-                1 => upstream.finished(now, attempt, Outcome::ReadTimedOut),
-                _ => {
-                    let status = if op % 2 == 0 { 500 } else { 200 };
-                    upstream.answered(now, &mut Some(attempt), status).unwrap_or(Next::Done)
-                }
-            };
-            match next {
-                Next::Done | Next::Refused(_) => begun -= 1,
-                Next::Retry(attempt) => open.push(attempt),
-                Next::Wait(_) => waiting += 1,
-            }
-        }
-        while let Some(event) = upstream.poll_event() {
-            log.push(format!("{event:?}"));
-            match event {
-                Event::Turn(_, attempt) => {
-                    waiting -= 1;
-                    open.push(attempt);
-                }
-                Event::Expired(..) => {
-                    waiting -= 1;
-                    begun -= 1;
-                }
-                Event::Panic(begins) => panics = begins,
-                Event::Changed { peer, state, .. } => {
-                    left_since[peer.index()] = (state == PeerState::Ejected).then_some(now);
-                }
-                _ => {}
-            }
-        }
-        assert_eq!(begun, open.len() as i64 + waiting, "nobody is lost or counted twice");
-        let flying: u32 = upstream.peers().iter().map(|peer| peer.in_flight()).sum();
-        assert_eq!(flying as usize, open.len());
-        for attempt in open.iter().filter(|attempt| attempt.started == now && !panics) {
-            // Told at the latest a window after it left; the turn of one that waited is its host's.
-            let late = |since| attempt.started > since + Span::from_millis(1_001);
-            let told = left_since[attempt.peer.index()].is_some_and(late);
-            assert!(!told, "{:?} is ejected and picked", attempt.peer);
-        }
-    }
-    log
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn nobody_is_lost_and_no_ejected_host_is_picked_but_in_panic(
-        ops in prop::collection::vec((any::<u8>(), any::<u8>(), 0..400_u16), 1..200),
-        (primaries, backups) in (1..5_usize, 0..3_usize),
-        least_request in any::<bool>(),
-        panic in prop::sample::select(vec![0.0, 0.5, 1.0]),
-        previous_hosts in any::<bool>(),
-        max_connections in prop::sample::select(vec![1, 3, 1024]),
-    ) {
-        let mut rules = retrying(server_errors(), 2);
-        rules.retry.as_mut().unwrap().previous_hosts = previous_hosts;
-        rules.circuit_breakers.max_connections = max_connections;
-        // Who waits for a connection goes to the host chosen for it, ejected or not meanwhile.
-        if max_connections < 1024 {
-            rules.circuit_breakers.max_pending_requests = 1;
-        }
-        let mut config = config(primaries, backups, rules);
-        config.resilience.panic = Ratio(panic);
-        if max_connections == 1024 {
-            config.resilience.outlier = Some(ejecting(1.0));
-        }
-        if least_request {
-            config.algorithm = Algorithm::LeastRequest(LeastRequestConfig::DEFAULT);
-        }
-        prop_assert_eq!(drive(&config, &ops), drive(&config, &ops));
-    }
 }
