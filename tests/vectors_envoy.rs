@@ -6,8 +6,9 @@
 use lab::policy::health::outlier::{Consecutive, OutlierConfig};
 use lab::policy::rules::{CircuitBreakers, EnvoyRetry, EnvoyRules, RetryOn};
 use lab::policy::{
-    ActiveHealthConfig, Admission, Algorithm, Attempt, Event, Next, Outcome, PeerChange,
-    PeerConfig, PeerId, PeerState, RequestFacts, ResilienceConfig, Rules, Upstream, UpstreamConfig,
+    ActiveHealthConfig, Admission, Algorithm, Attempt, ConsistentHashConfig, Event,
+    LeastRequestConfig, LoadFactor, Next, Outcome, PeerChange, PeerConfig, PeerId, PeerState,
+    RequestFacts, ResilienceConfig, Ring, Rules, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Ratio, Seed, Span};
 use serde_json::Value;
@@ -405,4 +406,76 @@ fn random_ignores_weights_and_previous_hosts_are_drawn_again() {
     let Rules::Envoy(rules) = &mut config.rules else { panic!() };
     rules.retry.as_mut().unwrap().previous_hosts = true;
     assert!((again(&config) - 0.25).abs() < 0.04, "drawn once more, and then taken all the same");
+}
+
+/// The scheduler is made of the healthy alone: while the heavy one is out the others' weights are
+/// equal, and they take turns.
+#[test]
+fn a_change_of_health_makes_the_schedule_anew() {
+    let mut config = config(3, 0, EnvoyRules::default());
+    config.peers[0].weight = 5;
+    config.resilience.outlier = Some(ejecting(1.0));
+    for algorithm in
+        [Algorithm::RoundRobinEdf, Algorithm::LeastRequest(LeastRequestConfig::DEFAULT)]
+    {
+        config.algorithm = algorithm;
+        let mut upstream = Upstream::new(&config, Seed::new(1, 0));
+        upstream.handle_timeout(at(0));
+        let mut ids = 0;
+        let found = counts(&mut upstream, at(0), &mut ids, 70);
+        assert!(found[0].abs_diff(50) <= 1 && found[1].abs_diff(10) <= 1, "{found:?}");
+        answer(&mut upstream, at(1), &mut ids, 0, 500);
+        let held = go(upstream.admit(at(2), facts(9_999)));
+        let found = counts(&mut upstream, at(2), &mut ids, 4_000);
+        // In turn, whatever is in flight; or the busier of two by a quarter (SEMANTICS 3.2).
+        let share = found[held.peer.index()] as f64 / 4_000.0;
+        let expected = if algorithm == Algorithm::RoundRobinEdf { 0.5 } else { 0.25 };
+        assert!((share - expected).abs() < 0.03, "{algorithm} {found:?}");
+    }
+}
+
+/// Every host starts slowly when it joins, and shares by the curve until the window is over.
+#[test]
+fn a_slow_start_cuts_the_weights_of_the_schedule() {
+    let mut config = config(3, 0, EnvoyRules::default());
+    config.peers.iter_mut().for_each(|peer| peer.slow_start = Span::from_secs(10));
+    let mut upstream = Upstream::new(&config, Seed::new(1, 0));
+    let mut ids = 0;
+    let joined = PeerConfig { slow_start: Span::from_secs(10), ..PeerConfig::new("d") };
+    upstream.apply(at(60_000), PeerChange::Add(joined));
+    let mut share = |millis| {
+        let found = counts(&mut upstream, at(millis), &mut ids, 3_500);
+        f64::from(found[3] as u32) / 3_500.0
+    };
+    let weight = |millis| share(millis) * 3.0 / (1.0 - share(millis));
+    let found = [60_500, 65_000, 80_000].map(weight);
+    for (found, expected) in found.into_iter().zip([0.1, 0.5, 1.0]) {
+        assert!((found - expected).abs() < 0.02, "{found} of {expected}");
+    }
+}
+
+/// A key's host has one request more than its slots before the next goes elsewhere, and the ring is
+/// that of the healthy hosts.
+#[test]
+fn bounded_loads_hand_on_by_a_shuffle_of_the_key() {
+    let mut config = config(5, 0, EnvoyRules::default());
+    let ring = Ring::Envoy { size: 1024 };
+    let bounded_load = Some(LoadFactor(15_000));
+    config.algorithm = Algorithm::ConsistentHash(ConsistentHashConfig { ring, bounded_load });
+    let run = |key: &[u8]| -> Vec<u32> {
+        let mut upstream = Upstream::new(&config, Seed::new(1, 0));
+        let key = config.algorithm.digest(key);
+        let admit = |id| go(upstream.admit(at(0), RequestFacts { key, ..facts(id) })).peer.0;
+        (0..6).map(admit).collect()
+    };
+    let mut second = std::collections::BTreeSet::new();
+    for key in 0..40 {
+        let peers = run(format!("key {key}").as_bytes());
+        assert_eq!(peers, run(format!("key {key}").as_bytes()), "by the key alone");
+        // One slot each at first: one in flight is not above it, two are.
+        assert_eq!(peers[0], peers[1]);
+        assert_ne!(peers[1], peers[2]);
+        second.insert((peers[0], peers[2]));
+    }
+    assert!(second.len() > 12, "keys of one host do not all move to the same other: {second:?}");
 }
