@@ -113,6 +113,8 @@ pub(super) struct Progress {
     pub(super) on_backups: bool,
     /// A second attempt was sent beside the first.
     pub(super) hedged: bool,
+    /// Bound to its server by its session, under HAProxy's rules.
+    pub(super) bound: bool,
 }
 
 impl Progress {
@@ -120,7 +122,15 @@ impl Progress {
     pub(super) fn new(tries: u32) -> Self {
         let first_started = Nanos::ZERO;
         let tried = SmallVec::new();
-        Self { tried, first_started, tries, draws: 0, on_backups: false, hedged: false }
+        Self {
+            tried,
+            first_started,
+            tries,
+            draws: 0,
+            on_backups: false,
+            hedged: false,
+            bound: false,
+        }
     }
 
     /// Whether the request has been nowhere yet, so that every eligible peer would do.

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::attempt::{Attempt, Progress, RequestFacts, SoFar};
+use super::balance::haproxy::{HaproxyAlgorithm, Judge};
 use super::balance::{Ask, Balancer};
 use super::load_report::LoadReport;
 use super::peer::PeerId;
@@ -86,8 +87,9 @@ impl Group {
         self.assign(now, pick.peer);
         let Pick { peer, draws, on_backups } = pick;
         let tried = SmallVec::new();
-        let hedged = false;
-        let progress = Progress { tried, first_started: now, tries, draws, on_backups, hedged };
+        let (hedged, bound) = (false, false);
+        let progress =
+            Progress { tried, first_started: now, tries, draws, on_backups, hedged, bound };
         Attempt {
             facts: facts.by_field(),
             number: 1,
@@ -119,6 +121,17 @@ impl Group {
         Attempt { facts: *facts, number, peer: pick.peer, started: now, repeatable: true, progress }
     }
 
+    /// Begins attempt `number` at `peer`, where the request has kept its place since the last.
+    pub(super) const fn begin_again(
+        now: Nanos,
+        facts: RequestFacts,
+        number: u16,
+        peer: PeerId,
+        progress: Progress,
+    ) -> Attempt {
+        Attempt { facts, number, peer, started: now, repeatable: true, progress }
+    }
+
     /// Picks a peer of one list, whatever was tried; `round` counts the picks for one attempt.
     pub(super) fn pick_from(
         &mut self,
@@ -145,6 +158,37 @@ impl Group {
     ) -> Attempt {
         self.assign(now, peer);
         Attempt { facts: *facts, number, peer, started: now, repeatable: true, progress }
+    }
+
+    /// Chooses by HAProxy's rules: `avoid` has just failed and is taken only if there is no other;
+    /// `room` may be in flight or wait above the limit of a server, where the algorithm looks at
+    /// limits at all.
+    pub(super) fn pick_server(
+        &mut self,
+        now: Nanos,
+        facts: &RequestFacts,
+        number: u16,
+        list: PeerList,
+        (avoid, room): (Option<PeerId>, u32),
+    ) -> Option<PeerId> {
+        let draw = self.seed.draw(Purpose::Pick, facts.id, number);
+        if let Balancer::Haproxy(balancer) = &mut self.balancer {
+            let judge = Judge::Server { avoid, room };
+            return balancer.pick(&self.peers, list, judge, facts.key, draw);
+        }
+        let mut pick = |tried: &[PeerId]| {
+            let ask = Ask { list, tried, now };
+            self.balancer.pick(&mut self.peers, ask, facts, &mut 0, draw.clone())
+        };
+        pick(avoid.as_slice()).or_else(|| pick(&[]))
+    }
+
+    /// HAProxy's algorithm, if it is one.
+    pub(super) fn haproxy_algorithm(&self) -> Option<HaproxyAlgorithm> {
+        match &self.balancer {
+            Balancer::Haproxy(balancer) => Some(balancer.algorithm()),
+            _ => None,
+        }
     }
 
     #[inline]

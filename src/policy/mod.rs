@@ -14,6 +14,7 @@ mod connections;
 mod envoy;
 mod event;
 mod group;
+mod haproxy;
 pub mod health;
 pub mod hedge;
 pub mod kit;

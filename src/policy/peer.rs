@@ -290,10 +290,27 @@ impl Peer {
         !self.closed
     }
 
+    /// Healthy as far as its checks know.
+    pub(in crate::policy) const fn passes_checks(&self) -> bool {
+        self.checks.is_healthy()
+    }
+
     /// What is in flight at most, for the time of a slow start; at least 1.
     pub(in crate::policy) fn set_limit(&mut self, most: u32) {
         self.limit = most.max(1);
         self.weigh();
+    }
+
+    /// The limit is that of the configuration again.
+    pub(in crate::policy) fn unlimit(&mut self) {
+        self.limit = limit(self.config.max_conns);
+        self.weigh();
+    }
+
+    /// Most requests in flight.
+    #[cfg(test)]
+    pub(in crate::policy) const fn limit(&self) -> u32 {
+        self.limit
     }
 
     /// The share of its weight that counts, for the time of a slow start.

@@ -11,6 +11,7 @@ use super::attempt::{Attempt, Ticket};
 use super::backoff::BackoffConfig;
 use super::budget::{Budget, BudgetConfig};
 use super::envoy::Envoy;
+use super::haproxy::HaproxyBackend;
 use super::health::outlier::{Detector, OutlierConfig};
 use super::hedge::{HedgeConfig, Hedging};
 use super::limit::Waiter;
@@ -71,6 +72,8 @@ pub(super) struct Resilience {
     pub(super) hedging: Option<Hedging>,
     /// Envoy's rules, if they hold.
     pub(super) envoy: Option<Envoy>,
+    /// Under HAProxy's rules.
+    pub(super) haproxy: Option<Box<HaproxyBackend>>,
     pub(super) counts: ResilienceCounts,
 }
 
@@ -79,11 +82,12 @@ impl Resilience {
     pub(super) fn new(
         config: &ResilienceConfig,
         envoy: Option<Envoy>,
+        haproxy: Option<Box<HaproxyBackend>>,
         seed: Seed,
     ) -> Option<Box<Self>> {
         let ResilienceConfig { outlier, retry_budget, backoff, hedge, .. } = config;
         let nothing = outlier.is_none() && retry_budget.is_none() && backoff.is_none();
-        if nothing && hedge.is_none() && envoy.is_none() {
+        if nothing && hedge.is_none() && envoy.is_none() && haproxy.is_none() {
             return None;
         }
         Some(Box::new(Self {
@@ -94,6 +98,7 @@ impl Resilience {
             pausing: BTreeMap::new(),
             hedging: hedge.as_ref().map(Hedging::new),
             envoy,
+            haproxy,
             counts: ResilienceCounts::default(),
         }))
     }
@@ -128,8 +133,9 @@ impl Resilience {
     pub(super) fn next_timeout(&self) -> Option<Nanos> {
         let pause = self.pausing.first_key_value().map(|((until, _), _)| *until);
         let envoy = self.envoy.as_ref().and_then(Envoy::next_timeout);
+        let haproxy = self.haproxy.as_ref().and_then(|backend| backend.next_timeout());
         let tick = self.outlier.as_ref().map(Detector::next_tick);
-        pause.into_iter().chain(tick).chain(envoy).min()
+        pause.into_iter().chain(tick).chain(envoy).chain(haproxy).min()
     }
 
     /// The first request whose pause is over at `now`.

@@ -14,6 +14,7 @@ use super::balance::{Algorithm, Balance, Balancer};
 use super::envoy::{Envoy, as_host};
 pub use super::event::{Event, PeerChange};
 use super::group::{Group, Pick};
+use super::haproxy::HaproxyBackend;
 use super::health::active::{ActiveHealthConfig, CheckSchedule};
 pub use super::limit::QueueConfig;
 use super::limit::WaitingLine;
@@ -113,17 +114,19 @@ impl Upstream {
     ) -> Self {
         let ResilienceConfig { slow_start, panic, .. } = config.resilience;
         let peers = Peers::new(&config.peers).with_rules(slow_start, panic);
+        let (retry, haproxy) = haproxy::build(config, &peers);
         let mut upstream = Self {
             group: Group::new(peers, balancer, seed),
-            retry: config.retry.clone(),
-            checks: config.health.as_ref().map(Checks::new),
+            retry,
+            checks: config.health.as_ref().filter(|_| haproxy.is_none()).map(Checks::new),
             line: WaitingLine::new(config.queue),
             line_served: Nanos::ZERO,
             events: VecDeque::new(),
-            resilience: Resilience::new(&config.resilience, envoy, seed),
+            resilience: Resilience::new(&config.resilience, envoy, haproxy, seed),
             tokens: config.resilience.affinity.as_ref().map(|a| Box::new(Tokens::new(&a.secret))),
         };
         (0..upstream.peer_count() as u32).for_each(|id| upstream.membership_changed(PeerId(id)));
+        upstream.drain_weightless(config);
         upstream
     }
 
@@ -135,6 +138,9 @@ impl Upstream {
             self.serve_line(now);
         }
         if let Some(resilience) = &mut self.resilience {
+            if resilience.haproxy.is_some() {
+                return self.admit_at_haproxy(now, facts, None);
+            }
             resilience.admitted(now);
             if resilience.envoy.is_some() {
                 return self.admit_as_envoy(now, &facts);
@@ -202,6 +208,9 @@ impl Upstream {
         if self.envoy().is_some() {
             return self.bad_status_as_envoy(now, attempt, status);
         }
+        if self.is_haproxy() {
+            return self.retry_at_haproxy(now, attempt, None);
+        }
         self.end(now, &attempt, status_is_failure(status));
         let (facts, number) = (attempt.facts, next_number(&attempt));
         let next = self.go_on(now, &facts, number, self.group.after(attempt));
@@ -234,7 +243,7 @@ impl Upstream {
             self.serve_line(now);
             return;
         }
-        if self.leave_pause(ticket) {
+        if self.leave_pause(now, ticket) {
             return;
         }
         let waits = |event: &Event| matches!(event, Event::Turn(t, _) | Event::Expired(t, _) if *t == ticket);
@@ -246,6 +255,7 @@ impl Upstream {
 
     /// Changes the peers; the id of an added one.
     pub fn apply(&mut self, now: Nanos, change: PeerChange) -> Option<PeerId> {
+        let change = self.translated(change);
         let adds = matches!(change, PeerChange::Add(_));
         let late = self.resilience.as_ref().is_some_and(|r| r.envoy.is_some());
         let merges = matches!(change, PeerChange::Weight(..));
@@ -315,6 +325,9 @@ impl Upstream {
     /// A health check ended. Results for unknown or removed peers, or without health checks
     /// configured, are ignored.
     pub fn probe_result(&mut self, now: Nanos, peer: PeerId, passed: bool) {
+        if self.is_haproxy() {
+            return self.checked_by_haproxy(now, peer, passed);
+        }
         let Some(Checks { rise, fall, .. }) = self.checks else { return };
         self.checked(now, peer, passed, rise, fall);
     }
@@ -323,6 +336,9 @@ impl Upstream {
     /// under Envoy's rules enough to take the peer out, whatever `fall` says
     /// (`ActiveHealthCheckSession::setUnhealthy` in `health_checker_base_impl.cc`).
     pub fn probe_answered_badly(&mut self, now: Nanos, peer: PeerId) {
+        if self.is_haproxy() {
+            return self.checked_by_haproxy(now, peer, false);
+        }
         let Some(Checks { rise, fall, .. }) = self.checks else { return };
         let fall = if self.envoy().is_some() { 1 } else { fall };
         self.checked(now, peer, false, rise, fall);
@@ -340,7 +356,7 @@ impl Upstream {
                 }
                 self.turned(now, peer);
             } else {
-                self.group.peers_changed(now);
+                self.peers_changed(now);
             }
             self.serve_line(now);
         }
@@ -430,13 +446,17 @@ impl Upstream {
     /// Requests waiting in the line.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.line.len()
+        let haproxy = self.haproxy().map_or(0, HaproxyBackend::waiting);
+        self.line.len() + haproxy
     }
 
     /// Ends an attempt and reports what that did to its peer.
     #[inline]
     fn end(&mut self, now: Nanos, attempt: &Attempt, failed: bool) {
         if let Some(resilience) = &mut self.resilience {
+            if resilience.haproxy.is_some() {
+                return self.end_at_haproxy(now, attempt);
+            }
             resilience.ended(attempt);
             if resilience.envoy.is_some() {
                 return self.end_as_envoy(now, attempt, failed);
@@ -454,6 +474,9 @@ impl Upstream {
     fn broke(&mut self, now: Nanos, attempt: Attempt, outcome: Outcome) -> Next {
         if self.envoy().is_some() {
             return self.broke_as_envoy(now, attempt, outcome);
+        }
+        if self.is_haproxy() {
+            return self.broke_at_haproxy(now, attempt, outcome);
         }
         self.watch_outcome(now, &attempt, outcome);
         self.end(now, &attempt, true);
@@ -566,7 +589,7 @@ impl Upstream {
         if self.envoy().is_some() {
             self.turned(now, peer);
         } else if news {
-            self.group.peers_changed(now);
+            self.peers_changed(now);
         }
     }
 
@@ -580,7 +603,7 @@ impl Upstream {
                 // does not start slowly.
                 return true;
             }
-            if state == PeerState::Up {
+            if state == PeerState::Up && !self.is_haproxy() {
                 self.group.peers.begin_slow_start(id, now);
             }
             if let Some(begins) = self.group.peers.reassess_panic() {
@@ -629,6 +652,8 @@ fn earliest(one: Option<Nanos>, other: Option<Nanos>) -> Option<Nanos> {
 }
 
 mod envoy;
+mod haproxy;
+mod haproxy_servers;
 mod hedging;
 mod pausing;
 mod sessions;

@@ -22,8 +22,8 @@ pub struct HaproxyRules {
     /// goes to the same server, after a pause if it could not be connected to.
     pub redispatch: bool,
     /// The number after `option redispatch`: n > 0 is every n-th retry, −n the n-th from the end.
-    /// Default −1, the last. With roundrobin, static-rr and random every retry goes elsewhere
-    /// whatever it is.
+    /// Default −1, the last. Whatever it is, every retry goes elsewhere at once if more than one
+    /// server is up, no session binds the request, and the algorithm is not a hash.
     pub redispatch_interval: i32,
     /// `option allbackups`: all usable backups share the load; without it the first has all of it.
     pub all_backups: bool,

@@ -309,7 +309,7 @@ impl Upstream {
                 envoy.merge.told(now, list);
                 self.tell(now, list);
             }
-            _ => self.group.peers_changed(now),
+            _ => self.peers_changed(now),
         }
     }
 

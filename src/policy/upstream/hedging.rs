@@ -49,7 +49,8 @@ impl Upstream {
         resilience.counts.hedges += 1;
         first.progress.hedged = true;
         let Progress { first_started, tries, .. } = first.progress;
-        let progress = Progress { tried, first_started, tries, draws, on_backups, hedged: true };
+        let progress =
+            Progress { tried, first_started, tries, draws, on_backups, hedged: true, bound: false };
         Some(self.group.begin(now, &first.facts, 2, pick, progress))
     }
 

@@ -51,7 +51,10 @@ impl Upstream {
     }
 
     /// A client left during its pause; whether it was in one.
-    pub(super) fn leave_pause(&mut self, ticket: Ticket) -> bool {
+    pub(super) fn leave_pause(&mut self, now: Nanos, ticket: Ticket) -> bool {
+        if self.is_haproxy() {
+            return self.leave_haproxy(now, ticket);
+        }
         let paused = self.resilience.as_mut().and_then(|r| r.leave(ticket));
         let left = paused.or_else(|| self.envoy_mut()?.connections.leave(ticket));
         if let Some(waiter) = &left {
@@ -70,6 +73,9 @@ impl Upstream {
     /// When the pause of a request ends; `None` if it is in none.
     #[must_use]
     pub fn paused_until(&self, ticket: Ticket) -> Option<Nanos> {
+        if let Some(backend) = self.haproxy() {
+            return backend.paused.keys().find(|(_, paused)| *paused == ticket).map(|(at, _)| *at);
+        }
         let pausing = &self.resilience.as_ref()?.pausing;
         pausing.keys().find(|(_, paused)| *paused == ticket).map(|(until, _)| *until)
     }

@@ -14,6 +14,7 @@ impl Upstream {
         token: Option<PeerToken>,
     ) -> Admission {
         match token.and_then(|token| self.bound(now, token)) {
+            Some(peer) if self.is_haproxy() => self.admit_at_haproxy(now, facts, Some(peer)),
             Some(attempt) => Admission::Go(self.begin_bound(now, facts, attempt)),
             None => self.admit(now, facts),
         }
@@ -29,6 +30,9 @@ impl Upstream {
 
     fn bound(&mut self, now: Nanos, token: PeerToken) -> Option<PeerId> {
         let id = self.tokens.as_ref()?.peer(token)?;
+        if self.is_haproxy() {
+            return self.keeps_session(id).then_some(id);
+        }
         self.group.peers.reopen(now);
         self.peer(id)?.keeps_sessions(now).then_some(id)
     }

@@ -42,6 +42,7 @@ impl Upstream {
     pub(super) fn watch_head(&mut self, now: Nanos, attempt: &Attempt, status: u16) {
         if self.resilience.is_some() {
             self.learn(now, attempt);
+            self.watch_server(now, attempt, status);
             self.observe(now, attempt.peer, Observation::Status(status));
         }
     }
@@ -87,6 +88,7 @@ impl Upstream {
             self.let_envoy_pass(now);
             self.tick_outliers(now);
             self.end_pauses(now);
+            self.let_haproxy_pass(now);
         }
     }
 

@@ -83,11 +83,6 @@ impl HaproxyAlgorithm {
         matches!(self, Self::Source(_) | Self::Hash(_))
     }
 
-    /// `BE_LB_KIND_RR`: a retry that may leave its server does so at once.
-    pub(in crate::policy) const fn takes_turns(self) -> bool {
-        matches!(self, Self::RoundRobin | Self::StaticRr | Self::Random { .. })
-    }
-
     /// Whether requests waiting for any server show that all are full, so that a new one need not
     /// ask (`assign_server` in `src/backend.c`).
     pub(in crate::policy) const fn stands_in_line(self) -> bool {
