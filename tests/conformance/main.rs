@@ -5,4 +5,10 @@
 #[path = "../engines/mod.rs"]
 mod engines;
 
+mod core;
+mod envoy;
+mod nginx;
+mod proxy;
+mod real;
+mod script;
 mod vectors;

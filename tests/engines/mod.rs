@@ -12,7 +12,7 @@ pub(crate) mod problem;
 mod program;
 pub(crate) mod record;
 pub(crate) mod stage;
-mod wire;
+pub(crate) mod wire;
 
 pub(crate) use envoy::Envoy;
 pub(crate) use haproxy::Haproxy;

@@ -30,6 +30,8 @@ pub(crate) enum Behaviour {
     Answer(u16),
     /// Closes the connection without an answer.
     Close,
+    /// Refuses the connection: for those that refuse from the start, since no request gets there.
+    Refuse,
     /// Never answers.
     Hang,
     /// A head with a NUL byte in it.
@@ -388,7 +390,7 @@ impl Stage {
 fn act(behaviour: Behaviour, upstream: &mut Upstream, id: u64) -> Tried<bool> {
     match behaviour {
         Behaviour::Hold => upstream.holds = Some(id),
-        Behaviour::Hang => {}
+        Behaviour::Hang | Behaviour::Refuse => {}
         Behaviour::Answer(status) => upstream.wire.write(&answer(status))?,
         Behaviour::Close => return Ok(false),
         Behaviour::BrokenHead => {
