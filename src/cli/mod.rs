@@ -10,6 +10,7 @@ mod calibrate;
 mod check;
 mod compare;
 mod completions;
+mod config;
 pub mod exit;
 mod load;
 mod new;
@@ -46,6 +47,8 @@ enum Command {
     Run(run::RunArgs),
     /// Check a scenario without running it
     Check(check::CheckArgs),
+    /// Print an engine's own configuration for a scenario
+    Config(config::ConfigArgs),
     /// Compare the worlds of one run, or two runs
     Compare(compare::CompareArgs),
     /// Show the balancer's decisions in words, as the model makes them
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Config(args) => config::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Theory(args) => theory::run(&args),

@@ -1,5 +1,7 @@
 //! `lab run`: a scenario in both worlds.
 
+mod engines;
+
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -13,7 +15,7 @@ use crate::experiment::{self, RunError, RunOptions};
 use crate::host::{interrupt, priority};
 use crate::record::Calibration;
 use crate::report;
-use crate::scenario::{self, Scenario};
+use crate::scenario::{self, Engine, Scenario};
 use crate::units::World;
 
 /// Arguments of `lab run`.
@@ -30,6 +32,14 @@ pub(super) struct RunArgs {
     seed: Option<u64>,
     #[command(flatten)]
     overrides: Overrides,
+    /// The balancer, in place of the scenario's: own, nginx, haproxy, envoy or
+    /// url:http://HOST:PORT; several, with commas between, are compared
+    #[arg(long, value_name = "ENGINE", value_delimiter = ',')]
+    engine: Vec<Engine>,
+    /// Run the engine with this configuration of your own; only where it listens, its servers'
+    /// addresses and its own files are replaced
+    #[arg(long, value_name = "FILE")]
+    engine_config: Option<PathBuf>,
     /// Rounds of the live world, to see how far it repeats itself
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
@@ -70,12 +80,16 @@ enum Only {
 
 /// Runs, reports, and says how it ended.
 pub(super) fn run(args: &RunArgs) -> Exit {
-    match try_run(args) {
-        Ok(results) => verdict(&results),
+    let ended = match args.engine.len() {
+        0 | 1 => try_run(args).map(|results| verdict(&results)),
+        _ => engines::try_run(args),
+    };
+    match ended {
+        Ok(exit) => exit,
         Err(Failure::Run(RunError::Interrupted)) => Exit::Interrupted,
         Err(failure) => {
             complain(&failure);
-            let usage = matches!(failure, Failure::Run(RunError::Scenario(_)));
+            let usage = matches!(failure, Failure::Run(RunError::Scenario(_)) | Failure::Usage(_));
             if usage { Exit::Usage } else { Exit::Failed }
         }
     }
@@ -88,22 +102,13 @@ enum Failure {
     Run(#[from] RunError),
     #[error(transparent)]
     Chart(#[from] report::chart::ChartError),
+    #[error("{0}")]
+    Usage(String),
 }
 
 fn try_run(args: &RunArgs) -> Result<Results, Failure> {
-    let scenario = load(args)?;
-    let options = RunOptions {
-        only: args.only.map(|only| match only {
-            Only::Sim => World::Sim,
-            Only::Live => World::Live,
-        }),
-        out: args.out.clone(),
-        rounds: args.rounds,
-        real_time: !args.normal_priority && priority::real_time_permitted(),
-        threads: args.threads.map_or_else(all_cores, usize::from),
-        calibration: calibration(args, &scenario)?,
-        known_calibration: Calibration::load(&args.out.join("calibration.json")).ok(),
-    };
+    let scenario = load(args, args.engine.first())?;
+    let options = options(args, &scenario)?;
     let stop = interrupt::flag().map_err(RunError::Signals)?;
     let bar = Bar::new(scenario.duration, args.quiet || args.json);
     let outcome = experiment::run(&scenario, &options, &bar, &stop);
@@ -115,6 +120,9 @@ fn try_run(args: &RunArgs) -> Result<Results, Failure> {
         print(&(serde_json::to_string_pretty(&results).unwrap_or_default() + "\n"));
     } else if !args.quiet {
         print(&report::terminal::render(&results, paint()));
+        let engine = &scenario.balancer.engine;
+        let gaps = crate::engine::gaps(&scenario, engine);
+        print(&report::parity::gaps([(&*engine.name(), &gaps[..])], paint()));
         if args.theory {
             let model = results.worlds.iter().find(|world| world.world == World::Sim);
             let predictions = experiment::theory::for_scenario(&scenario);
@@ -125,9 +133,34 @@ fn try_run(args: &RunArgs) -> Result<Results, Failure> {
     Ok(results)
 }
 
-/// The scenario with what the command line replaces.
-fn load(args: &RunArgs) -> Result<Scenario, RunError> {
-    let mut scenario = scenario::load_with(&args.scenario, args.overrides.pairs())?;
+/// How it is to be run. A configuration of the user's own is read and tried on the scenario, and
+/// what is replaced in it is shown.
+fn options(args: &RunArgs, scenario: &Scenario) -> Result<RunOptions, Failure> {
+    Ok(RunOptions {
+        only: args.only.map(|only| match only {
+            Only::Sim => World::Sim,
+            Only::Live => World::Live,
+        }),
+        out: args.out.clone(),
+        rounds: args.rounds,
+        real_time: !args.normal_priority && priority::real_time_permitted(),
+        threads: args.threads.map_or_else(all_cores, usize::from),
+        calibration: calibration(args, scenario)?,
+        known_calibration: Calibration::load(&args.out.join("calibration.json")).ok(),
+        engine_config: args
+            .engine_config
+            .as_ref()
+            .map(|path| engines::own_configuration(path, scenario, args.quiet || args.json))
+            .transpose()
+            .map_err(Failure::Usage)?,
+    })
+}
+
+/// The scenario with what the command line replaces, with `engine` if one is given.
+fn load(args: &RunArgs, engine: Option<&Engine>) -> Result<Scenario, RunError> {
+    let mut pairs = args.overrides.pairs().to_vec();
+    pairs.extend(engine.map(|engine| ("balancer.engine".to_owned(), engine.name())));
+    let mut scenario = scenario::load_with(&args.scenario, &pairs)?;
     scenario.seed = args.seed.unwrap_or(scenario.seed);
     scenario.replications = args.replications.unwrap_or(scenario.replications);
     Ok(scenario)

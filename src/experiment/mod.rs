@@ -3,6 +3,10 @@
 #[cfg(feature = "cli")]
 mod calibrate;
 #[cfg(feature = "cli")]
+mod engines;
+#[cfg(feature = "cli")]
+mod entry;
+#[cfg(feature = "cli")]
 mod identity;
 #[cfg(feature = "cli")]
 mod judge;
@@ -20,6 +24,8 @@ mod timeline;
 
 #[cfg(feature = "cli")]
 pub use calibrate::{CALIBRATION_SECONDS, calibrate};
+#[cfg(feature = "cli")]
+pub use engines::{EnginesOutcome, run_engines};
 #[cfg(feature = "cli")]
 pub use recorded::{Recorded, Two};
 #[cfg(feature = "cli")]

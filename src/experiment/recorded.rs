@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::run::{RunError, other_models};
 use crate::compare::{self, Digest, Evidence, Layout, PairSample, Results, WorldSummary};
+use crate::engine;
 use crate::record::{Manifest, RequestRow, Sink, TimelineRow, read};
 use crate::scenario::{self, Scenario};
 use crate::sim::ServiceTimes;
@@ -49,6 +50,7 @@ impl Recorded {
         let mut scenario = scenario::parse_with(&written.text, &written.path, &written.overrides)?;
         scenario.seed = manifest.seed;
         scenario.name.clone_from(&manifest.scenario.name);
+        let scenario = engine::adapted(&scenario, &scenario.balancer.engine);
         let layout = Layout::new(&scenario);
         let mut recorded = Self {
             folder: folder.to_owned(),

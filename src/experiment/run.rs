@@ -3,18 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{identity, judge, model, reality};
-use crate::compare::{self, Digest, Evidence, Layout, ModelMode, Results};
-use crate::host::date;
-use crate::live::{LiveError, LiveOptions, LiveRun, Watcher};
-use crate::record::manifest::{FaultProof, MANIFEST_SCHEMA_VERSION, ScenarioText};
+use super::entry::{Around, Entry};
+use super::{identity, model};
+use crate::compare::{Digest, Layout, ModelMode, Results};
+use crate::live::{self, LiveError, Watcher};
 use crate::record::sink::Both;
-use crate::record::{
-    Calibration, Costs, HlogWriter, Manifest, Names, RecordError, Recorder, RunDirectory,
-};
+use crate::record::{Calibration, Costs, HlogWriter, RecordError, Recorder, RunDirectory};
 use crate::scenario::{Diagnostics, Scenario};
-use crate::sim::{Options, ServiceTimes};
-use crate::units::{Span, World};
+use crate::sim::ServiceTimes;
+use crate::units::World;
 
 /// Everything that rows are written to.
 pub(super) type Files = Both<Recorder, HlogWriter>;
@@ -36,6 +33,8 @@ pub struct RunOptions {
     pub calibration: Option<Calibration>,
     /// A calibration of this host that is not asked for, to show what it would explain.
     pub known_calibration: Option<Calibration>,
+    /// A configuration of the user's own for the engine, in place of the scenario's.
+    pub engine_config: Option<String>,
 }
 
 /// Why there is no outcome.
@@ -94,7 +93,7 @@ impl Outcome {
     }
 }
 
-/// Runs `scenario` as `options` say, until its end or until `stop` is set.
+/// Runs `scenario` with its engine as `options` say, until its end or until `stop` is set.
 ///
 /// # Errors
 /// See [`RunError`]; nothing is left behind then.
@@ -104,107 +103,29 @@ pub fn run(
     watcher: &dyn Watcher,
     stop: &AtomicBool,
 ) -> Result<Outcome, RunError> {
+    if options.only != Some(World::Sim) {
+        live::check_installed(&scenario.balancer.engine)?;
+    }
     let started = identity::wall();
     let id = identity::run_id(started);
     let directory = RunDirectory::create(&options.out, &scenario.name, &id)?;
-    let layout = Layout::new(scenario);
-    let names = Names::new(
-        scenario.backends.iter().map(|backend| backend.name.clone()),
-        scenario.traffic.classes.iter().map(|class| class.name.clone()),
-    );
-    let mut recorder = Both(
-        Recorder::threaded(directory.path(), &scenario.name, &names)?,
-        HlogWriter::create(
-            &directory.path().join("latency.hlog"),
-            hlog_interval(scenario),
-            started,
-        )?,
-    );
-
-    let mut modelled = Vec::new();
-    if options.only != Some(World::Live) {
-        watcher.phase("model");
-        let sim = Options {
-            costs: costs_of(scenario, options.calibration.as_ref()).unwrap_or_default(),
-            stop: Some(stop),
-            ..Options::default()
-        };
-        (modelled, recorder) = model::run(scenario, &layout, &sim, recorder, options.threads)?;
-    }
-    let mut rounds = Vec::new();
+    let around = Around { options, id: &id, started, watcher, stop };
+    let mut entry = Entry::open(scenario, directory.path(), &around)?;
     if options.only != Some(World::Sim) {
-        rounds = live_rounds(scenario, &layout, options, &directory, &mut recorder, watcher, stop)?;
-    }
-    recorder.0.finish()?;
-    recorder.1.finish()?;
-
-    watcher.phase("comparing");
-    let partial = stop.load(Ordering::Relaxed);
-    let calibration = options.calibration.as_ref().or(options.known_calibration.as_ref());
-    let costs = costs_of(scenario, calibration);
-    let models = match rounds.first() {
-        Some(round) if !modelled.is_empty() => {
-            other_models(scenario, &layout, costs.as_ref(), &round.service_times)
+        for round in 0..options.rounds.max(1) {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            entry.round(round, &around)?;
         }
-        _ => Vec::new(),
-    };
-    let (sim, pairs, sim_warnings) = model::unpack(modelled);
-    let live: Vec<Digest> = rounds.iter().map(|round| round.digest.clone()).collect();
-    let mut results = compare::results(&Evidence {
-        scenario: &scenario.name,
-        run: &id,
-        seed: scenario.seed,
-        partial,
-        sim: &sim,
-        live: &live,
-        pairs: pairs.as_ref().zip(rounds.first().map(|round| &round.pairs)),
-        models: &models,
-        checks: &scenario.checks,
-        validity: judge::validity(&rounds, &live),
-    });
-    if let Some(world) = results.worlds.iter_mut().find(|world| world.world == World::Sim) {
-        add_new(&mut world.warnings, sim_warnings);
     }
-    manifest(scenario, options, &results, &rounds, &date::rfc3339(started))
-        .save(&directory.path().join("run.json"))?;
-    save_results(&results, directory.path())?;
+    watcher.phase("comparing");
+    let results = entry.finish(&around)?.results;
     Ok(Outcome { results, directory })
 }
 
-fn live_rounds(
-    scenario: &Scenario,
-    layout: &Layout,
-    options: &RunOptions,
-    directory: &RunDirectory,
-    recorder: &mut Files,
-    watcher: &dyn Watcher,
-    stop: &AtomicBool,
-) -> Result<Vec<reality::Round>, RunError> {
-    let mut rounds = Vec::new();
-    for round in 0..options.rounds.max(1) {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
-        let scratch = directory.path().join(format!("spool-{round}"));
-        let live = LiveOptions {
-            // The file itself: what it names, such as a trace, is relative to it.
-            scenario_file: scenario.path.clone(),
-            overrides: scenario.overrides.clone(),
-            real_time: options.real_time,
-            engine_config: None,
-            scratch: scratch.clone(),
-            seed: scenario.seed,
-            round,
-        };
-        rounds.push(reality::round(scenario, layout, &live, recorder, watcher, stop)?);
-        // Everything in it is in the Parquet files now.
-        let _ = std::fs::remove_dir_all(&scratch);
-    }
-    Ok(rounds)
-}
-
 /// What the host adds behind the scenario's engine at its load, as far as that was measured.
-fn costs_of(scenario: &Scenario, calibration: Option<&Calibration>) -> Option<Costs> {
+pub(super) fn costs_of(scenario: &Scenario, calibration: Option<&Calibration>) -> Option<Costs> {
     calibration?.costs(&scenario.balancer.engine.name(), scenario.traffic.mean_rate())
 }
 
@@ -226,66 +147,4 @@ pub(super) fn other_models(
     // What only adds to latency is still the calibration's; what holds the worker was measured.
     models.push(run(ModelMode::Driven, calibrated.unwrap_or(&zero), Some(measured)));
     models
-}
-
-/// A second, or more where the log would have more than some hundred histograms.
-fn hlog_interval(scenario: &Scenario) -> Span {
-    Span::from_secs(1).max(scenario.duration / 600)
-}
-
-fn add_new(warnings: &mut Vec<String>, more: Vec<String>) {
-    for warning in more {
-        if !warnings.contains(&warning) {
-            warnings.push(warning);
-        }
-    }
-}
-
-fn manifest(
-    scenario: &Scenario,
-    options: &RunOptions,
-    results: &Results,
-    rounds: &[reality::Round],
-    started: &str,
-) -> Manifest {
-    let sim_ran = options.only != Some(World::Live);
-    Manifest {
-        schema_version: MANIFEST_SCHEMA_VERSION,
-        run: results.run.clone(),
-        started: started.to_owned(),
-        partial: results.partial,
-        scenario: ScenarioText {
-            path: scenario.path.clone(),
-            overrides: scenario.overrides.clone(),
-            ..ScenarioText::new(&scenario.name, &scenario.text)
-        },
-        seed: scenario.seed,
-        replications: if sim_ran { scenario.replications } else { 0 },
-        rounds: rounds.len() as u32,
-        real_time: options.real_time && !rounds.is_empty(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        host: identity::host_facts(),
-        engine: rounds.last().map(|round| round.run.engine.clone()).unwrap_or_default(),
-        costs: costs_of(scenario, options.calibration.as_ref()),
-        validity: serde_json::to_value(&results.validity).unwrap_or_default(),
-        faults: rounds.iter().flat_map(|round| proofs(&round.run)).collect(),
-    }
-}
-
-fn proofs(run: &LiveRun) -> impl Iterator<Item = FaultProof> {
-    run.proofs.iter().map(|proof| FaultProof {
-        fault: format!("{} on {}", proof.fault, proof.target),
-        round: run.round,
-        before: proof.before.clone(),
-        during: proof.during.clone(),
-        after: proof.after.clone(),
-        bit: proof.bit,
-    })
-}
-
-fn save_results(results: &Results, folder: &Path) -> Result<(), RunError> {
-    let path = folder.join("summary.json");
-    let mut text = serde_json::to_string_pretty(results).unwrap_or_default();
-    text.push('\n');
-    std::fs::write(&path, text).map_err(|error| RunError::Scratch { path, error })
 }

@@ -47,6 +47,8 @@ pub enum Purpose {
     LoadProbe = 14,
     /// Whether an outlier is ejected, and the jitter of its ejection.
     Outlier = 15,
+    /// The order in which a round of the live world runs the engines.
+    EngineOrder = 16,
 }
 
 /// The key of all draws of one replication.

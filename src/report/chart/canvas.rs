@@ -76,11 +76,20 @@ pub(super) fn title<'a>(
     title: &str,
     results: &Results,
 ) -> Result<Sheet<'a>, Box<dyn Error>> {
-    let (head, rest) = sheet.split_vertically(88);
-    head.draw(&Text::new(title.to_owned(), (40, 18), ("sans-serif", 34).into_font().color(&INK)))?;
     let partial = if results.partial { "  (partial: interrupted)" } else { "" };
     let below =
         format!("{}, seed {}, run {}{partial}", results.scenario, results.seed, results.run);
+    title_with(sheet, title, below)
+}
+
+/// The same with the line below given.
+pub(super) fn title_with<'a>(
+    sheet: &Sheet<'a>,
+    title: &str,
+    below: String,
+) -> Result<Sheet<'a>, Box<dyn Error>> {
+    let (head, rest) = sheet.split_vertically(88);
+    head.draw(&Text::new(title.to_owned(), (40, 18), ("sans-serif", 34).into_font().color(&INK)))?;
     head.draw(&Text::new(below, (40, 58), ("sans-serif", 20).into_font().color(&GREY)))?;
     Ok(rest)
 }

@@ -4,11 +4,14 @@
 mod axis;
 mod canvas;
 mod distribution;
+mod engines;
 mod failures;
 mod in_flight;
 mod over_time;
 mod percentile;
 mod share;
+
+pub use engines::draw_engines;
 
 use std::path::{Path, PathBuf};
 

@@ -48,17 +48,17 @@ pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
 }
 
 /// 0 at the minimum, 1 at 90 %, 2 at 99 %, and so on; the maximum is put at six nines.
-fn nines(quantile: f64) -> f64 {
+pub(super) fn nines(quantile: f64) -> f64 {
     -libm::log10((1.0 - quantile).max(1e-6))
 }
 
 const LABELLED: [f64; 8] = [0.0, 0.5, 0.75, 0.9, 0.99, 0.999, 0.9999, 0.99999];
 
-fn key_points(last: f64) -> Vec<f64> {
+pub(super) fn key_points(last: f64) -> Vec<f64> {
     LABELLED.iter().map(|quantile| nines(*quantile)).filter(|place| *place <= last).collect()
 }
 
-fn percent(place: f64) -> String {
+pub(super) fn percent(place: f64) -> String {
     let quantile = 1.0 - libm::pow(10.0, -place);
     let nearest = LABELLED
         .iter()
