@@ -144,7 +144,7 @@ impl<'a> Entry<'a> {
 
     /// Compares the worlds, judges them, and completes the files.
     pub(super) fn finish(self, around: &Around<'_>) -> Result<Finished, RunError> {
-        let Self { adapted, layout, folder, mut recorder, modelled, rounds, .. } = self;
+        let Self { adapted, layout, folder, recorder, modelled, rounds, .. } = self;
         recorder.0.finish()?;
         recorder.1.finish()?;
         let options = around.options;
