@@ -1,7 +1,9 @@
 //! Charts of made-up results: every picture is written, has the size promised and is not blank.
 #![cfg(feature = "charts")]
 
-use lab::compare::{FaultEffect, PeerShare, Results, Second, WorldSummary};
+use lab::compare::{
+    EngineColumn, EnginesRun, FaultEffect, MeasuredEngine, PeerShare, Results, Second, WorldSummary,
+};
 use lab::units::World;
 
 fn world(world: World, scale: f64) -> WorldSummary {
@@ -64,6 +66,54 @@ fn world(world: World, scale: f64) -> WorldSummary {
         }],
         groups: vec![],
         warnings: vec![],
+    }
+}
+
+fn column(label: &str, scale: f64) -> EngineColumn {
+    EngineColumn {
+        label: label.to_owned(),
+        folder: label.to_owned(),
+        facts: None,
+        gaps: vec![],
+        results: Results {
+            schema_version: 1,
+            scenario: "failover".to_owned(),
+            run: "20261124T140000Z-0001".to_owned(),
+            seed: 42,
+            partial: false,
+            worlds: vec![world(World::Sim, scale), world(World::Live, scale * 1.03)],
+            comparison: None,
+            validity: None,
+            checks: vec![],
+        },
+    }
+}
+
+#[test]
+fn engines_share_their_charts() {
+    let engines = [("own", 1.0), ("nginx", 1.1), ("haproxy", 1.25), ("envoy", 1.4)];
+    let run = EnginesRun {
+        run: "20261124T140000Z-0001".to_owned(),
+        order: vec![],
+        engines: engines
+            .map(|(label, scale)| MeasuredEngine {
+                column: column(label, scale),
+                sim: None,
+                rounds: vec![],
+            })
+            .into(),
+    };
+    let folder = std::env::temp_dir().join(format!("lab-engine-charts-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let pictures = lab::report::chart::draw_engines(&run.results(), &folder).unwrap();
+    assert_eq!(pictures.len(), 3);
+    for picture in &pictures {
+        let bytes = std::fs::read(picture).unwrap();
+        assert_eq!(&bytes[1..4], b"PNG");
+        assert!(bytes.len() > 12_000, "{} looks blank: {} bytes", picture.display(), bytes.len());
+    }
+    if std::env::var_os("LAB_KEEP_CHARTS").is_none() {
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }
 

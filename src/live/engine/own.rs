@@ -8,6 +8,7 @@ use super::{Order, PeerView};
 use crate::live::control;
 use crate::live::provider::{Program, ProgramError};
 use crate::live::world::{BackendEndpoint, LiveError, LiveOptions, no_control, overrides, strings};
+use crate::policy::retry::RetryConfig;
 use crate::record::manifest;
 use crate::scenario::Scenario;
 
@@ -69,7 +70,47 @@ pub(super) fn facts(scenario: &Scenario) -> manifest::Engine {
         name: "lab".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         config_sha256: manifest::sha256_hex(scenario.text.as_bytes()),
+        settings: settings(scenario),
         ..manifest::Engine::default()
+    }
+}
+
+/// What a fair comparison must know of it.
+fn settings(scenario: &Scenario) -> Vec<(String, String)> {
+    let balancer = &scenario.balancer;
+    let keepalive = match balancer.keepalive {
+        0 => "off".to_owned(),
+        count => format!("{count} per worker, {}", balancer.keepalive_timeout),
+    };
+    let health = balancer.upstream.health.as_ref().map_or_else(
+        || "none".to_owned(),
+        |it| format!("{} every {}, rise {}, fall {}", it.path, it.interval, it.rise, it.fall),
+    );
+    [
+        ("workers", balancer.workers.to_string()),
+        ("keepalive to backends", keepalive),
+        ("retries", retries(&balancer.upstream.retry)),
+        ("health checks", health),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+fn retries(retry: &RetryConfig) -> String {
+    let on = &retry.on;
+    let named = [
+        (on.error, "error"),
+        (on.timeout, "timeout"),
+        (on.invalid_header, "invalid_header"),
+        (on.non_idempotent, "non_idempotent"),
+    ];
+    let mut words: Vec<String> =
+        named.iter().filter(|(set, _)| *set).map(|(_, word)| (*word).to_owned()).collect();
+    words.extend(on.statuses.iter().map(|status| format!("http_{status}")));
+    match (words.is_empty(), retry.tries) {
+        (true, _) => "none".to_owned(),
+        (false, 0) => words.join(" "),
+        (false, tries) => format!("{}, {tries} tries", words.join(" ")),
     }
 }
 
