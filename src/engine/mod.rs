@@ -79,6 +79,6 @@ pub fn user_configuration(
         }
         Engine::Nginx => nginx::user_configuration(text, scenario, wiring),
         Engine::Haproxy => Err(UserConfigurationError::NotYet { engine: "haproxy" }),
-        Engine::Envoy => Err(UserConfigurationError::NotYet { engine: "envoy" }),
+        Engine::Envoy => envoy::user_configuration(text, scenario, wiring),
     }
 }

@@ -2,4 +2,5 @@
 //! does as the model says. Needs nginx, haproxy and envoy: `tests/run` installs them.
 #![cfg(feature = "live")]
 
+mod envoy_configuration;
 mod settings;

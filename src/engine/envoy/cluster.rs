@@ -53,8 +53,7 @@ fn balance(settings: &Settings) -> String {
              least_request_lb_config:\n  \
                choice_count: {choices}  # drawn with replacement, while weights are equal\n  \
                active_request_bias: {{ default_value: {bias:?}, runtime_key: lab.bias }}\n{slow_start}",
-            // Envoy wants two at least.
-            choices = config.choices.max(2),
+            choices = config.choices,
             bias = config.active_request_bias,
         ),
         Balance::RoundRobin if !slow_start.is_empty() => {

@@ -2,7 +2,7 @@
 //! its time-outs, retries and keys.
 
 use super::bootstrap::{CLUSTER, socket_address};
-use super::settings::Settings;
+use super::settings::{NO_PAUSE, Settings};
 use super::yaml::{Yaml, duration, quoted};
 use crate::engine::Wiring;
 use crate::policy::affinity::AffinityConfig;
@@ -10,7 +10,7 @@ use crate::policy::rules::envoy::{EnvoyRetry, RetryOn};
 use crate::scenario::{EdgeFacts, HashKey, Scenario};
 use crate::units::Span;
 
-/// Requests of a connection beyond which nothing needs to be said.
+/// How every name of a type of Envoy's begins.
 const TYPE: &str = "\"@type\": type.googleapis.com/envoy";
 
 pub(super) fn write(yaml: &mut Yaml, scenario: &Scenario, settings: &Settings, wiring: &Wiring) {
@@ -24,7 +24,7 @@ pub(super) fn write(yaml: &mut Yaml, scenario: &Scenario, settings: &Settings, w
     yaml.block(5, &manager(edge, settings));
     yaml.block(5, &access_log(edge));
     yaml.block(5, &virtual_host(edge));
-    yaml.block(8, &route(scenario, settings));
+    yaml.block(8, &route(settings));
     yaml.block(5, &filters(scenario));
 }
 
@@ -113,7 +113,7 @@ fn virtual_host(edge: &EdgeFacts) -> String {
     )
 }
 
-fn route(scenario: &Scenario, settings: &Settings) -> String {
+fn route(settings: &Settings) -> String {
     let timeout = settings.rules.route_timeout;
     let what = if timeout == Span::ZERO { "none over all attempts" } else { "over all attempts" };
     let mut text = format!(
@@ -127,7 +127,7 @@ fn route(scenario: &Scenario, settings: &Settings) -> String {
         text.push_str(&hash_policy(key));
     }
     match &settings.rules.retry {
-        Some(retry) => text.push_str(&retry_policy(retry, scenario)),
+        Some(retry) => text.push_str(&retry_policy(retry)),
         None => text.push_str("    # No retries.\n"),
     }
     text
@@ -155,7 +155,7 @@ fn hash_policy(key: &HashKey) -> String {
     format!("    hash_policy: [{policy}]\n")
 }
 
-fn retry_policy(retry: &EnvoyRetry, scenario: &Scenario) -> String {
+fn retry_policy(retry: &EnvoyRetry) -> String {
     let EnvoyRetry { on, num_retries, per_try_timeout, backoff, .. } = retry;
     let mut text = format!(
         "    retry_policy:\n      \
@@ -169,11 +169,7 @@ fn retry_policy(retry: &EnvoyRetry, scenario: &Scenario) -> String {
     if *per_try_timeout > Span::ZERO {
         text.push_str(&format!("      per_try_timeout: {}\n", duration(*per_try_timeout)));
     }
-    let comment = if scenario.balancer.upstream.resilience.backoff.is_none() {
-        "  # whole milliseconds below 1: none"
-    } else {
-        ""
-    };
+    let comment = if *backoff == NO_PAUSE { "  # whole milliseconds below 1: none" } else { "" };
     let least = Span::from_millis(1);
     text.push_str(&format!(
         "      retry_back_off: {{ base_interval: {}, max_interval: {} }}{comment}\n",

@@ -11,11 +11,13 @@ mod gaps;
 mod listener;
 mod outlier;
 mod settings;
+mod user;
 mod yaml;
 
 use self::bootstrap::ENDPOINTS_FILE;
 pub use self::endpoints::{Endpoint, endpoints_file};
 use self::settings::Settings;
+pub(super) use self::user::user_configuration;
 use super::{ConfigFile, Configuration, Gap, Wiring};
 use crate::scenario::Scenario;
 

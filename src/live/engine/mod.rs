@@ -56,6 +56,8 @@ pub(super) enum Balancers {
 pub(super) enum Sight {
     /// By the admin interfaces of lab's proxies.
     Own(Vec<SocketAddr>),
+    /// By the admin interfaces of Envoy.
+    Envoy(Vec<SocketAddr>),
     /// The engine shows no view of single peers.
     None,
 }
@@ -65,6 +67,7 @@ impl Sight {
     pub(super) async fn views(&self) -> Vec<Vec<PeerView>> {
         match self {
             Self::Own(admins) => own::views(admins).await,
+            Self::Envoy(admins) => envoy::views(admins).await,
             Self::None => Vec::new(),
         }
     }
@@ -126,7 +129,8 @@ impl Balancers {
     pub(super) fn sight(&self) -> Sight {
         match self {
             Self::Own(own) => Sight::Own(own.admins.clone()),
-            Self::Nginx(_) | Self::Haproxy(_) | Self::Envoy(_) | Self::Elsewhere(_) => Sight::None,
+            Self::Envoy(envoy) => Sight::Envoy(envoy.admins()),
+            Self::Nginx(_) | Self::Haproxy(_) | Self::Elsewhere(_) => Sight::None,
         }
     }
 
