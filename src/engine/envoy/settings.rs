@@ -182,6 +182,7 @@ fn rules(balancer: &BalancerFacts, hosts: &[Host]) -> EnvoyRules {
         overprovisioning_percent: (100 * primaries).max(140),
         route_timeout: if is_per_try { Span::ZERO } else { balancer.read_timeout },
         retry,
+        keeps_connections: balancer.keepalive > 0,
         circuit_breakers: circuit_breakers(upstream),
         no_traffic_interval: upstream.health.as_ref().map_or(Span::from_secs(60), |h| h.interval),
     }
