@@ -26,7 +26,7 @@ impl Core {
     fn admit(&mut self, id: u64, key: Option<&str>, idempotent: bool) -> Admission {
         let key = match (self.algorithm, key) {
             (_, None) => 0,
-            (Algorithm::IpHash, Some(address)) => {
+            (Algorithm::IpHash | Algorithm::Haproxy(_), Some(address)) => {
                 self.algorithm.digest_address(address.parse().expect("an address"))
             }
             (algorithm, Some(key)) => algorithm.digest(key.as_bytes()),

@@ -7,6 +7,7 @@ mod engines;
 
 mod core;
 mod envoy;
+mod haproxy;
 mod nginx;
 mod proxy;
 mod real;
