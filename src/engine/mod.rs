@@ -10,11 +10,13 @@ pub mod diff;
 pub mod envoy;
 mod gap;
 pub mod haproxy;
+mod members;
 pub mod nginx;
 mod user;
 
 pub use configuration::{ConfigFile, Configuration, Wiring};
 pub use gap::Gap;
+pub use members::{Member, members, with_members};
 pub use user::{UserConfiguration, UserConfigurationError};
 
 use crate::scenario::{Engine, Scenario};

@@ -203,8 +203,7 @@ async fn round(
     let mut faults = FaultDriver::new(scenario, options);
     faults.observe_before(&stack).await;
 
-    // On a whole second of the clock, as in the model: NGINX's pauses are compared in whole seconds.
-    let zero = Nanos(((clock::now() + LEAD).whole_seconds() + 1) * NANOS_PER_SECOND);
+    let zero = next_second(&scenario.balancer.engine);
     let wall_before = clock::wall().0 as i128 - clock::now().0 as i128;
     let cpu_before = usage::host_cpu_time();
     let spool = options.scratch.join("requests.jsonl");
@@ -300,6 +299,17 @@ async fn drive(
             }
         }
     }
+}
+
+/// The zero of the run: a whole second of the clock that the balancer compares pauses by, as in the
+/// model. NGINX cuts the wall clock to seconds, lab's proxy the monotonic one.
+fn next_second(engine: &Engine) -> Nanos {
+    let soon = clock::now() + LEAD;
+    let ahead = match engine {
+        Engine::Nginx => clock::wall().0.wrapping_sub(clock::now().0) % NANOS_PER_SECOND,
+        _ => 0,
+    };
+    Nanos(((soon.0 + ahead) / NANOS_PER_SECOND + 1) * NANOS_PER_SECOND - ahead)
 }
 
 async fn sleep_until(at: Option<Nanos>) {

@@ -7,6 +7,7 @@ use super::station::{Entry, Owner, Station, Work};
 use super::world::World;
 use crate::policy::{Attempt, Next, Outcome};
 use crate::record::{AttemptOutcome, AttemptRow, PickedBecause, Sink};
+use crate::scenario::Engine;
 use crate::traffic::service::demand_word;
 use crate::units::draw::unit_open;
 use crate::units::{Nanos, Purpose, Span, World as Which};
@@ -134,6 +135,8 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         flight.demand = flight.request.demand.unwrap_or_else(|| {
             let word = match number {
                 1 => flight.request.demand_word,
+                // Its request is made once and sent again as it is, with the first one's number.
+                _ if self.scenario.balancer.engine == Engine::Nginx => flight.request.demand_word,
                 _ => demand_word(self.seed, id, number),
             };
             instance.demand(word)

@@ -3,4 +3,5 @@
 #![cfg(feature = "live")]
 
 mod envoy_configuration;
+mod nginx_configuration;
 mod settings;

@@ -1,26 +1,66 @@
 //! NGINX: its settings for a scenario, its configuration, and the scenario as it runs it.
+//!
+//! Rules are those of 1.22, open source, as SEMANTICS of the decision core has them: `policy`
+//! follows NGINX by default, so that adapting a scenario is taking away what NGINX has not.
 
-use super::{ConfigFile, Configuration, Gap, UserConfiguration, UserConfigurationError, Wiring};
+mod adapt;
+mod gaps;
+mod parse;
+mod settings;
+mod user;
+mod write;
+
+pub(super) use adapt::adapt;
+pub(super) use gaps::gaps;
+pub(super) use user::user_configuration;
+
+use super::{ConfigFile, Configuration, Wiring};
 use crate::scenario::Scenario;
+use settings::Settings;
 
-/// Makes the model follow NGINX.
-pub(super) const fn adapt(_scenario: &mut Scenario) {}
-
-/// What NGINX cannot do.
-pub(super) const fn gaps(_scenario: &Scenario) -> Vec<Gap> {
-    Vec::new()
-}
+/// Name of the file that NGINX is started with.
+pub const FILE: &str = "nginx.conf";
 
 /// `nginx.conf` for the scenario.
-pub(super) fn configuration(_scenario: &Scenario, _wiring: &Wiring) -> Configuration {
-    Configuration { files: vec![ConfigFile { name: "nginx.conf".to_owned(), text: String::new() }] }
+pub(super) fn configuration(scenario: &Scenario, wiring: &Wiring) -> Configuration {
+    let text = write::configuration(&Settings::of(scenario), &scenario.name, wiring);
+    Configuration { files: vec![ConfigFile { name: FILE.to_owned(), text }] }
 }
 
-/// The user's own `nginx.conf`.
-pub(super) fn user_configuration(
-    _text: &str,
-    _scenario: &Scenario,
-    _wiring: &Wiring,
-) -> Result<UserConfiguration, UserConfigurationError> {
-    Err(UserConfigurationError::NotYet { engine: "nginx" })
+/// How it is set, in words, for a fair comparison with other engines.
+#[must_use]
+pub fn summary(scenario: &Scenario) -> Vec<(String, String)> {
+    let settings = Settings::of(scenario);
+    let sharing = if settings.zone { "shared (zone)" } else { "each worker its own" };
+    let keepalive = match settings.keepalive {
+        0 => "off".to_owned(),
+        most => format!("{most} per worker, idle {}", settings.keepalive_timeout),
+    };
+    let tries = match settings.tries {
+        0 => "every server once".to_owned(),
+        tries => format!("{tries} tries"),
+    };
+    let client = &settings.edge.client;
+    let idle = settings::Millis::of(client.idle_timeout);
+    let log = settings
+        .edge
+        .log
+        .as_ref()
+        .map_or_else(|| "off".to_owned(), |log| format!("{} of requests, and all 5xx", log.sample));
+    [
+        ("workers", settings.workers.to_string()),
+        ("state", sharing.to_owned()),
+        ("method", settings.method.words().to_owned()),
+        ("keepalive to backends", keepalive),
+        ("keepalive to clients", format!("{idle}, {} requests", client.requests_per_connection)),
+        ("buffering", "requests and responses (NGINX's default)".to_owned()),
+        ("retries", format!("{}; {tries}", settings.next_upstream.join(" "))),
+        (
+            "time-outs",
+            format!("connect {}, read {}", settings.connect_timeout, settings.read_timeout),
+        ),
+        ("access log", log),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
 }

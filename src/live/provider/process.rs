@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -46,6 +46,22 @@ pub struct Program {
     stdout: Option<Lines<BufReader<ChildStdout>>>,
     // Closing it tells the program that its parent is gone.
     _stdin: Option<ChildStdin>,
+    /// It may have workers, which it stops itself unless it dies.
+    has_workers: bool,
+}
+
+impl Drop for Program {
+    /// Workers of a program that did not end in order would serve on: they are in its process
+    /// group, whose number nobody else can have while one of them lives.
+    fn drop(&mut self) {
+        let orderly = self.ended().is_some_and(|status| status.success());
+        if self.has_workers
+            && !orderly
+            && let Some(group) = i32::try_from(self.pid).ok().and_then(Pid::from_raw)
+        {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 impl Program {
@@ -76,7 +92,9 @@ impl Program {
         let mut command = Command::new(program);
         command.args(arguments).stdout(stdout);
         child::stops_with_parent(&mut command);
-        Self::spawn(name, command, log)
+        let mut program = Self::spawn(name, command, log)?;
+        program.has_workers = true;
+        Ok(program)
     }
 
     fn spawn(name: &str, mut command: Command, log: &Path) -> Result<Self, ProgramError> {
@@ -99,6 +117,7 @@ impl Program {
             stdout,
             _stdin: child.stdin.take(),
             child,
+            has_workers: false,
         })
     }
 

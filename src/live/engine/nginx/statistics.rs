@@ -1,0 +1,93 @@
+//! What NGINX has counted: stub_status, and the kinds of failure in its error log.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyper::Method;
+
+use crate::engine::Wiring;
+use crate::live::control;
+
+/// A question that is not answered by then is not answered.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// Lines of the error log that tell of a server, by a part of them (`ngx_http_upstream.c`).
+const KINDS: [(&str, &str); 6] = [
+    ("connect() failed", "connections refused by servers"),
+    ("upstream timed out", "time-outs of servers"),
+    ("upstream prematurely closed connection", "connections closed by servers before an answer"),
+    ("recv() failed", "connections reset by servers"),
+    ("no live upstreams", "requests that found no server"),
+    ("upstream server temporarily disabled", "servers taken out by failures"),
+];
+
+/// The sums over all instances, by name.
+pub(super) async fn statistics(wirings: &[Wiring]) -> Vec<(String, String)> {
+    let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut add = |(name, count): (&'static str, u64)| *sums.entry(name).or_default() += count;
+    for wiring in wirings {
+        stub_status(wiring.admin).await.into_iter().for_each(&mut add);
+        let log = std::fs::read_to_string(wiring.folder.join("error.log")).unwrap_or_default();
+        failures(&log).into_iter().for_each(&mut add);
+    }
+    sums.into_iter().map(|(name, count)| (name.to_owned(), count.to_string())).collect()
+}
+
+async fn stub_status(admin: SocketAddr) -> Vec<(&'static str, u64)> {
+    let answer = control::call(admin, Method::GET, "/stub_status", None, LIMIT).await;
+    match answer {
+        Ok((200, body)) => read_stub_status(&String::from_utf8_lossy(&body)),
+        // The user's own configuration need not have it.
+        _ => Vec::new(),
+    }
+}
+
+/// Reads what `ngx_http_stub_status_module` writes; empty if it is something else.
+fn read_stub_status(text: &str) -> Vec<(&'static str, u64)> {
+    let mut lines = text.lines();
+    let numbers = |line: Option<&str>| -> Vec<u64> {
+        line.unwrap_or_default().split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    };
+    let active = numbers(lines.next());
+    let counts = numbers(lines.nth(1));
+    let (Some(active), &[accepted, handled, requests]) = (active.first(), &counts[..]) else {
+        return Vec::new();
+    };
+    vec![
+        ("client connections at the end", *active),
+        ("client connections accepted", accepted),
+        ("client connections dropped", accepted.saturating_sub(handled)),
+        ("requests", requests),
+    ]
+}
+
+fn failures(log: &str) -> Vec<(&'static str, u64)> {
+    let count = |part: &str| log.lines().filter(|line| line.contains(part)).count() as u64;
+    KINDS.iter().map(|(part, name)| (*name, count(part))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stub_status_is_read() {
+        let text = "Active connections: 3 \nserver accepts handled requests\n 20 18 512 \n\
+                    Reading: 0 Writing: 1 Waiting: 2 \n";
+        let read = read_stub_status(text);
+        assert_eq!(read.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [3, 20, 2, 512]);
+        assert!(read_stub_status("<html>404</html>").is_empty());
+    }
+
+    #[test]
+    fn failures_are_counted_by_kind() {
+        let log = "… connect() failed (111: Connection refused) while connecting to upstream …\n\
+                   … upstream server temporarily disabled while connecting to upstream …\n\
+                   … connect() failed (111: Connection refused) …\n";
+        let counts: BTreeMap<_, _> = failures(log).into_iter().collect();
+        assert_eq!(counts["connections refused by servers"], 2);
+        assert_eq!(counts["servers taken out by failures"], 1);
+        assert_eq!(counts["time-outs of servers"], 0);
+    }
+}
