@@ -118,7 +118,7 @@ proptest! {
                     }
                 }
                 _ => {
-                    now = now + Span::from_millis(300);
+                    now += Span::from_millis(300);
                     upstream.handle_timeout(now);
                     upstream.probe_result(now, PeerId(u32::from(which % 3)), which % 2 == 0);
                 }

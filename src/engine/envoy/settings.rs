@@ -194,7 +194,7 @@ fn retry(balancer: &BalancerFacts, hosts: &[Host]) -> Option<EnvoyRetry> {
     let peers = hosts.len() as u32;
     let tries = if retry.tries == 0 { peers } else { retry.tries.min(peers) };
     let breaks = retry.on.error || retry.on.timeout || retry.on.invalid_header;
-    if tries < 2 || !(breaks || !retry.on.statuses.is_empty()) {
+    if tries < 2 || (!breaks && retry.on.statuses.is_empty()) {
         return None;
     }
     Some(EnvoyRetry {
