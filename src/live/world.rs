@@ -63,6 +63,14 @@ pub enum LiveError {
         /// What went wrong.
         error: control::ControlError,
     },
+    /// An engine did not do as told.
+    #[error("{name}: {error}")]
+    Refused {
+        /// Which.
+        name: String,
+        /// What it said.
+        error: String,
+    },
     /// The system refused something.
     #[error("{what}: {error}")]
     System {

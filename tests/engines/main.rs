@@ -4,4 +4,5 @@
 
 mod envoy_configuration;
 mod nginx_configuration;
+mod haproxy_configuration;
 mod settings;

@@ -58,6 +58,8 @@ pub(super) enum Sight {
     Own(Vec<SocketAddr>),
     /// By the admin interfaces of Envoy.
     Envoy(Vec<SocketAddr>),
+    /// By the stats sockets of HAProxy.
+    Haproxy(haproxy::Sight),
     /// The engine shows no view of single peers.
     None,
 }
@@ -68,6 +70,7 @@ impl Sight {
         match self {
             Self::Own(admins) => own::views(admins).await,
             Self::Envoy(admins) => envoy::views(admins).await,
+            Self::Haproxy(sight) => sight.views().await,
             Self::None => Vec::new(),
         }
     }
@@ -129,8 +132,9 @@ impl Balancers {
     pub(super) fn sight(&self) -> Sight {
         match self {
             Self::Own(own) => Sight::Own(own.admins.clone()),
+            Self::Haproxy(haproxy) => Sight::Haproxy(haproxy.sight()),
             Self::Envoy(envoy) => Sight::Envoy(envoy.admins()),
-            Self::Nginx(_) | Self::Haproxy(_) | Self::Elsewhere(_) => Sight::None,
+            Self::Nginx(_) | Self::Elsewhere(_) => Sight::None,
         }
     }
 

@@ -42,6 +42,8 @@ pub struct Program {
     child: Child,
     pid: u32,
     log: PathBuf,
+    /// Asks it to stop.
+    stop: Signal,
     /// Of programs of lab's own.
     stdout: Option<Lines<BufReader<ChildStdout>>>,
     // Closing it tells the program that its parent is gone.
@@ -97,6 +99,13 @@ impl Program {
         Ok(program)
     }
 
+    /// The same, to be asked to stop by `signal` instead of SIGTERM.
+    #[must_use]
+    pub const fn stopped_by(mut self, signal: Signal) -> Self {
+        self.stop = signal;
+        self
+    }
+
     fn spawn(name: &str, mut command: Command, log: &Path) -> Result<Self, ProgramError> {
         let spawn = |error| ProgramError::Spawn { name: name.to_owned(), error };
         let stderr = File::options().create(true).append(true).open(log).map_err(spawn)?;
@@ -114,6 +123,7 @@ impl Program {
             name: name.to_owned(),
             pid,
             log: log.to_owned(),
+            stop: Signal::TERM,
             stdout,
             _stdin: child.stdin.take(),
             child,
@@ -197,7 +207,7 @@ impl Program {
 
     /// Asks it to stop, kills it if it takes longer than `patience`, and gives its exit status.
     pub async fn stop(&mut self, patience: Duration) -> Option<ExitStatus> {
-        self.signal(Signal::TERM);
+        self.signal(self.stop);
         if tokio::time::timeout(patience, self.child.wait()).await.is_err() {
             self.kill().await;
         }
