@@ -3,6 +3,6 @@
 #![cfg(feature = "live")]
 
 mod envoy_configuration;
-mod nginx_configuration;
 mod haproxy_configuration;
+mod nginx_configuration;
 mod settings;

@@ -274,15 +274,21 @@ fn tls_words(tls: &UpstreamTls) -> Vec<String> {
 }
 
 fn server_line(server: &Server, address: &str) -> String {
-    let mut line = format!("server {} {address} weight {}", server.name, server.weight);
+    let disabled = if server.disabled { " disabled" } else { "" };
+    format!("server {} {address} {}{disabled}", server.name, own_words(server))
+}
+
+/// The words of a `server` line that are this server's.
+pub(super) fn own_words(server: &Server) -> String {
+    let mut words = format!("weight {}", server.weight);
     if server.maxconn != 0 {
-        let _ = write!(line, " maxconn {}", server.maxconn);
+        let _ = write!(words, " maxconn {}", server.maxconn);
     }
     if let Some(time) = server.slow_start {
-        let _ = write!(line, " slowstart {}", ms(time));
+        let _ = write!(words, " slowstart {}", ms(time));
     }
-    for (on, word) in [(server.backup, " backup"), (server.disabled, " disabled")] {
-        line.push_str(if on { word } else { "" });
+    if server.backup {
+        words.push_str(" backup");
     }
-    line
+    words
 }

@@ -10,8 +10,8 @@ use rustix::process::Signal;
 
 use super::foreign::{self, Foreign};
 use super::{Order, PeerView};
-use crate::engine::haproxy::{BACKEND, FILE};
-use crate::engine::{self, Wiring};
+use crate::engine::haproxy::{FILE, runtime_servers};
+use crate::engine::{self, Member, UserConfigurationError, Wiring, members};
 use crate::live::provider::Program;
 use crate::live::world::{BackendEndpoint, LiveError, LiveOptions};
 use crate::record::manifest;
@@ -25,6 +25,9 @@ const PACKAGE: &str = "Debian's package haproxy";
 pub(in crate::live) struct Haproxy {
     foreign: Foreign,
     runtimes: Vec<Runtime>,
+    members: Vec<Member>,
+    /// The configuration is the user's: lab does not know how to change its servers.
+    is_users: bool,
 }
 
 impl Haproxy {
@@ -45,7 +48,13 @@ impl Haproxy {
             foreign.targets.push(wiring.listen);
             runtimes.push(runtime(&wiring)?);
         }
-        Ok(Self { foreign, runtimes })
+        let backends: Vec<_> = backends.iter().map(|backend| backend.listen).collect();
+        Ok(Self {
+            foreign,
+            runtimes,
+            members: members(scenario, &backends),
+            is_users: options.engine_config.is_some(),
+        })
     }
 
     pub(super) fn targets(&self) -> Vec<SocketAddr> {
@@ -66,14 +75,36 @@ impl Haproxy {
         target: usize,
         order: Order,
     ) -> Result<(), LiveError> {
-        let state = match order {
-            Order::Drain => "drain",
-            Order::Resume => "ready",
-        };
+        let mut members = self.members.clone();
         let name = &scenario.backends[target].name;
-        for runtime in &self.runtimes {
-            runtime.ask(&format!("set server {BACKEND}/{name} state {state}")).await?;
+        for member in members.iter_mut().filter(|member| member.peer.name == *name) {
+            member.drained = order == Order::Drain;
         }
+        self.apply(scenario, members).await
+    }
+
+    /// Makes `members` the servers of every instance: those that are new get requests at once,
+    /// those that are drained finish what they have, and those that are gone are waited for until
+    /// they have nothing in flight.
+    ///
+    /// # Errors
+    /// When HAProxy refuses it, such as an addition under a map-based hash, or a server that is
+    /// gone had requests for longer than `drain_timeout`.
+    pub(super) async fn apply(
+        &mut self,
+        scenario: &Scenario,
+        members: Vec<Member>,
+    ) -> Result<(), LiveError> {
+        if self.is_users {
+            let what = "its servers cannot be changed while it runs: a scenario with drain faults \
+                        or an autoscaler needs the configuration that lab writes";
+            return Err(UserConfigurationError::Misfit(what.to_owned()).into());
+        }
+        let servers = runtime_servers(scenario, &members);
+        for runtime in &self.runtimes {
+            runtime.apply(&servers, scenario.balancer.edge.drain_timeout).await?;
+        }
+        self.members = members;
         Ok(())
     }
 

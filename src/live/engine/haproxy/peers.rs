@@ -2,67 +2,55 @@
 //! `del server` of the runtime API, as HAProxy 2.6 has them.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::runtime::{Row, Runtime, RuntimeError};
-use crate::engine::haproxy::BACKEND;
+use crate::engine::haproxy::{BACKEND, RuntimeServer};
 use crate::host::clock;
-use crate::units::Span;
+use crate::units::{Nanos, Span};
 
 /// How often a leaving server is looked at.
 const PERIOD: Duration = Duration::from_millis(20);
 
-/// A server that is to be there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::live) struct PeerTarget {
-    pub(in crate::live) name: String,
-    pub(in crate::live) address: SocketAddr,
-    /// 1 to 256.
-    pub(in crate::live) weight: u32,
-}
-
 /// What was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::live) struct PeerChanges {
-    pub(in crate::live) added: Vec<String>,
-    /// Another address or weight, or back from a drain.
-    pub(in crate::live) changed: Vec<String>,
-    pub(in crate::live) removed: Vec<String>,
+pub(super) struct PeerChanges {
+    pub(super) added: Vec<String>,
+    /// Another address, weight or state.
+    pub(super) changed: Vec<String>,
+    pub(super) removed: Vec<String>,
 }
 
 impl Runtime {
-    /// Makes the servers those of `targets`: the missing are added with `words` (those of all
-    /// servers) and take part at once, the others of the targets get their address and weight, and
-    /// the rest are drained, and removed as soon as nothing is in flight there.
+    /// Makes the servers those of `wanted`: the missing are added and take part at once, those that
+    /// are there get their address, weight and state, and the rest are drained, and removed as soon
+    /// as nothing is in flight there.
     ///
     /// # Errors
     /// What HAProxy refuses, such as an addition under a map-based hash; and a server that still
     /// had requests after `patience`: it stays there, drained.
     pub(super) async fn apply(
         &self,
-        targets: &[PeerTarget],
-        words: &str,
+        wanted: &[RuntimeServer],
         patience: Span,
     ) -> Result<PeerChanges, RuntimeError> {
         let mut changes = PeerChanges::default();
-        let rows = self.rows().await?;
-        for target in targets {
-            match rows.iter().find(|row| field(row, "svname") == target.name) {
+        let rows = self.servers().await?;
+        for server in wanted {
+            match rows.iter().find(|row| field(row, "srv_name") == server.name) {
                 None => {
-                    self.add(target, words).await?;
-                    changes.added.push(target.name.clone());
+                    self.add(server).await?;
+                    changes.added.push(server.name.clone());
                 }
-                Some(row) if self.change(row, target).await? => {
-                    changes.changed.push(target.name.clone());
+                Some(row) if self.change(row, server).await? => {
+                    changes.changed.push(server.name.clone());
                 }
                 Some(_) => {}
             }
         }
-        let wanted: BTreeSet<&str> = targets.iter().map(|target| target.name.as_str()).collect();
-        let names = rows.iter().map(|row| field(row, "svname"));
-        let leaving: Vec<&str> =
-            names.filter(|name| *name != "BACKEND" && !wanted.contains(name)).collect();
+        let wanted: BTreeSet<&str> = wanted.iter().map(|server| server.name.as_str()).collect();
+        let names = rows.iter().map(|row| field(row, "srv_name"));
+        let leaving: Vec<&str> = names.filter(|name| !wanted.contains(name)).collect();
         // All stop getting requests before the first is waited for.
         for name in &leaving {
             self.ask(&format!("set server {BACKEND}/{name} state drain")).await?;
@@ -75,40 +63,39 @@ impl Runtime {
         Ok(changes)
     }
 
-    /// Added servers begin in maintenance, without their checks.
-    async fn add(&self, target: &PeerTarget, words: &str) -> Result<(), RuntimeError> {
-        let PeerTarget { name, address, weight } = target;
-        let server = format!("{BACKEND}/{name}");
-        self.ask(&format!("add server {server} {address} weight {weight} {words}")).await?;
-        if words.split(' ').any(|word| word == "check") {
-            self.ask(&format!("enable health {server}")).await?;
+    /// Added servers begin in maintenance, and without their checks.
+    async fn add(&self, server: &RuntimeServer) -> Result<(), RuntimeError> {
+        let RuntimeServer { name, address, state, words, .. } = server;
+        self.ask(&format!("add server {BACKEND}/{name} {address} {words}")).await?;
+        if server.is_checked {
+            self.ask(&format!("enable health {BACKEND}/{name}")).await?;
         }
-        self.ask(&format!("enable server {server}")).await?;
+        self.ask(&format!("set server {BACKEND}/{name} state {state}")).await?;
         Ok(())
     }
 
-    async fn change(&self, row: &Row, target: &PeerTarget) -> Result<bool, RuntimeError> {
-        let PeerTarget { name, address, weight } = target;
-        let server = format!("{BACKEND}/{name}");
-        let mut changed = false;
-        if field(row, "addr") != address.to_string() {
-            let (host, port) = (address.ip(), address.port());
-            self.ask(&format!("set server {server} addr {host} port {port}")).await?;
-            changed = true;
+    async fn change(&self, row: &Row, server: &RuntimeServer) -> Result<bool, RuntimeError> {
+        let RuntimeServer { name, address, weight, state, .. } = server;
+        let mut orders = Vec::new();
+        let (host, port) = (address.ip(), address.port());
+        if field(row, "srv_addr") != host.to_string() || field(row, "srv_port") != port.to_string()
+        {
+            orders.push(format!("addr {host} port {port}"));
         }
-        if field(row, "uweight") != weight.to_string() {
-            self.ask(&format!("set server {server} weight {weight}")).await?;
-            changed = true;
+        if field(row, "srv_uweight") != weight.to_string() {
+            orders.push(format!("weight {weight}"));
         }
-        if field(row, "status").starts_with("DRAIN") || field(row, "status").starts_with("MAINT") {
-            self.ask(&format!("set server {server} state ready")).await?;
-            changed = true;
+        if administrative(row) != *state {
+            orders.push(format!("state {state}"));
         }
-        Ok(changed)
+        for order in &orders {
+            self.ask(&format!("set server {BACKEND}/{name} {order}")).await?;
+        }
+        Ok(!orders.is_empty())
     }
 
     /// Only a server in maintenance without requests and connections can be removed.
-    async fn remove(&self, name: &str, deadline: crate::units::Nanos) -> Result<(), RuntimeError> {
+    async fn remove(&self, name: &str, deadline: Nanos) -> Result<(), RuntimeError> {
         let busy = |row: &Row| {
             field(row, "svname") == name && (field(row, "scur") != "0" || field(row, "qcur") != "0")
         };
@@ -134,6 +121,17 @@ impl Runtime {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+/// What a server was told to be, whatever its checks say (`SRV_ADMF_FMAINT` and `SRV_ADMF_FDRAIN`
+/// of `include/haproxy/server-t.h`).
+fn administrative(row: &Row) -> &'static str {
+    let state: u32 = field(row, "srv_admin_state").parse().unwrap_or_default();
+    match (state & 0x01 != 0, state & 0x08 != 0) {
+        (true, _) => "maint",
+        (false, true) => "drain",
+        (false, false) => "ready",
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) struct Runtime {
     folder: Arc<File>,
 }
 
-/// A line of `show stat`, by the name of the column.
+/// A line of a table, by the name of the column.
 pub(super) type Row = BTreeMap<String, String>;
 
 impl Runtime {
@@ -108,10 +108,16 @@ impl Runtime {
     pub(super) async fn rows(&self) -> Result<Vec<Row>, RuntimeError> {
         let command = format!("show stat {BACKEND} 6 -1");
         let answer = self.ask(&command).await?;
-        rows(&answer).ok_or_else(|| RuntimeError::Unexpected {
-            command,
-            answer: answer.chars().take(80).collect(),
-        })
+        rows(&answer, ',').ok_or_else(|| unexpected(command, &answer))
+    }
+
+    /// Address, weight and administrative state of each server.
+    pub(super) async fn servers(&self) -> Result<Vec<Row>, RuntimeError> {
+        let command = format!("show servers state {BACKEND}");
+        let answer = self.ask(&command).await?;
+        // The version of the format, 1, has a line of its own.
+        let table = answer.split_once('\n').and_then(|(_, table)| rows(table, ' '));
+        table.ok_or_else(|| unexpected(command, &answer))
     }
 
     /// Its view of the servers.
@@ -147,15 +153,19 @@ fn severity(answer: &str) -> (u8, &str) {
     }
 }
 
-/// Reads the CSV of `show stat`: no field that is read here is ever quoted.
-fn rows(csv: &str) -> Option<Vec<Row>> {
-    let mut lines = csv.lines();
-    let names: Vec<&str> = lines.next()?.strip_prefix("# ")?.split(',').collect();
+fn unexpected(command: String, answer: &str) -> RuntimeError {
+    RuntimeError::Unexpected { command, answer: answer.chars().take(80).collect() }
+}
+
+/// Reads a table whose first line names its columns: no field that is read here is ever quoted.
+fn rows(table: &str, separator: char) -> Option<Vec<Row>> {
+    let mut lines = table.lines();
+    let names: Vec<&str> = lines.next()?.strip_prefix("# ")?.split(separator).collect();
     let row = |line: &str| {
         names
             .iter()
             .map(|name| (*name).to_owned())
-            .zip(line.split(',').map(str::to_owned))
+            .zip(line.split(separator).map(str::to_owned))
             .collect()
     };
     Some(lines.filter(|line| !line.is_empty()).map(row).collect())
@@ -203,11 +213,11 @@ mod tests {
     #[test]
     fn a_table_is_read_by_its_head() {
         let csv = "# pxname,svname,qcur,scur,status,\npeers,a,0,3,UP,\npeers,BACKEND,0,3,UP,\n";
-        let rows = rows(csv).unwrap();
+        let rows = rows(csv, ',').unwrap();
         let views: Vec<PeerView> = rows.iter().filter_map(view).collect();
         assert_eq!(views.len(), 1);
         assert_eq!((views[0].name.as_str(), views[0].in_flight), ("a", 3));
-        assert!(super::rows("Unknown").is_none());
+        assert!(super::rows("Unknown", ',').is_none());
     }
 
     #[test]

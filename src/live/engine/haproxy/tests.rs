@@ -12,11 +12,11 @@ use hyper::{Method, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use super::peers::{PeerChanges, PeerTarget};
+use super::peers::PeerChanges;
 use super::*;
 use crate::engine;
 use crate::live::control;
-use crate::policy::PeerState;
+use crate::policy::{PeerConfig, PeerState};
 use crate::scenario;
 use crate::units::Span;
 
@@ -113,7 +113,7 @@ struct Running {
     program: Program,
     runtime: Runtime,
     listen: SocketAddr,
-    words: String,
+    scenario: Scenario,
     folder: std::path::PathBuf,
 }
 
@@ -128,11 +128,14 @@ async fn running(name: &str, algorithm: &str, backends: Vec<SocketAddr>) -> Runn
     let mut program = launch(1, &folder).await.unwrap();
     foreign::serves(&mut program, listen).await.unwrap();
     let runtime = runtime(&wiring).unwrap();
-    let words = engine::haproxy::added_server_words(&scenario);
-    Running { program, runtime, listen, words, folder }
+    Running { program, runtime, listen, scenario, folder }
 }
 
 impl Running {
+    async fn apply(&self, members: &[Member], patience: Span) -> Result<PeerChanges, RuntimeError> {
+        self.runtime.apply(&runtime_servers(&self.scenario, members), patience).await
+    }
+
     async fn end(mut self) {
         let status = self.program.stop(Duration::from_secs(5)).await.unwrap();
         assert!(status.success(), "an orderly stop: {status}");
@@ -140,8 +143,9 @@ impl Running {
     }
 }
 
-fn target(name: &str, address: SocketAddr, weight: u32) -> PeerTarget {
-    PeerTarget { name: name.to_owned(), address, weight }
+fn member(name: &str, address: SocketAddr, weight: u32) -> Member {
+    let peer = PeerConfig { weight, ..PeerConfig::new(name.to_owned()) };
+    Member { peer, address, drained: false }
 }
 
 #[tokio::test]
@@ -155,26 +159,30 @@ async fn peers_are_added_moved_and_removed_under_load_without_a_failed_request()
     let pause = || tokio::time::sleep(Duration::from_millis(300));
     pause().await;
 
-    let all = [target("a", first.0, 1), target("b", second.0, 3), target("c", third.0, 1)];
-    let changes = haproxy.runtime.apply(&all, &haproxy.words, patience).await.unwrap();
+    let all = [member("a", first.0, 1), member("b", second.0, 3), member("c", third.0, 1)];
+    let changes = haproxy.apply(&all, patience).await.unwrap();
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let wanted = PeerChanges { added: names(&["c"]), changed: names(&["b"]), removed: names(&[]) };
     assert_eq!(changes, wanted);
+    // It does not wait for a check: it is up, and will go down at the first that fails.
+    let views = haproxy.runtime.views().await.unwrap();
+    let added = views.iter().find(|view| view.name == "c").unwrap();
+    assert_eq!(added.state, PeerState::Up);
     serves_beyond(&third.1, 20).await;
 
-    let two = [target("b", second.0, 3), target("c", third.0, 1)];
-    let changes = haproxy.runtime.apply(&two, &haproxy.words, patience).await.unwrap();
+    let two = [member("b", second.0, 3), member("c", third.0, 1)];
+    let changes = haproxy.apply(&two, patience).await.unwrap();
     assert_eq!(changes.removed, ["a"]);
     let served = first.1.load(Ordering::Relaxed);
     pause().await;
     assert_eq!(first.1.load(Ordering::Relaxed), served, "the removed one gets nothing more");
 
     // Back under the same name, at another address.
-    let moved = [target("b", first.0, 3), target("c", third.0, 1)];
-    let changes = haproxy.runtime.apply(&moved, &haproxy.words, patience).await.unwrap();
+    let moved = [member("b", first.0, 3), member("c", third.0, 1)];
+    let changes = haproxy.apply(&moved, patience).await.unwrap();
     assert_eq!(changes.changed, ["b"]);
     serves_beyond(&first.1, served + 20).await;
-    let changes = haproxy.runtime.apply(&moved, &haproxy.words, patience).await.unwrap();
+    let changes = haproxy.apply(&moved, patience).await.unwrap();
     assert_eq!(changes, PeerChanges::default(), "nothing is done twice");
 
     let views = haproxy.runtime.views().await.unwrap();
@@ -197,8 +205,8 @@ async fn peers_are_added_moved_and_removed_under_load_without_a_failed_request()
 async fn refusals_of_the_runtime_api_are_told() {
     let (only, _) = server().await;
     let haproxy = running("refuse", "ip_hash", vec![only, only]).await;
-    let targets = [target("a", only, 1), target("b", only, 1), target("c", only, 1)];
-    let error = haproxy.runtime.apply(&targets, "", Span::ZERO).await.unwrap_err().to_string();
+    let targets = [member("a", only, 1), member("b", only, 1), member("c", only, 1)];
+    let error = haproxy.apply(&targets, Span::ZERO).await.unwrap_err().to_string();
     assert!(error.contains("add server peers/c") && error.contains("dynamic"), "{error}");
     let error = haproxy.runtime.ask("set server peers/z state drain").await.unwrap_err();
     assert!(error.to_string().contains("No such server"), "{error}");
