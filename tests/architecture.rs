@@ -180,9 +180,8 @@ fn unreached_files(tree: &Tree) -> Vec<String> {
     let declares = |parent: &str, name: &str| {
         tree.get(parent).is_some_and(|text| {
             text.lines().any(|line| {
-                let line =
-                    line.trim().trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ");
-                line.trim_start_matches("pub ") == format!("mod {name};")
+                let declared = line.trim().strip_suffix(&format!("mod {name};"));
+                declared.is_some_and(|seen| seen.is_empty() || seen.starts_with("pub"))
             })
         })
     };
