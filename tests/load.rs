@@ -310,6 +310,36 @@ async fn failures_have_their_reason_and_at_least_the_time_out_as_latency() {
     }
 }
 
+/// A server that answers one request on each connection and closes it when the next one comes,
+/// as a worker that is told to go while a request is on its way to it.
+#[tokio::test]
+async fn a_request_on_a_kept_connection_that_is_closed_is_sent_again_if_it_may_be() {
+    let _alone = ALONE.lock().await;
+    for (name, method, failed) in [("get", "GET", 0), ("post", "POST", 2)] {
+        let address = server(|mut stream| async move {
+            let mut buffer = [0; 1024];
+            let _ = stream.read(&mut buffer).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+            let _ = stream.read(&mut buffer).await;
+        })
+        .await;
+        let length = Span::from_millis(200);
+        let source = open(20.0, length, ArrivalConfig::Uniform);
+        let mut trial = Trial::new(name, &[address], source, length);
+        trial.config.traffic.classes[0].method = method.to_owned();
+        let (outcome, rows) = trial.run().await;
+        let (resent, opened) = (outcome.report.resent, outcome.report.connections_opened);
+        assert_eq!(rows.len(), 4, "{name}");
+        assert_eq!(outcome.report.failed, failed, "{name}: {resent} sent again");
+        // A POST may have been done: each second one fails, and its successor has a new connection.
+        let (again, connections) = if method == "GET" { (3, 4) } else { (0, 2) };
+        assert_eq!((resent, opened), (again, connections), "{name}");
+        let fine = rows.iter().filter(|row| row.error == RequestError::None);
+        assert!(fine.clone().all(|row| row.latency_ns() >= row.sent_ns - row.scheduled_ns));
+        assert!(fine.clone().all(|row| row.connected_ns >= row.sent_ns && row.status == 200));
+    }
+}
+
 #[tokio::test]
 async fn bodies_of_every_framing_are_read_to_their_end() {
     let _alone = ALONE.lock().await;

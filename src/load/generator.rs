@@ -1,6 +1,7 @@
 //! Sends single requests and accounts for each, whatever becomes of it.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -45,6 +46,8 @@ pub(super) struct Generator {
     ended: Option<UnboundedSender<Ended>>,
     quiet: Notify,
     give_up: watch::Sender<bool>,
+    /// Requests sent twice.
+    resent: AtomicU64,
 }
 
 /// A request under way.
@@ -55,9 +58,20 @@ struct Flight {
     began: Nanos,
     route: Route,
     no_body: bool,
+    idempotent: bool,
     bytes: Vec<u8>,
     /// Its key.
     session: u64,
+}
+
+impl Flight {
+    /// Whether a connection that broke was no answer to it (RFC 9110, 9.2.2; RFC 9112, 9.3.1): it
+    /// was a kept one, no byte of a response came, and either nothing was sent or it may be done
+    /// twice.
+    fn may_be_sent_again(&self, lease: &Lease, unsent: bool) -> bool {
+        let reused = lease.connection.as_ref().is_some_and(|one| one.carried > 1);
+        reused && self.row.first_byte_ns == 0 && (unsent || self.idempotent)
+    }
 }
 
 /// How it gets its connection, and how much was written to it at once.
@@ -96,6 +110,7 @@ impl Generator {
             ended,
             quiet: Notify::new(),
             give_up: watch::Sender::new(false),
+            resent: AtomicU64::new(0),
         })
     }
 
@@ -114,6 +129,10 @@ impl Generator {
 
     pub(super) fn connections_opened(&self) -> u64 {
         self.pool.opened()
+    }
+
+    pub(super) fn resent(&self) -> u64 {
+        self.resent.load(Ordering::Relaxed)
     }
 
     /// Returns when nothing is in flight.
@@ -151,9 +170,11 @@ impl Generator {
             }
         };
         let (bytes, no_body) = (template.bytes(request, cookies), template.is_head);
+        let idempotent = template.is_idempotent;
         let route = Route { target, client: if self.by_address { request.key } else { 0 } };
         let session = request.key;
-        let mut flight = Flight { row, due, began: now, route, no_body, bytes, session };
+        let mut flight =
+            Flight { row, due, began: now, route, no_body, idempotent, bytes, session };
         let start = self.start(&mut flight);
         let generator = Arc::clone(self);
         tokio::spawn(async move { generator.carry(flight, start).await });
@@ -209,52 +230,70 @@ impl Generator {
         self.conclude(flight, outcome, deadline);
     }
 
+    /// Sends it and reads the answer. Where the server closes a kept connection just when a request
+    /// is written to it (idle for too long, or told to reload), it is sent again on a new one, as
+    /// every client does.
     async fn exchange(&self, flight: &mut Flight, start: Start) -> Result<Answer, RequestError> {
-        let (mut lease, written) = match start {
-            Start::Sent(lease, sent) => (lease, sent.map_err(|_| RequestError::Reset)?),
-            Start::Connect(lease) => self.connect(flight, lease).await?,
-            Start::Wait(lease) => {
-                // The sender is gone only if the pool is.
-                let mut lease = lease.await.map_err(|_| RequestError::Connect)?;
-                flight.row.sent_ns = self.relative(clock::now());
-                match &mut lease.connection {
-                    None => self.connect(flight, lease).await?,
-                    Some(connection) => {
-                        flight.row.connected_ns = flight.row.sent_ns;
-                        let sent = connection.try_send(&flight.bytes);
-                        (lease, sent.map_err(|_| RequestError::Reset)?)
-                    }
-                }
-            }
-        };
-        let connection = lease.connection.as_mut().ok_or(RequestError::Connect)?;
-        let answer = self.converse(flight, connection, written).await?;
+        let (mut lease, written) = self.sent(flight, start).await?;
+        let unsent = written.is_err();
+        let mut outcome = self.converse(flight, &mut lease, written).await;
+        if matches!(outcome, Err(RequestError::Reset)) && flight.may_be_sent_again(&lease, unsent) {
+            self.resent.fetch_add(1, Ordering::Relaxed);
+            lease.connection = None;
+            let (again, written) = self.connect(flight, lease).await?;
+            lease = again;
+            outcome = self.converse(flight, &mut lease, written).await;
+        }
+        let answer = outcome?;
         if answer.keep_alive {
             lease.keep();
         }
         Ok(answer)
     }
 
+    /// Its connection, and how much of it was written there at once.
+    async fn sent(
+        &self,
+        flight: &mut Flight,
+        start: Start,
+    ) -> Result<(Lease, io::Result<usize>), RequestError> {
+        let mut lease = match start {
+            Start::Sent(lease, sent) => return Ok((lease, sent)),
+            Start::Connect(lease) => return self.connect(flight, lease).await,
+            // The sender is gone only if the pool is.
+            Start::Wait(lease) => lease.await.map_err(|_| RequestError::Connect)?,
+        };
+        flight.row.sent_ns = self.relative(clock::now());
+        let Some(connection) = &mut lease.connection else {
+            return self.connect(flight, lease).await;
+        };
+        flight.row.connected_ns = flight.row.sent_ns;
+        let sent = connection.try_send(&flight.bytes);
+        Ok((lease, sent))
+    }
+
     async fn connect(
         &self,
         flight: &mut Flight,
         mut lease: Lease,
-    ) -> Result<(Lease, usize), RequestError> {
+    ) -> Result<(Lease, io::Result<usize>), RequestError> {
         let address = self.targets[flight.route.target].address;
         let client = flight.route.client;
         let connection =
             Connection::open(address, client).await.map_err(|_| RequestError::Connect)?;
         flight.row.connected_ns = self.relative(clock::now());
         let sent = lease.opened(connection).try_send(&flight.bytes);
-        sent.map(|sent| (lease, sent)).map_err(|_| RequestError::Reset)
+        Ok((lease, sent))
     }
 
     async fn converse(
         &self,
         flight: &mut Flight,
-        connection: &mut Connection,
-        written: usize,
+        lease: &mut Lease,
+        written: io::Result<usize>,
     ) -> Result<Answer, RequestError> {
+        let written = written.map_err(|_| RequestError::Reset)?;
+        let connection = lease.connection.as_mut().ok_or(RequestError::Connect)?;
         if written < flight.bytes.len() {
             connection.send(&flight.bytes[written..]).await?;
         }

@@ -35,6 +35,9 @@ pub struct LoadReport {
     pub mean_in_flight: f64,
     /// Connections opened.
     pub connections_opened: u64,
+    /// Requests that were sent again, since the server closed their kept connection before it had
+    /// answered.
+    pub resent: u64,
     /// Whether it ran in the real-time class.
     pub real_time: bool,
     /// Arrivals were cut short.
@@ -57,8 +60,16 @@ pub struct LittlesLaw {
     pub product: f64,
 }
 
+/// What became of the client's connections.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Connections {
+    pub(super) opened: u64,
+    /// Requests that had to change theirs.
+    pub(super) resent: u64,
+}
+
 impl LoadReport {
-    pub(super) fn new(tally: &Tally, connections_opened: u64, cpu: Span, partial: bool) -> Self {
+    pub(super) fn new(tally: &Tally, connections: Connections, cpu: Span, partial: bool) -> Self {
         let littles_law = tally.littles_law();
         Self {
             requests: tally.requests,
@@ -72,7 +83,8 @@ impl LoadReport {
             wall_ns: tally.wall().0,
             max_in_flight: tally.max_in_flight,
             mean_in_flight: littles_law.mean_in_flight,
-            connections_opened,
+            connections_opened: connections.opened,
+            resent: connections.resent,
             real_time: crate::host::priority::is_real_time(),
             partial,
             littles_law,

@@ -12,7 +12,7 @@ use super::config::{LoadConfig, LoadError};
 use super::generator::{Ended, Generator};
 use super::ledger::Ledger;
 use super::pacer::Pacer;
-use super::report::LoadReport;
+use super::report::{Connections, LoadReport};
 use super::tally::Tally;
 use super::{closed, open};
 use crate::record::spool::SpoolWriter;
@@ -58,13 +58,15 @@ pub async fn run(config: LoadConfig, stop: impl Future<Output = ()>) -> Result<O
         let traffic = drive(&generator, &plan, users, &mut pacer, turns);
         to_the_end(&generator, traffic, stop).await.map_err(LoadError::Timer)?
     };
-    let opened = generator.connections_opened();
+    let connections =
+        Connections { opened: generator.connections_opened(), resent: generator.resent() };
+    let cpu = Span(cpu_time().0 - cpu.0);
     let mut ledger = generator.ledger();
     ledger.flush();
     match ledger.failure.take() {
         Some(error) => Err(error.into()),
         None => Ok(Outcome {
-            report: LoadReport::new(&ledger.tally, opened, Span(cpu_time().0 - cpu.0), partial),
+            report: LoadReport::new(&ledger.tally, connections, cpu, partial),
             tally: ledger.tally.clone(),
             servers: ledger.servers.names.clone(),
         }),

@@ -89,6 +89,10 @@ impl Outcome {
         if self.report.partial {
             writeln!(f, "\ninterrupted: this is what was measured until then")?;
         }
+        if self.report.resent > 0 {
+            let count = self.report.resent;
+            writeln!(f, "\n{count} sent again on a new connection: the kept one was closed")?;
+        }
         if self.tally.failed > 0 {
             writeln!(
                 f,

@@ -86,6 +86,7 @@ pub(super) struct Template {
     keyed: Option<[Vec<u8>; 2]>,
     body: Vec<u8>,
     pub(super) is_head: bool,
+    pub(super) is_idempotent: bool,
 }
 
 impl Template {
@@ -102,7 +103,8 @@ impl Template {
         let (method, host) = (&class.method, &target.authority);
         let head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n{length}").into_bytes();
         let keyed = hash_key.and_then(|key| keyed(key, target, class, &length));
-        Self { head, keyed, body, is_head: class.method == "HEAD" }
+        let (is_head, is_idempotent) = (class.method == "HEAD", class.idempotent());
+        Self { head, keyed, body, is_head, is_idempotent }
     }
 
     /// The bytes of `request`. Those of a trace carry their demand.
