@@ -381,6 +381,23 @@ fn an_added_host_serves_after_its_first_check_and_a_bad_status_takes_it_out_at_o
 }
 
 #[test]
+fn a_bad_status_counts_towards_the_threshold_where_it_is_retriable() {
+    let rules = EnvoyRules { retriable_statuses: true, ..EnvoyRules::default() };
+    let mut config = config(2, 0, rules);
+    let (interval, timeout) = (Span::from_secs(5), Span::from_secs(1));
+    config.health =
+        Some(ActiveHealthConfig { path: "/".into(), interval, timeout, rise: 2, fall: 3 });
+    let mut upstream = Upstream::new(&config, Seed::new(1, 0));
+    let state = |upstream: &Upstream, now| upstream.peer(PeerId(0)).unwrap().state(now);
+    (0..2).for_each(|peer| upstream.probe_result(at(1), PeerId(peer), true));
+    upstream.probe_answered_badly(at(5_000), PeerId(0));
+    upstream.probe_result(at(10_000), PeerId(0), false);
+    assert_eq!(state(&upstream, at(10_000)), PeerState::Up);
+    upstream.probe_answered_badly(at(15_000), PeerId(0));
+    assert_eq!(state(&upstream, at(15_000)), PeerState::Unhealthy);
+}
+
+#[test]
 fn random_ignores_weights_and_previous_hosts_are_drawn_again() {
     let mut config = config(2, 0, retrying(server_errors(), 1));
     config.algorithm = Algorithm::Random;

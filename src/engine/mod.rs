@@ -12,6 +12,7 @@ mod gap;
 pub mod haproxy;
 mod members;
 pub mod nginx;
+pub mod parity;
 mod user;
 
 pub use configuration::{ConfigFile, Configuration, Wiring};

@@ -11,4 +11,6 @@ pub mod provider;
 pub mod sample;
 pub mod world;
 
-pub use world::{LiveError, LiveOptions, LiveRun, ProgramExit, Watcher, check_installed, run};
+pub use world::{
+    LiveError, LiveOptions, LiveRun, ProgramExit, Watcher, check_installed, find_program, run,
+};

@@ -159,12 +159,21 @@ pub trait Watcher {
     fn passed(&self, time: Span);
 }
 
+/// Where the program of `engine` is: on the search path; Envoy where `$ENVOY` says, or on the path,
+/// or beside the build, where `tests/run` installs it. `None` for those that lab does not start.
+///
+/// # Errors
+/// [`LiveError::Missing`], with the package that has it.
+pub fn find_program(engine: &Engine) -> Result<Option<PathBuf>, LiveError> {
+    engine::find_program(engine)
+}
+
 /// Says whether the program of `engine` is installed, before anything is started.
 ///
 /// # Errors
 /// [`LiveError::Missing`], with the package that has it.
 pub fn check_installed(engine: &Engine) -> Result<(), LiveError> {
-    engine::check_installed(engine)
+    find_program(engine).map(drop)
 }
 
 /// Runs one round, until its end or until `stop` is set.

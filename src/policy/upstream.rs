@@ -333,14 +333,16 @@ impl Upstream {
     }
 
     /// A health check was answered with a status that speaks against the peer: a failed check, and
-    /// under Envoy's rules enough to take the peer out, whatever `fall` says
-    /// (`ActiveHealthCheckSession::setUnhealthy` in `health_checker_base_impl.cc`).
+    /// under Envoy's rules enough to take the peer out, whatever `fall` says, unless they are told
+    /// to count it
+    /// ([`EnvoyRules::retriable_statuses`](crate::policy::rules::EnvoyRules::retriable_statuses)).
     pub fn probe_answered_badly(&mut self, now: Nanos, peer: PeerId) {
         if self.is_haproxy() {
             return self.checked_by_haproxy(now, peer, false);
         }
         let Some(Checks { rise, fall, .. }) = self.checks else { return };
-        let fall = if self.envoy().is_some() { 1 } else { fall };
+        let decides = self.envoy().is_some_and(|envoy| !envoy.rules.retriable_statuses);
+        let fall = if decides { 1 } else { fall };
         self.checked(now, peer, false, rise, fall);
     }
 

@@ -1,6 +1,5 @@
 //! What is written for Envoy passes its own check, and says what the model assumes.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use lab::engine::{self, UserConfigurationError, Wiring};
@@ -32,20 +31,12 @@ fn parse(text: &str) -> Scenario {
 fn with(balancer: &str) -> Scenario {
     parse(&format!(
         "schema_version = 1\n[scenario]\nduration = \"1s\"\n[traffic]\nrate = \"1/s\"\n\
-         [balancer]\n{balancer}\n\
+         keys = {{ count = 10 }}\n[balancer]\n{balancer}\n\
          [[backend]]\nname = \"a\"\ncount = 3\nweight = 2\n\
          service = {{ law = \"constant\", value = \"1ms\" }}\n\
          [[backend]]\nname = \"last\"\nweight = 5\n\
          service = {{ law = \"constant\", value = \"1ms\" }}\n"
     ))
-}
-
-/// `ENVOY`, or the environment that `tests/run` makes, or the search path.
-fn envoy() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    let beside = own.ancestors().map(|folder| folder.join("python/bin/envoy"));
-    let given = std::env::var_os("ENVOY").map(PathBuf::from);
-    given.or_else(|| beside.into_iter().find(|path| path.exists())).unwrap_or("envoy".into())
 }
 
 /// Envoy's own word on the configuration of a scenario.
@@ -57,11 +48,11 @@ fn check(scenario: &Scenario, name: &str) {
     for file in &configuration.files {
         std::fs::write(folder.join(&file.name), &file.text).unwrap();
     }
-    let output = Command::new(envoy())
+    let output = Command::new(lab::live::find_program(&Engine::Envoy).unwrap().unwrap())
         .args(["--mode", "validate", "-l", "warning", "-c"])
         .arg(folder.join("envoy.yaml"))
         .output()
-        .expect("envoy: `tests/run` installs it");
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name}: {said}\n{}", configuration.files[0].text);
     std::fs::remove_dir_all(folder).unwrap();
@@ -146,6 +137,29 @@ fn the_model_and_the_file_have_the_same_numbers() {
     has(&format!("consecutive_gateway_failure: {}\n", gateway.threshold));
     assert_eq!((gateway.threshold, gateway.enforcing.0), (2, 1.0));
     assert!(adapted.balancer.upstream.peers.iter().all(|peer| peer.max_fails == 0));
+}
+
+/// A status counts towards `fall` in both, checks before the first request come as often as later
+/// ones, and shares are whole percents.
+#[test]
+fn the_model_and_the_file_agree_on_health() {
+    let scenario = with(
+        "algorithm = \"round_robin\"\npanic = \"33.4%\"\n\
+         [balancer.health]\npath = \"/health\"\ninterval = \"2s\"\nrise = 2\nfall = 4\n",
+    );
+    let adapted = engine::adapted(&scenario, &Engine::Envoy);
+    let upstream = &adapted.balancer.upstream;
+    let Rules::Envoy(rules) = &upstream.rules else { panic!("Envoy's rules") };
+    let wiring = Wiring::example(4);
+    let files = engine::configuration(&scenario, &Engine::Envoy, &wiring).unwrap().files;
+    let has = |line: &str| assert!(files[0].text.contains(line), "{line}\n{}", files[0].text);
+    assert_eq!((upstream.resilience.panic.0, rules.retriable_statuses), (0.33, true));
+    has("healthy_panic_threshold: { value: 33 }");
+    has("retriable_statuses: [{ start: 400, end: 600 }]");
+    has("  unhealthy_threshold: 4\n");
+    has(&format!("no_traffic_interval: {}s", rules.no_traffic_interval.as_secs_f64()));
+    let health = upstream.health.as_ref().unwrap();
+    assert_eq!((health.fall, health.interval), (4, rules.no_traffic_interval));
 }
 
 #[test]

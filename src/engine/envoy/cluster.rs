@@ -16,7 +16,7 @@ pub(super) fn write(yaml: &mut Yaml, scenario: &Scenario, settings: &Settings, w
     yaml.block(2, &format!("connect_timeout: {}\n", duration(scenario.balancer.connect_timeout)));
     yaml.block(2, &circuit_breakers(settings));
     match &upstream.health {
-        Some(health) => yaml.block(2, &health_checks(health)),
+        Some(health) => yaml.block(2, &health_checks(health, settings)),
         None => yaml.block(2, "# No active health checks.\n"),
     };
     match &settings.outlier {
@@ -151,20 +151,26 @@ fn circuit_breakers(settings: &Settings) -> String {
     )
 }
 
-fn health_checks(health: &ActiveHealthConfig) -> String {
-    let interval = duration(health.interval);
+fn health_checks(health: &ActiveHealthConfig, settings: &Settings) -> String {
+    let retriable = if settings.rules.retriable_statuses {
+        "    retriable_statuses: [{ start: 400, end: 600 }]  # these count, instead of deciding at once\n"
+    } else {
+        ""
+    };
     format!(
         "health_checks:\n\
          - timeout: {timeout}\n  \
            interval: {interval}\n  \
-           no_traffic_interval: {interval}  # also before the first request\n  \
+           no_traffic_interval: {unused}  # before the first request\n  \
            healthy_threshold: {rise}\n  \
            unhealthy_threshold: {fall}\n  \
            http_health_check:\n    \
              path: {path}\n    \
-             expected_statuses: [{{ start: 200, end: 400 }}]\n    \
-             retriable_statuses: [{{ start: 400, end: 600 }}]  # these count, instead of deciding at once\n",
+             expected_statuses: [{{ start: 200, end: 400 }}]\n\
+         {retriable}",
         timeout = duration(health.timeout),
+        interval = duration(health.interval),
+        unused = duration(settings.rules.no_traffic_interval),
         rise = health.rise.max(1),
         fall = health.fall.max(1),
         path = quoted(&health.path),

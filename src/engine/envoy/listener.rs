@@ -189,7 +189,8 @@ fn retry_policy(retry: &EnvoyRetry) -> String {
     text
 }
 
-fn retry_on(on: &RetryOn) -> String {
+/// The words of `retry_on`.
+pub(super) fn retry_on(on: &RetryOn) -> String {
     let words = [
         (on.connect_failure, "connect-failure"),
         (on.reset, "reset"),

@@ -18,7 +18,9 @@ use self::bootstrap::ENDPOINTS_FILE;
 pub use self::endpoints::{Endpoint, endpoints_file};
 use self::settings::Settings;
 pub(super) use self::user::user_configuration;
+use super::parity::{self, Parity};
 use super::{ConfigFile, Configuration, Gap, Wiring};
+use crate::policy::rules::EnvoyRetry;
 use crate::scenario::Scenario;
 
 /// Makes the model follow Envoy.
@@ -85,22 +87,33 @@ impl Cluster {
 #[must_use]
 pub fn parity(scenario: &Scenario) -> Vec<(String, String)> {
     let settings = Settings::new(scenario);
-    let retries =
-        settings.rules.retry.as_ref().map_or("off".to_owned(), |retry| {
-            format!("up to {}, at another host", retry.num_retries)
-        });
-    let keepalive = match scenario.balancer.keepalive {
-        0 => "off".to_owned(),
-        _ => format!("any number for {}", scenario.balancer.keepalive_timeout),
-    };
-    [
-        ("algorithm", settings.balance.name().to_owned()),
-        ("workers", settings.concurrency.to_string()),
-        ("keepalive", keepalive),
-        ("buffering", "off".to_owned()),
-        ("retries", retries),
-        ("access log", if scenario.balancer.edge.log.is_some() { "on" } else { "off" }.to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .to_vec()
+    let balancer = &scenario.balancer;
+    let client = &balancer.edge.client;
+    Parity {
+        workers: settings.concurrency.to_string(),
+        state: "shared".to_owned(),
+        algorithm: settings.balance.name().to_owned(),
+        keepalive_to_clients: parity::keepalive_to_clients(
+            client.idle_timeout,
+            client.requests_per_connection,
+        ),
+        keepalive_to_backends: match balancer.keepalive {
+            0 => "off".to_owned(),
+            _ => format!("any number per worker, idle {}", balancer.keepalive_timeout),
+        },
+        buffering: "off".to_owned(),
+        retries: settings.rules.retry.as_ref().map_or("off".to_owned(), retries),
+        health_checks: parity::health_checks(balancer.upstream.health.as_ref()),
+        time_outs: parity::time_outs(balancer.connect_timeout, balancer.read_timeout),
+        access_log: parity::access_log(&balancer.edge),
+    }
+    .settings()
+}
+
+/// In Envoy's words.
+fn retries(retry: &EnvoyRetry) -> String {
+    let on = listener::retry_on(&retry.on).replace(',', " ");
+    let statuses: Vec<String> = retry.on.statuses.iter().map(u16::to_string).collect();
+    let on = on.replace("retriable-status-codes", &statuses.join(" "));
+    format!("{on}; {} tries", retry.num_retries + 1)
 }

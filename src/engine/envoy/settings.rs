@@ -84,7 +84,8 @@ impl Settings {
             balance,
             hash: hash_key.clone().filter(|_| balance.hashes()),
             slow_start: slow_start(upstream, balance),
-            panic: upstream.resilience.panic,
+            // Envoy compares whole percents.
+            panic: Ratio((upstream.resilience.panic.0 * 100.0).round() / 100.0),
             outlier: outlier::of(upstream),
             retry_budget: upstream.resilience.retry_budget.and_then(|budget| budget.concurrency),
             rules: match &upstream.rules {
@@ -185,6 +186,8 @@ fn rules(balancer: &BalancerFacts, hosts: &[Host]) -> EnvoyRules {
         keeps_connections: balancer.keepalive > 0,
         circuit_breakers: circuit_breakers(upstream),
         no_traffic_interval: upstream.health.as_ref().map_or(Span::from_secs(60), |h| h.interval),
+        // Both thresholds of a scenario count checks, whatever they failed by.
+        retriable_statuses: true,
     }
 }
 

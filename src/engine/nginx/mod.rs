@@ -14,6 +14,7 @@ pub(super) use adapt::adapt;
 pub(super) use gaps::gaps;
 pub(super) use user::user_configuration;
 
+use super::parity::{self, Parity};
 use super::{ConfigFile, Configuration, Wiring};
 use crate::scenario::Scenario;
 use settings::Settings;
@@ -31,7 +32,7 @@ pub(super) fn configuration(scenario: &Scenario, wiring: &Wiring) -> Configurati
 #[must_use]
 pub fn summary(scenario: &Scenario) -> Vec<(String, String)> {
     let settings = Settings::of(scenario);
-    let sharing = if settings.zone { "shared (zone)" } else { "each worker its own" };
+    let sharing = if settings.zone { "shared" } else { "of each worker" };
     let keepalive = match settings.keepalive {
         0 => "off".to_owned(),
         most => format!("{most} per worker, idle {}", settings.keepalive_timeout),
@@ -41,26 +42,20 @@ pub fn summary(scenario: &Scenario) -> Vec<(String, String)> {
         tries => format!("{tries} tries"),
     };
     let client = &settings.edge.client;
-    let idle = settings::Millis::of(client.idle_timeout);
-    let log = settings
-        .edge
-        .log
-        .as_ref()
-        .map_or_else(|| "off".to_owned(), |log| format!("{} of requests, and all 5xx", log.sample));
-    [
-        ("workers", settings.workers.to_string()),
-        ("state", sharing.to_owned()),
-        ("method", settings.method.words().to_owned()),
-        ("keepalive to backends", keepalive),
-        ("keepalive to clients", format!("{idle}, {} requests", client.requests_per_connection)),
-        ("buffering", "requests and responses (NGINX's default)".to_owned()),
-        ("retries", format!("{}; {tries}", settings.next_upstream.join(" "))),
-        (
-            "time-outs",
-            format!("connect {}, read {}", settings.connect_timeout, settings.read_timeout),
+    Parity {
+        workers: settings.workers.to_string(),
+        state: sharing.to_owned(),
+        algorithm: settings.method.words().to_owned(),
+        keepalive_to_clients: parity::keepalive_to_clients(
+            settings::Millis::of(client.idle_timeout).span(),
+            client.requests_per_connection,
         ),
-        ("access log", log),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .to_vec()
+        keepalive_to_backends: keepalive,
+        buffering: "requests and responses (NGINX's default)".to_owned(),
+        retries: format!("{}; {tries}", settings.next_upstream.join(" ")),
+        health_checks: parity::health_checks(None),
+        time_outs: parity::time_outs(settings.connect_timeout.span(), settings.read_timeout.span()),
+        access_log: parity::access_log(&settings.edge),
+    }
+    .settings()
 }

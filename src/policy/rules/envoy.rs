@@ -34,6 +34,10 @@ pub struct EnvoyRules {
     /// `no_traffic_interval` of the health checks: between the checks of a cluster that no request
     /// has used yet. Default 60 s.
     pub no_traffic_interval: Span,
+    /// Whether the `retriable_statuses` of the health checks hold every status of an
+    /// error: one counts towards `unhealthy_threshold`, as a time-out does. By default it takes
+    /// the host out at once (`setUnhealthy` in `health_checker_base_impl.cc`).
+    pub retriable_statuses: bool,
 }
 
 impl Default for EnvoyRules {
@@ -46,6 +50,7 @@ impl Default for EnvoyRules {
             circuit_breakers: CircuitBreakers::default(),
             keeps_connections: true,
             no_traffic_interval: Span::from_secs(60),
+            retriable_statuses: false,
         }
     }
 }
