@@ -45,3 +45,20 @@ fn lab_itself_takes_no_configuration_of_another_kind() {
         assert!(matches!(refused, UserConfigurationError::NoFile { .. }), "{refused}");
     }
 }
+
+/// A comparison lays them side by side by name.
+#[test]
+fn every_engine_names_the_same_settings() {
+    for scenario in shipped() {
+        let nginx = engine::nginx::summary(&scenario);
+        for other in [engine::haproxy::parity(&scenario), engine::envoy::parity(&scenario)] {
+            let names = |settings: &[(String, String)]| -> Vec<String> {
+                settings.iter().map(|(name, _)| name.clone()).collect()
+            };
+            assert_eq!(names(&other), names(&nginx), "{}", scenario.name);
+            let workers = scenario.balancer.workers.to_string();
+            assert_eq!((&other[0].1, &nginx[0].1), (&workers, &workers), "{}", scenario.name);
+            assert!(other.iter().all(|(_, value)| !value.is_empty()), "{other:?}");
+        }
+    }
+}

@@ -76,5 +76,5 @@ pub fn runtime_servers(scenario: &Scenario, members: &[Member]) -> Vec<RuntimeSe
 /// How HAProxy is set for the scenario, for a comparison of engines.
 #[must_use]
 pub fn parity(scenario: &Scenario) -> Vec<(String, String)> {
-    Settings::new(scenario).parity()
+    Settings::new(scenario).parity().settings()
 }

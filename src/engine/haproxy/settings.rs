@@ -4,7 +4,9 @@
 //! [`super::gaps`] tells where they are not what the scenario asked for.
 
 use super::balance::Balance;
-use crate::policy::PeerConfig;
+use super::write;
+use crate::engine::parity::{self, Parity};
+use crate::policy::{ActiveHealthConfig, PeerConfig};
 use crate::scenario::edge::ProxyProtocol;
 use crate::scenario::{BalancerFacts, EdgeFacts, HashKey, Scenario};
 use crate::units::Span;
@@ -275,33 +277,32 @@ pub(super) fn fetch(key: &HashKey) -> String {
 
 impl Settings {
     /// What a comparison of engines has to know.
-    pub(super) fn parity(&self) -> Vec<(String, String)> {
-        let pool = self.pool.map_or_else(
-            || "off".to_owned(),
-            |pool| format!("{} idle per server, for any client", pool.size),
-        );
-        let retries = format!("{}, on another server at once", self.retries.count);
-        let checks = self.check.as_ref().map_or_else(
-            || "off".to_owned(),
-            |check| format!("{} every {}", check.path, check.inter),
-        );
-        [
-            ("algorithm", self.balance.words()),
-            ("workers", format!("{} threads, one state", self.threads)),
-            ("keepalive", pool),
-            (
-                "buffering",
-                "streams; a request that may be retried is held in one buffer".to_owned(),
+    pub(super) fn parity(&self) -> Parity {
+        let check = self.check.as_ref().map(|check| ActiveHealthConfig {
+            path: check.path.clone(),
+            interval: check.inter,
+            timeout: check.timeout,
+            rise: check.rise,
+            fall: check.fall,
+        });
+        let Timeouts { connect, server, http_keep_alive, .. } = self.timeouts;
+        Parity {
+            workers: self.threads.to_string(),
+            state: "shared".to_owned(),
+            algorithm: self.balance.words(),
+            keepalive_to_clients: format!("idle {http_keep_alive}, any number of requests"),
+            keepalive_to_backends: self.pool.map_or_else(
+                || "off".to_owned(),
+                |pool| format!("{} per server, idle {}", pool.size, pool.purge),
             ),
-            ("retries", retries),
-            ("health checks", checks),
-            ("logging", self.logging().to_owned()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
-    }
-
-    const fn logging(&self) -> &'static str {
-        if self.logs { "every request" } else { "off" }
+            buffering: "a request that may be retried, in one buffer".to_owned(),
+            retries: match self.retries.count {
+                0 => "off".to_owned(),
+                count => format!("{}; {} tries", write::conditions(&self.retries), count + 1),
+            },
+            health_checks: parity::health_checks(check.as_ref()),
+            time_outs: parity::time_outs(connect, server),
+            access_log: if self.logs { "every request" } else { "off" }.to_owned(),
+        }
     }
 }

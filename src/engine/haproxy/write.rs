@@ -199,7 +199,7 @@ fn retries(out: &mut File, settings: &Settings) {
 }
 
 /// The words of `retry-on`.
-fn conditions(retries: &Retries) -> String {
+pub(super) fn conditions(retries: &Retries) -> String {
     let named = [
         (retries.connection, "conn-failure"),
         (retries.empty_response, "empty-response"),
