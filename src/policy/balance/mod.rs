@@ -195,7 +195,7 @@ impl Balancer {
             Self::RoundRobinEdf(schedules) => schedules.pick_in_turn(peers, ask, draw),
             Self::LeastRequest(policy) => policy.pick(peers, ask, draw),
             Self::PeakEwma(policy) => policy.pick(peers, ask, draw),
-            Self::Uniform => uniform::one(peers, ask, None, &mut { draw }),
+            Self::Uniform => uniform::any(peers, ask, draw),
             Self::Prequal(policy) => policy.pick(peers, ask, draw),
             Self::Haproxy(policy) => {
                 policy.pick(peers, ask.list, Judge::Eligible(ask), request.key, draw)

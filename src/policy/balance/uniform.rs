@@ -9,6 +9,13 @@ use crate::units::Draw;
 /// Fruitless draws after which the eligible peers are counted: exact, but a pass over all of them.
 const DRAWS: u32 = 8;
 
+/// Draws an eligible peer. Not inlined, as the draw is taken by reference in it and would otherwise
+/// live in memory for all other algorithms too.
+#[inline(never)]
+pub(super) fn any(peers: &Peers, ask: Ask<'_>, mut draw: Draw) -> Option<PeerId> {
+    one(peers, ask, None, &mut draw)
+}
+
 /// Draws an eligible peer other than `besides`; `None` if there is none. Drawing again until an
 /// eligible one comes up gives each of them the same chance without looking at the others.
 pub(super) fn one(

@@ -125,6 +125,7 @@ impl HaproxyBalancer {
 
     /// Chooses among the peers of `list`. Under HAProxy's rules hashes and the draw of a peer look
     /// at nobody's limit: who is full is then waited for.
+    #[inline(never)]
     pub(in crate::policy) fn pick(
         &mut self,
         peers: &Peers,
@@ -155,10 +156,12 @@ impl HaproxyBalancer {
         }
     }
 
+    #[inline(never)]
     pub(in crate::policy) fn started(&mut self, peers: &Peers, peer: PeerId) {
         self.moved(peers, peer, 1);
     }
 
+    #[inline(never)]
     pub(in crate::policy) fn finished(&mut self, peers: &Peers, peer: PeerId) {
         self.moved(peers, peer, -1);
     }
