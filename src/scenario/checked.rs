@@ -111,6 +111,12 @@ impl Engine {
     /// Those that have a name, in the order in which they are shown.
     pub const NAMED: [Self; 4] = [Self::Own, Self::Nginx, Self::Haproxy, Self::Envoy];
 
+    /// Whether a change of its peers is a reload, after which it begins with a new state.
+    #[must_use]
+    pub const fn reloads(&self) -> bool {
+        matches!(self, Self::Nginx)
+    }
+
     /// As it is written in a scenario.
     #[must_use]
     pub fn name(&self) -> String {

@@ -348,7 +348,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             replication: self.replication,
             id: flight.request.id,
             number: flight.attempts,
-            view: view as u16,
+            view: (view % self.serving) as u16,
             upstream: flight.upstream,
             start_ns: started.0,
             end_ns: self.now.0,

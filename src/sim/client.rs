@@ -88,6 +88,12 @@ impl Client {
         self.open -= 1;
     }
 
+    /// The servers have closed all idle connections.
+    pub(super) fn lose_idle(&mut self) {
+        self.open -= self.idle.len() as u32;
+        self.idle.clear();
+    }
+
     /// The request `id` in `slot` waits for a connection.
     pub(super) fn wait(&mut self, slot: u32, id: u64) {
         self.waiting.push_back((slot, id));

@@ -30,7 +30,9 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         match fault.kind {
             FaultKind::Crash => self.break_connections(PeerId(target as u32)),
             FaultKind::Hang | FaultKind::Slow(_) => self.plan_flights_again(target as u32),
-            FaultKind::Drain => self.change_peer(&PeerChange::Drain(PeerId(target as u32))),
+            FaultKind::Drain => {
+                self.change_peer(target, &PeerChange::Drain(PeerId(target as u32)));
+            }
             FaultKind::ErrorRate(_) | FaultKind::HealthFlap(_) | FaultKind::Partition => {}
         }
     }
@@ -40,12 +42,21 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         match fault.kind {
             FaultKind::Hang | FaultKind::Partition => self.release_held(target as u32),
             FaultKind::Slow(_) => self.plan_flights_again(target as u32),
-            FaultKind::Drain => self.change_peer(&PeerChange::Resume(PeerId(target as u32))),
+            FaultKind::Drain => {
+                self.change_peer(target, &PeerChange::Resume(PeerId(target as u32)));
+            }
             FaultKind::Crash | FaultKind::ErrorRate(_) | FaultKind::HealthFlap(_) => {}
         }
     }
 
-    fn change_peer(&mut self, change: &PeerChange) {
+    fn change_peer(&mut self, target: usize, change: &PeerChange) {
+        if self.scenario.balancer.engine.reloads() {
+            self.reload();
+            let is_drained = self.fleet[target].is_drained();
+            let kind = if is_drained { EventKind::Drained } else { EventKind::Restored };
+            let name = self.scenario.backends[target].name.clone();
+            return self.record_event(kind, name, "reloaded".to_owned());
+        }
         for view in &mut self.views {
             let _no_new_peer = view.upstream.apply(self.now, change.clone());
         }

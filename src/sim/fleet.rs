@@ -107,6 +107,11 @@ impl<'a> Instance<'a> {
         self.derive(now);
     }
 
+    /// Whether an operator has taken it out of the balancers' rotation.
+    pub(super) fn is_drained(&self) -> bool {
+        self.active.iter().any(|(_, kind, _)| *kind == FaultKind::Drain)
+    }
+
     /// Works out what the active faults come to: slowdowns multiply, errors are independent, the
     /// last health flap counts, and the longest hang or partition.
     fn derive(&mut self, now: Nanos) {

@@ -271,6 +271,15 @@ impl Flights {
         same.then_some(flight)
     }
 
+    /// What the balancer of `view` has in hand is from now on in the hands of `to`.
+    pub(super) fn hand_over(&mut self, view: u32, to: u32) {
+        for flight in self.slots.iter_mut().filter(|flight| flight.view == view) {
+            if flight.attempt.is_some() || matches!(flight.phase, Phase::Waiting(_)) {
+                flight.view = to;
+            }
+        }
+    }
+
     /// The flights that try `peer`, in order of the beginning of their attempts.
     pub(super) fn trying(&self, peer: PeerId) -> Vec<u32> {
         let mut found: Vec<(Nanos, u64, u32)> = Vec::new();

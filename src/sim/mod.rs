@@ -21,6 +21,7 @@ mod hop;
 mod load_probe;
 mod observe;
 mod queue;
+mod reload;
 mod replicate;
 mod request;
 mod session;

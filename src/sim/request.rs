@@ -173,10 +173,11 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     fn release_connection(&mut self, view: u32, carried: u32, at: Nanos, error: RequestError) {
-        if error == RequestError::None {
+        // The client breaks the connection of a request that it has given up; a worker that was
+        // told to go closes it behind its answer.
+        if error == RequestError::None && self.serves(view) {
             self.queue.push(at, Event::ConnectionFree { view, carried });
         } else {
-            // The client breaks the connection of a request that it has given up.
             self.client.close();
             self.queue.push(at, Event::ConnectionFree { view, carried: 0 });
         }

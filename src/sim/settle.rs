@@ -112,7 +112,8 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
 
     /// Who writes the rows of `view`.
     pub(super) const fn source(&self, view: u32) -> AttemptSource {
-        AttemptSource { world: Which::Sim, replication: self.replication, view: view as u16 }
+        let view = (view % self.serving) as u16;
+        AttemptSource { world: Which::Sim, replication: self.replication, view }
     }
 
     fn panic(&mut self, view: u32, begins: bool) {
@@ -125,7 +126,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         self.see(view, Seen::Changed { peer, state, reason });
         let upstream = &self.views[view as usize].upstream;
         let subject = upstream.peer(peer).map_or_else(String::new, |peer| peer.config.name.clone());
-        let reason = match self.views.len() {
+        let reason = match self.serving {
             1 => reason.to_owned(),
             _ => format!("{reason} (balancer view {view})"),
         };

@@ -183,7 +183,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
                 replication: self.replication,
                 id: row.id,
                 number: row.attempts,
-                view: view as u16,
+                view: (view % self.serving) as u16,
                 upstream: row.upstream,
                 start_ns: started.0,
                 end_ns: self.now.0,

@@ -82,9 +82,10 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         self.queue.push(next, super::event::Event::Second);
     }
 
-    /// The worst that any view thinks of a peer.
+    /// The worst that any view that takes requests thinks of a peer.
     fn state_of(&self, peer: PeerId) -> PeerState {
-        let states = self.views.iter().filter_map(|view| view.upstream.peer(peer));
+        let serving = &self.views[..self.serving as usize];
+        let states = serving.iter().filter_map(|view| view.upstream.peer(peer));
         let out = states.map(|peer| peer.state(self.now)).find(|state| *state != PeerState::Up);
         out.unwrap_or(PeerState::Up)
     }

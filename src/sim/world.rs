@@ -35,6 +35,8 @@ pub(super) struct World<'a, S, O> {
     pub(super) queue: EventQueue,
     pub(super) flights: Flights,
     pub(super) views: Vec<View>,
+    /// How many of the views take requests; those behind belong to workers that were told to go.
+    pub(super) serving: u32,
     pub(super) fleet: Vec<Instance<'a>>,
     pub(super) client: Client,
     pub(super) hops: Hops,
@@ -85,6 +87,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
             queue: EventQueue::new(),
             flights: Flights::default(),
             views: (0..balancer.views()).map(|_| View::new(balancer, seed, follows)).collect(),
+            serving: balancer.views(),
             fleet: fleet::fleet(scenario, S::TIMELINE),
             client: Client::new(&scenario.traffic.client, hops.connections_cost()),
             hops,
@@ -240,10 +243,10 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     /// The view that request `id` reaches.
     #[inline]
     pub(super) fn view_of(&self, id: u64) -> u32 {
-        if self.views.len() == 1 {
+        if self.serving == 1 {
             return 0;
         }
         let word = self.seed.words(Purpose::View, id)[0];
-        ((u128::from(word) * self.views.len() as u128) >> 64) as u32
+        ((u128::from(word) * u128::from(self.serving)) >> 64) as u32
     }
 }

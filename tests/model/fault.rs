@@ -145,6 +145,36 @@ fn a_drained_backend_gets_nothing_new() {
     assert_eq!(rows.times_of(EventKind::Restored), [4_000]);
 }
 
+#[test]
+fn a_reload_forgets_what_the_old_workers_knew() {
+    // `b` is dead for a moment and out for ten seconds, until `a` is drained by a reload.
+    let drain = "kind = \"drain\"\n[[fault]]\nname = \"death\"\nkind = \"crash\"\n\
+                 target = \"b\"\nat = \"1s\"\nfor = \"500ms\"";
+    let begun = |engine: &str| {
+        let policy = format!("engine = \"{engine}\"\nmax_fails = 1\nfail_timeout = \"10s\"");
+        let (rows, _) = rows(&disturbed(drain, &policy));
+        assert!(rows.begun(1, 1_100..2_000) == 0, "{engine}: out by its failure");
+        assert_eq!(rows.begun(0, 2_000..4_000), 0, "{engine}: nothing new to the drained one");
+        assert!(rows.begun(0, 4_000..8_000) > 150, "{engine}: it is back");
+        let late = rows.requests.iter().filter(|row| due(row, 2_000..8_000) && row.failed());
+        (rows.begun(1, 2_000..4_000), late.count(), rows.times_of(EventKind::Drained))
+    };
+    let (at_b, failed, drained) = begun("nginx");
+    assert_eq!((at_b, failed, drained), (200, 0, vec![2_000]));
+    assert_eq!(begun("own"), (0, 200, vec![2_000]), "lab's proxy changes what it has");
+}
+
+#[test]
+fn what_is_in_flight_at_a_reload_is_finished_by_the_old_workers() {
+    let rows = run("kind = \"drain\"", "engine = \"nginx\"\nalgorithm = \"least_conn\"");
+    let across = |row: &&lab::record::AttemptRow| {
+        row.upstream == 0 && row.start_ns < 2_000 * MS && row.end_ns > 2_000 * MS
+    };
+    let finished: Vec<_> = rows.attempts.iter().filter(across).collect();
+    assert!(!finished.is_empty() && finished.iter().all(|row| row.status == 200 && row.view == 0));
+    assert!(rows.requests.iter().all(|row| row.status == 200));
+}
+
 const CHECKS: &str =
     "health = { interval = \"250ms\", timeout = \"100ms\", rise = 2, fall = 2 }\nmax_fails = 0";
 
