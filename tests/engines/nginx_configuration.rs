@@ -75,7 +75,8 @@ fn nginx_accepts_every_algorithm_key_and_limit() {
     for algorithm in Algorithm::NAMES {
         for state in ["shared", "per_worker"] {
             for backup in ["true", "false"] {
-                let hashes = matches!(algorithm, "hash" | "consistent_hash" | "maglev");
+                let hashes =
+                    matches!(algorithm, "hash" | "consistent_hash" | "maglev" | "haproxy_hash");
                 for key in &keys[..if hashes { keys.len() } else { 1 }] {
                     let mut changes = format!(
                         "balancer.algorithm = {algorithm}\nbalancer.state = {state}\n\
