@@ -3,6 +3,11 @@
 #![cfg(feature = "live")]
 
 mod envoy_configuration;
+#[cfg(feature = "cli")]
+mod envoy_worlds;
 mod haproxy_configuration;
 mod nginx_configuration;
 mod settings;
+#[cfg(feature = "cli")]
+#[path = "../support/mod.rs"]
+mod support;
