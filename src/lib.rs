@@ -10,6 +10,7 @@ pub mod experiment;
 #[cfg(feature = "live")]
 pub mod host;
 pub mod http1;
+pub mod import;
 #[cfg(feature = "live")]
 pub mod live;
 #[cfg(feature = "live")]

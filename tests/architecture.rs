@@ -16,6 +16,7 @@ const STOREYS: &[(&str, &[&str])] = &[
     ("scenario", &["units", "policy", "traffic"]),
     ("record", &["units", "policy"]),
     ("engine", &["units", "policy", "traffic", "scenario"]),
+    ("import", &["units", "traffic", "scenario", "record"]),
     ("sim", &["units", "policy", "traffic", "scenario", "record"]),
     ("theory", &["units", "traffic"]),
     ("proxy", &["units", "host", "http1", "policy", "scenario", "record"]),
@@ -43,6 +44,7 @@ const STOREYS: &[(&str, &[&str])] = &[
             "traffic",
             "scenario",
             "engine",
+            "import",
             "record",
             "theory",
             "sim",
@@ -58,8 +60,10 @@ const STOREYS: &[(&str, &[&str])] = &[
 ];
 
 /// Folders that must give the same bytes everywhere: no clock, no runtime, no files of results.
-const PURE: &[&str] =
-    &["units", "http1", "policy", "traffic", "scenario", "engine", "sim", "theory", "compare"];
+const PURE: &[&str] = &[
+    "units", "http1", "policy", "traffic", "scenario", "engine", "import", "sim", "theory",
+    "compare",
+];
 
 /// What the pure half must not name, and why.
 const IMPURE: &[(&str, &str)] = &[

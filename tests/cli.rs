@@ -196,3 +196,39 @@ fn a_proxy_configuration_is_checked_without_listening() {
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains("has no token"), "{}", stderr(&output));
 }
+
+#[test]
+fn a_scenario_from_a_configuration_passes_the_check_and_says_what_is_missing() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+    folder.file("nginx.conf", include_str!("import/nginx/nginx.conf"));
+    folder.file("conf.d/app.conf", include_str!("import/nginx/conf.d/app.conf"));
+    folder.file("haproxy.cfg", include_str!("import/haproxy/haproxy.cfg"));
+    let output = folder.run(&["new", "--from", "nginx.conf"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    for said in ["wrote ./app.toml", "legacy", "conf.d/app.conf:16: listen 443 ssl", "mime.types"] {
+        assert!(stdout(&output).contains(said), "{said}: {}", stdout(&output));
+    }
+    assert_eq!(code(&folder.run(&["check", "app.toml"])), 0);
+    // Never over a file that is there.
+    assert_eq!(code(&folder.run(&["new", "--from", "nginx.conf"])), 2);
+    let output = folder.run(&["new", "--from", "haproxy.cfg", "mine", "--upstream", "static"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(code(&folder.run(&["check", "mine.toml"])), 0);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_names_its_line() {
+    let folder = Folder::new();
+    folder.file("bad.conf", "upstream a {\n server x\n}\n");
+    for (arguments, expected) in [
+        (vec!["new"], "--from"),
+        (vec!["new", "--from", "gone.conf"], "gone.conf"),
+        (vec!["new", "--from", "bad.conf"], "bad.conf:2: `server` is not ended with `;`"),
+        (vec!["new", "--from", "bad.conf", "--policy", "x"], "cannot be used with"),
+    ] {
+        let output = folder.run(&arguments);
+        assert_eq!(code(&output), 2, "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{arguments:?}: {}", stderr(&output));
+    }
+}

@@ -6,6 +6,10 @@
 mod chunked;
 #[path = "../fuzz/bodies/config.rs"]
 mod config;
+#[path = "../fuzz/bodies/haproxy_cfg.rs"]
+mod haproxy_cfg;
+#[path = "../fuzz/bodies/nginx_conf.rs"]
+mod nginx_conf;
 #[path = "../fuzz/bodies/pieces.rs"]
 mod pieces;
 #[path = "../fuzz/bodies/proxy_protocol.rs"]
@@ -49,6 +53,11 @@ const TELLING: &[&[u8]] = &[
     b"Content-Length: 5\r\n",
     b"Host: t\r\n",
     b"Transfer-Encoding: chunked\r\n",
+    b"{",
+    b"}",
+    b"'",
+    b"\\",
+    b"$",
 ];
 
 /// Runs `body` over each seed of `target`, and over `changes` changes of each.
@@ -124,4 +133,14 @@ fn configurations() {
 #[test]
 fn traces() {
     replay("trace", 2000, trace::run);
+}
+
+#[test]
+fn configurations_of_nginx() {
+    replay("nginx_conf", 1000, nginx_conf::run);
+}
+
+#[test]
+fn configurations_of_haproxy() {
+    replay("haproxy_cfg", 1000, haproxy_cfg::run);
 }

@@ -57,7 +57,7 @@ enum Command {
     Theory(theory::TheoryArgs),
     /// Measure what this host adds to each request
     Calibrate(calibrate::CalibrateArgs),
-    /// Write the beginning of a balancing policy of one's own
+    /// Begin a scenario from a configuration of NGINX or HAProxy, or a balancing policy of one's own
     New(new::NewArgs),
     /// Print the JSON Schema of scenarios
     Schema,

@@ -1,4 +1,6 @@
-//! `lab new`: the beginning of something of one's own.
+//! `lab new`: the beginning of something of one's own, or of a scenario from what is there already.
+
+mod from;
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write as _};
@@ -18,11 +20,14 @@ const EXAMPLE_NAME: &str = "quickest_of_two";
 
 /// Arguments of `lab new`.
 #[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["policy", "from"]))]
 pub(super) struct NewArgs {
     /// Write a balancing policy with this name, its test, and a scenario for it
-    #[arg(long, value_name = "NAME", required = true)]
-    policy: String,
-    /// The checkout of lab to write into
+    #[arg(long, value_name = "NAME")]
+    policy: Option<String>,
+    #[command(flatten)]
+    from: from::FromArgs,
+    /// The folder to write into; for a policy a checkout of lab
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     into: PathBuf,
 }
@@ -41,27 +46,36 @@ enum NewError {
     Exists(PathBuf),
     #[error("cannot write {}: {error}", .path.display())]
     Write { path: PathBuf, error: io::Error },
+    #[error("cannot read {}: {error}", .path.display())]
+    Read { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    Import(#[from] crate::import::ImportError),
+    #[error("what was written would be no right scenario; please report this:\n{0}")]
+    Wrong(crate::scenario::Diagnostics),
 }
 
 /// Writes the files and tells what to do next.
 pub(super) fn run(args: &NewArgs) -> Exit {
-    match write(args) {
-        Ok(()) => {
-            print(&next_steps(&args.policy));
+    let written = match &args.policy {
+        Some(name) => write(name, args).map(|()| next_steps(name)),
+        None => from::write(&args.from, &args.into),
+    };
+    match written {
+        Ok(text) => {
+            print(&text);
             Exit::Held
         }
         Err(error) => {
             complain(&error);
-            let usage = !matches!(error, NewError::Write { .. });
-            if usage { Exit::Usage } else { Exit::Failed }
+            let failed = matches!(error, NewError::Write { .. } | NewError::Wrong(_));
+            if failed { Exit::Failed } else { Exit::Usage }
         }
     }
 }
 
-fn write(args: &NewArgs) -> Result<(), NewError> {
-    let name = args.policy.as_str();
+fn write(name: &str, args: &NewArgs) -> Result<(), NewError> {
     // The name lives as long as the program, which ends with this command.
-    let leaked: &'static str = Box::leak(args.policy.clone().into_boxed_str());
+    let leaked: &'static str = Box::leak(name.to_owned().into_boxed_str());
     check_names(&[Policy { name: leaked, make: || unreachable!("it is not made here") }])?;
     if !is_checkout(&args.into) {
         return Err(NewError::NoCheckout(args.into.clone()));

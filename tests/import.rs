@@ -1,0 +1,4 @@
+//! Configurations that are there already, as scenarios.
+
+#[path = "import/configurations.rs"]
+mod configurations;
