@@ -152,6 +152,27 @@ impl Draft {
         numbered.into_iter().find(|name| !taken(name)).unwrap_or(base)
     }
 
+    /// Leaves out slow start where the algorithm has none; the programs themselves take the
+    /// setting without a word, or refuse it.
+    pub(super) fn drop_slow_start(&mut self) {
+        let algorithm = self.section("balancer").iter().find(|setting| setting.key == "algorithm");
+        let slow = ["\"round_robin\"", "\"least_conn\""];
+        let Some(other) = algorithm.filter(|setting| !slow.contains(&setting.value.as_str()))
+        else {
+            return;
+        };
+        let why = format!("the algorithm {} has no slow start", other.value.trim_matches('"'));
+        for place in 0..self.backends.len() {
+            let backend = &mut self.backends[place];
+            let count = backend.settings.len();
+            backend.settings.retain(|setting| setting.key != "slow_start");
+            if backend.settings.len() < count {
+                let origin = backend.origin.clone();
+                self.leave(&origin, "slow start", why.clone());
+            }
+        }
+    }
+
     /// Refuses what no scenario can say: nobody serves.
     pub(super) fn check_backends(&self, origin: &Origin) -> Result<(), super::ImportError> {
         let name = &self.upstream;

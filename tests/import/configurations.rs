@@ -89,6 +89,38 @@ fn errors_name_file_and_line() {
     assert_eq!(error, "nginx.conf:1: there is no upstream `nope`; there are: legacy, app");
 }
 
+/// What nobody reads is named, with its line; what changes nothing is not.
+#[test]
+fn unread_lines_are_named() {
+    let text = "upstream a { server x; fair; }\nserver { location / {\n proxy_pass http://a;\n \
+                proxy_buffering off;\n proxy_set_header Host $host; } }";
+    let notes = |found: Draft| found.not_taken.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let found = notes(read("c", text, None).unwrap());
+    assert!(found.iter().any(|note| note.starts_with("c:1: fair")), "{found:?}");
+    assert!(found.iter().any(|note| note.starts_with("c:4: proxy_buffering off")), "{found:?}");
+    assert!(!found.iter().any(|note| note.starts_with("c:5")), "{found:?}");
+    let text = "backend a\n mode http\n log global\n load-server-state-from-file global\n option \
+                abortonclose\n server x :80\n";
+    let found = notes(read("c", text, None).unwrap());
+    assert!(found.iter().any(|note| note.starts_with("c:4: load-server-state")), "{found:?}");
+    assert!(found.iter().any(|note| note.starts_with("c:5: option abortonclose")), "{found:?}");
+    assert!(!found.iter().any(|note| note.starts_with("c:3")), "{found:?}");
+    let whole = "http { upstream a { zone a 64k; server 10.0.0.1:80; keepalive 2; } server { location / { \
+                 proxy_pass http://a; proxy_http_version 1.1; proxy_set_header Connection \"\"; } } }";
+    assert!(written(&read("c", whole, None).unwrap()).contains("# Nothing was left out"));
+}
+
+/// Settings that only together make no scenario.
+#[test]
+fn what_an_algorithm_does_not_have_is_left_out() {
+    let text = "upstream a { hash $cookie_a(b; server 10.0.0.1:80 slow_start=3s; }";
+    let found = read("c", text, None).unwrap();
+    assert!(!written(&found).contains("slow_start ="), "{found:?}");
+    assert!(found.not_taken.iter().any(|note| note.what == "slow start"), "{found:?}");
+    let text = "backend a\n balance hash req.cook(x(y)\n server x 10.0.0.1:80\n";
+    assert!(written(&read("c", text, None).unwrap()).contains("hash_key = \"uri\""));
+}
+
 #[test]
 fn connections_are_kept_only_where_nginx_keeps_them() {
     let text = NGINX.replace("proxy_http_version 1.1;", "");

@@ -67,7 +67,8 @@ impl Draft {
 
     fn tail(&self) -> String {
         if self.not_taken.is_empty() {
-            return "\n# Everything that concerns balancing was taken over.\n".to_owned();
+            return "\n# Nothing was left out of the upstream, nor of what its proxy says about requests to it.\n"
+                .to_owned();
         }
         let mut text = "\n# Not taken over:\n".to_owned();
         for note in &self.not_taken {

@@ -88,9 +88,9 @@ fn hash(
 
 /// The scenario's word for the key, and whether it only stands in for it.
 fn hash_key(line: &Line, name: &str, argument: Option<&str>) -> (String, bool) {
+    let token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let header = |name: &str| {
         let name = name.split(',').next().unwrap_or("").trim().to_ascii_lowercase();
-        let token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         match name.as_str() {
             "host" => ("host".to_owned(), false),
             name if !name.is_empty() && name.chars().all(token) => {
@@ -116,7 +116,9 @@ fn hash_key(line: &Line, name: &str, argument: Option<&str>) -> (String, bool) {
                 "path" => ("path".to_owned(), false),
                 "pathq" | "url" => ("uri".to_owned(), false),
                 "req.hdr" | "hdr" => header(within),
-                "req.cook" | "cook" if !within.is_empty() => (format!("cookie:{within}"), false),
+                "req.cook" | "cook" if !within.is_empty() && within.chars().all(token) => {
+                    (format!("cookie:{within}"), false)
+                }
                 _ => ("uri".to_owned(), true),
             }
         }

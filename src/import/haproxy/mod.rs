@@ -5,6 +5,7 @@ mod frontend;
 mod proxy;
 mod section;
 mod server;
+mod unread;
 mod value;
 mod words;
 
@@ -39,6 +40,7 @@ pub fn draft(
     balance::balance(&lines, &mut draft)?;
     let servers = servers(&lines, &mut draft)?;
     draft.check_backends(&proxy.origin)?;
+    draft.drop_slow_start();
     // Failed requests do not take a server out.
     draft.set("balancer", "max_fails", "0", "only checks take servers out");
     let both: Vec<&Line> = leading.iter().chain(&lines).copied().collect();
@@ -49,6 +51,7 @@ pub fn draft(
     proxy::affinity(&lines, &servers, &mut draft);
     proxy::connections(&lines, &servers, &mut draft);
     proxy::note_rest(&lines, &mut draft);
+    unread::note(&both, &mut draft);
     frontend::settings(&leading, &mut draft)?;
     draft.not_taken.sort_by(|a, b| a.origin.cmp(&b.origin));
     Ok(draft)

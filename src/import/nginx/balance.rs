@@ -75,12 +75,14 @@ fn hash_key(written: &str) -> (String, Option<String>) {
     let variables: Vec<&str> = plain.split('$').skip(1).collect();
     let known = |variable: &str| -> Option<String> {
         let variable = variable.trim_end_matches(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let header = |name: &str| format!("header:{}", name.replace('_', "-"));
         Some(match variable {
             "remote_addr" | "binary_remote_addr" | "realip_remote_addr" => "client".to_owned(),
             "request_uri" => "uri".to_owned(),
             "uri" | "document_uri" => "path".to_owned(),
             "host" | "http_host" => "host".to_owned(),
+            other if !other.chars().all(word) => return None,
             other => match (other.strip_prefix("http_"), other.strip_prefix("cookie_")) {
                 (Some(name), _) if !name.is_empty() => header(name),
                 (_, Some(name)) if !name.is_empty() => format!("cookie:{name}"),

@@ -55,6 +55,7 @@ pub(super) fn settings(
     connections(site, draft);
     client(site, draft)?;
     listen(site, draft);
+    super::unread::note(site, draft);
     for (name, why) in TELLING {
         for directive in site.all(name).into_iter().filter(|found| found.args != ["off"]) {
             draft.leave(&directive.origin, directive.text(), why);

@@ -6,6 +6,7 @@ pub(super) use location::graphic_path;
 mod sites;
 mod token;
 mod tree;
+mod unread;
 mod upstream;
 mod value;
 
@@ -41,6 +42,7 @@ pub fn draft(
     }
     location::settings(&sites, &target, &mut draft)?;
     draft.check_backends(target.origin())?;
+    draft.drop_slow_start();
     draft.not_taken.sort_by(|a, b| a.origin.cmp(&b.origin));
     Ok(draft)
 }
