@@ -232,3 +232,45 @@ fn a_configuration_that_cannot_be_read_names_its_line() {
         assert!(stderr(&output).contains(expected), "{arguments:?}: {}", stderr(&output));
     }
 }
+
+#[test]
+fn a_log_becomes_a_trace_and_a_scenario_that_runs() {
+    let folder = Folder::new();
+    let line = |i: u32| {
+        format!(
+            "::1 - - [24/Nov/2026:22:37:{:02} +0000] \"GET /items/{i} HTTP/1.1\" 200 5 \"-\" \"c\" rt=0.0{:02} \
+             urt=0.0{:02}\n",
+            i / 20,
+            10 + i % 30,
+            10 + i % 30
+        )
+    };
+    let log: String = (0..400).map(line).collect();
+    folder.file("access.log", &log);
+    for trace in ["trace.csv", "trace.parquet"] {
+        let output =
+            folder.run(&["import", "access.log", "-o", trace, "--scenario", "played.toml"]);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        for said in ["400 requests", "format combined", "items-id", "whole seconds", "uniform"] {
+            assert!(stdout(&output).contains(said), "{said}: {}", stdout(&output));
+        }
+        let output = folder.run(&["run", "played.toml", "--only", "sim", "--json"]);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+    }
+    assert_eq!(code(&folder.run(&["import", "access.log", "--scenario", "fitted.toml"])), 0);
+    assert_eq!(code(&folder.run(&["check", "fitted.toml"])), 0);
+    let output = folder.run(&["import", "access.log", "--json"]);
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["requests_with_arrival"], 400);
+
+    folder.file("bad.log", &format!("{log}{}", "no request\n".repeat(5)));
+    let output = folder.run(&["import", "bad.log", "-o", "bad.csv"]);
+    assert_eq!(code(&output), 2);
+    for said in ["5 of 405 lines", "line 401: no request", "--max-bad 1%"] {
+        assert!(stderr(&output).contains(said), "{said}: {}", stderr(&output));
+    }
+    assert!(!folder.path().join("bad.csv").exists(), "nothing may be written from a wrong log");
+    assert_eq!(code(&folder.run(&["import", "bad.log", "--max-bad", "2%"])), 0);
+    assert_eq!(code(&folder.run(&["import", "gone.log"])), 2);
+    assert_eq!(code(&folder.run(&["import", "access.log", "--format", "$msec"])), 2);
+}

@@ -2,6 +2,8 @@
 //! every test run holds what fuzzing holds; `fuzz/README.md` says how to run them for long.
 #![cfg(feature = "live")]
 
+#[path = "../fuzz/bodies/access_log.rs"]
+mod access_log;
 #[path = "../fuzz/bodies/chunked.rs"]
 mod chunked;
 #[path = "../fuzz/bodies/config.rs"]
@@ -133,6 +135,11 @@ fn configurations() {
 #[test]
 fn traces() {
     replay("trace", 2000, trace::run);
+}
+
+#[test]
+fn access_logs() {
+    replay("access_log", 1000, access_log::run);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod compare;
 mod completions;
 mod config;
 pub mod exit;
+mod import;
 mod load;
 mod new;
 mod overrides;
@@ -59,6 +60,8 @@ enum Command {
     Calibrate(calibrate::CalibrateArgs),
     /// Begin a scenario from a configuration of NGINX or HAProxy, or a balancing policy of one's own
     New(new::NewArgs),
+    /// Turn an access log into a trace, and find the laws nearest to its traffic
+    Import(import::ImportArgs),
     /// Print the JSON Schema of scenarios
     Schema,
     /// Print a completion script for a shell
@@ -102,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Theory(args) => theory::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::New(args) => new::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Proxy(args) => return proxy::run(&args),

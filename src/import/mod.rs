@@ -1,4 +1,5 @@
-//! What is there already, as scenarios: configurations of NGINX and HAProxy.
+//! What is there already, as scenarios and traces: configurations of NGINX and HAProxy, and access
+//! logs.
 //!
 //! Text goes in, and the text of a scenario comes out: nothing here reads a file or a clock, so what
 //! was read can be tested and fuzzed as it is. What a configuration says
@@ -8,8 +9,10 @@
 
 mod draft;
 mod error;
+pub mod fit;
 mod glob;
 pub mod haproxy;
+pub mod log;
 pub mod nginx;
 mod toml_text;
 

@@ -38,6 +38,8 @@ pub mod spool;
 #[cfg(feature = "files")]
 mod tables;
 pub mod timeline;
+#[cfg(feature = "files")]
+pub mod trace;
 
 pub use attempt::{AttemptOutcome, AttemptRow, AttemptSource, PickedBecause};
 pub use calibration::{Calibration, Cost, Costs};

@@ -49,6 +49,8 @@ pub enum Purpose {
     Outlier = 15,
     /// The order in which a round of the live world runs the engines.
     EngineOrder = 16,
+    /// Where within its second a request of a log ended that was stamped in whole seconds.
+    LogSecond = 17,
 }
 
 /// The key of all draws of one replication.
