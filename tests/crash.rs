@@ -33,12 +33,33 @@ fn kill(pid: u32) {
 fn nothing_survives_the_death_of_lab() {
     let folder = Folder::new();
     folder.file("small.toml", SMALL);
-    let mut orphaned = 0;
-    for (round, instant) in instants(20).enumerate() {
-        let mut lab = start(&folder);
+    nothing_survives(&folder, 20);
+    next_run_works(&folder);
+}
+
+#[test]
+fn haproxy_does_not_survive_the_death_of_lab() {
+    let folder = Folder::new();
+    folder.file("small.toml", &behind("haproxy"));
+    let met = nothing_survives(&folder, 10);
+    assert!(met.iter().any(|command| command.starts_with("haproxy ")), "it never ran: {met:?}");
+    next_run_works(&folder);
+}
+
+/// [`SMALL`] with a real engine.
+fn behind(engine: &str) -> String {
+    SMALL.replace("[balancer]\n", &format!("[balancer]\nengine = \"{engine}\"\n"))
+}
+
+/// Kills lab at `count` instants; the commands of the programs that lost their parent.
+fn nothing_survives(folder: &Folder, count: u64) -> Vec<String> {
+    let mut orphaned = Vec::new();
+    for (round, instant) in instants(count).enumerate() {
+        let mut lab = start(folder);
         std::thread::sleep(instant);
         let whole_before = folder.runs("small").len();
-        orphaned += processes_of(folder.path()).len().saturating_sub(1);
+        let children = processes_of(folder.path()).into_iter().filter(|(pid, _)| *pid != lab.id());
+        orphaned.extend(children.map(|(_, command)| command));
         kill(lab.id());
         lab.wait().unwrap();
         let gone = wait_until(Duration::from_secs(3), || processes_of(folder.path()).is_empty());
@@ -50,10 +71,11 @@ fn nothing_survives_the_death_of_lab() {
         assert!(folder.runs("small").len() <= whole_before + 1);
     }
     assert!(
-        orphaned >= 20,
-        "only {orphaned} programs lost their parent: the instants are badly chosen"
+        orphaned.len() as u64 >= count,
+        "only {} programs lost their parent: the instants are badly chosen",
+        orphaned.len()
     );
-    next_run_works(&folder);
+    orphaned
 }
 
 #[test]

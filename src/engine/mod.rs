@@ -81,7 +81,7 @@ pub fn user_configuration(
             Err(UserConfigurationError::NoFile { engine: engine.name() })
         }
         Engine::Nginx => nginx::user_configuration(text, scenario, wiring),
-        Engine::Haproxy => Err(UserConfigurationError::NotYet { engine: "haproxy" }),
+        Engine::Haproxy => haproxy::user_configuration(text, scenario, wiring),
         Engine::Envoy => envoy::user_configuration(text, scenario, wiring),
     }
 }

@@ -37,12 +37,6 @@ pub enum UserConfigurationError {
         /// Its name.
         engine: String,
     },
-    /// Not written yet for this engine.
-    #[error("a configuration of your own cannot be run with {engine} yet; with nginx it can")]
-    NotYet {
-        /// Its name.
-        engine: &'static str,
-    },
     /// The text cannot be read.
     #[error("line {line}: {what}")]
     Syntax {

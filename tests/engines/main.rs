@@ -6,6 +6,7 @@ mod envoy_configuration;
 #[cfg(feature = "cli")]
 mod envoy_worlds;
 mod haproxy_configuration;
+mod haproxy_user;
 mod nginx_configuration;
 mod settings;
 #[cfg(feature = "cli")]

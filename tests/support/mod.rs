@@ -102,7 +102,8 @@ pub(crate) fn processes_of(folder: &Path) -> Vec<(u32, String)> {
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
         // A zombie has no folder: its parent has not looked yet, but nothing runs.
-        let here = std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == folder);
+        let here =
+            std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
         let arguments = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         if here {
             found.push((pid, String::from_utf8_lossy(&arguments).replace('\0', " ")));

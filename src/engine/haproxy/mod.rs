@@ -4,8 +4,11 @@ mod balance;
 mod gaps;
 mod model;
 mod settings;
+mod user;
+mod words;
 mod write;
 
+pub(super) use user::user_configuration;
 pub use write::{BACKEND, FRONTEND, SOCKET};
 
 use std::net::SocketAddr;

@@ -66,7 +66,8 @@ impl Haproxy {
     }
 
     pub(super) fn sight(&self) -> Sight {
-        Sight(self.runtimes.clone())
+        // Servers of the user's own have names that the scenario does not know.
+        Sight(if self.is_users { Vec::new() } else { self.runtimes.clone() })
     }
 
     pub(super) async fn order(
@@ -170,7 +171,10 @@ async fn facts(scenario: &Scenario, options: &LiveOptions) -> Result<manifest::E
         name: "haproxy".to_owned(),
         version: version(&said).to_owned(),
         config_sha256: foreign::config_sha256(scenario, options, &Engine::Haproxy),
-        settings: engine::haproxy::parity(scenario),
+        settings: match &options.engine_config {
+            Some(_) => vec![("configuration".to_owned(), "the user's own".to_owned())],
+            None => engine::haproxy::parity(scenario),
+        },
         statistics: Vec::new(),
     })
 }

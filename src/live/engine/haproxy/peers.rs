@@ -24,7 +24,8 @@ pub(super) struct PeerChanges {
 impl Runtime {
     /// Makes the servers those of `wanted`: the missing are added and take part at once, those that
     /// are there get their address, weight and state, and the rest are drained, and removed as soon
-    /// as nothing is in flight there.
+    /// as nothing is in flight there. One that gets another address takes nothing until what it
+    /// has is finished.
     ///
     /// # Errors
     /// What HAProxy refuses, such as an addition under a map-based hash; and a server that still
@@ -35,6 +36,7 @@ impl Runtime {
         patience: Span,
     ) -> Result<PeerChanges, RuntimeError> {
         let mut changes = PeerChanges::default();
+        let deadline = clock::now() + patience;
         let rows = self.servers().await?;
         for server in wanted {
             match rows.iter().find(|row| field(row, "srv_name") == server.name) {
@@ -42,7 +44,7 @@ impl Runtime {
                     self.add(server).await?;
                     changes.added.push(server.name.clone());
                 }
-                Some(row) if self.change(row, server).await? => {
+                Some(row) if self.change(row, server, deadline).await? => {
                     changes.changed.push(server.name.clone());
                 }
                 Some(_) => {}
@@ -55,7 +57,6 @@ impl Runtime {
         for name in &leaving {
             self.ask(&format!("set server {BACKEND}/{name} state drain")).await?;
         }
-        let deadline = clock::now() + patience;
         for name in leaving {
             self.remove(name, deadline).await?;
             changes.removed.push(name.to_owned());
@@ -74,18 +75,28 @@ impl Runtime {
         Ok(())
     }
 
-    async fn change(&self, row: &Row, server: &RuntimeServer) -> Result<bool, RuntimeError> {
+    async fn change(
+        &self,
+        row: &Row,
+        server: &RuntimeServer,
+        deadline: Nanos,
+    ) -> Result<bool, RuntimeError> {
         let RuntimeServer { name, address, weight, state, .. } = server;
         let mut orders = Vec::new();
         let (host, port) = (address.ip(), address.port());
-        if field(row, "srv_addr") != host.to_string() || field(row, "srv_port") != port.to_string()
-        {
+        let has_moved = field(row, "srv_addr") != host.to_string()
+            || field(row, "srv_port") != port.to_string();
+        if has_moved {
+            // With the address HAProxy closes the idle connections to the old one, but those that
+            // are in use would be kept afterwards, and used on and on.
+            self.ask(&format!("set server {BACKEND}/{name} state drain")).await?;
+            self.finished(name, deadline).await?;
             orders.push(format!("addr {host} port {port}"));
         }
         if field(row, "srv_uweight") != weight.to_string() {
             orders.push(format!("weight {weight}"));
         }
-        if administrative(row) != *state {
+        if has_moved || administrative(row) != *state {
             orders.push(format!("state {state}"));
         }
         for order in &orders {
@@ -94,20 +105,25 @@ impl Runtime {
         Ok(!orders.is_empty())
     }
 
-    /// Only a server in maintenance without requests and connections can be removed.
-    async fn remove(&self, name: &str, deadline: Nanos) -> Result<(), RuntimeError> {
+    /// Waits until a drained server has nothing in flight.
+    async fn finished(&self, name: &str, deadline: Nanos) -> Result<(), RuntimeError> {
         let busy = |row: &Row| {
             field(row, "svname") == name && (field(row, "scur") != "0" || field(row, "qcur") != "0")
         };
         while self.rows().await?.iter().any(busy) {
             if clock::now() >= deadline {
-                return Err(RuntimeError::Refused {
-                    command: format!("del server {BACKEND}/{name}"),
-                    answer: "it still has requests in flight".to_owned(),
-                });
+                return Err(RuntimeError::Busy { name: name.to_owned() });
             }
             tokio::time::sleep(PERIOD).await;
         }
+        // A thread counts a request out just before it gives its connection back.
+        tokio::time::sleep(PERIOD).await;
+        Ok(())
+    }
+
+    /// Only a server in maintenance without requests and connections can be removed.
+    async fn remove(&self, name: &str, deadline: Nanos) -> Result<(), RuntimeError> {
+        self.finished(name, deadline).await?;
         self.ask(&format!("set server {BACKEND}/{name} state maint")).await?;
         loop {
             // Its idle connections are closed by other threads in their own time.

@@ -53,6 +53,12 @@ pub(super) enum RuntimeError {
         /// Its reason.
         answer: String,
     },
+    /// A server that is to be moved or removed has requests for too long.
+    #[error("server {name} still has requests in flight; it stays as it is, drained")]
+    Busy {
+        /// Which.
+        name: String,
+    },
     /// The answer is not what was asked for.
     #[error("HAProxy answered `{command}` with something else: {answer}")]
     Unexpected {
@@ -106,7 +112,12 @@ impl Runtime {
 
     /// The servers, and the backend as a whole under the name `BACKEND`.
     pub(super) async fn rows(&self) -> Result<Vec<Row>, RuntimeError> {
-        let command = format!("show stat {BACKEND} 6 -1");
+        self.stat(BACKEND).await
+    }
+
+    /// Backends and servers of `proxy`; of all for `-1`.
+    async fn stat(&self, proxy: &str) -> Result<Vec<Row>, RuntimeError> {
+        let command = format!("show stat {proxy} 6 -1");
         let answer = self.ask(&command).await?;
         rows(&answer, ',').ok_or_else(|| unexpected(command, &answer))
     }
@@ -132,8 +143,12 @@ impl Runtime {
         let wanted = fields.filter(|(name, _)| INFO.contains(name));
         let mut statistics: Vec<(String, String)> =
             wanted.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        for row in self.rows().await? {
-            let server = row.get("svname").cloned().unwrap_or_default();
+        for row in self.stat("-1").await? {
+            let part = |name| row.get(name).map_or("", String::as_str);
+            let server = match part("pxname") {
+                BACKEND => part("svname").to_owned(),
+                proxy => format!("{proxy}.{}", part("svname")),
+            };
             let counter = |name: &&str| {
                 let value = row.get(*name).filter(|value| !value.is_empty())?;
                 Some((format!("{server}.{name}"), value.clone()))
