@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::control::{self, ControlError};
+use super::drain::Drained;
 use super::engine::{Order, Sight};
 use super::sample::Sampler;
 use super::world::{BackendEndpoint, LiveError, LiveOptions, Stack, backend_ready, start_backend};
@@ -21,7 +22,7 @@ use crate::policy::PeerState;
 use crate::record::{EventKind, EventRow};
 use crate::scenario::Scenario;
 use crate::traffic::{Fault, FaultKind};
-use crate::units::{Nanos, World};
+use crate::units::{Nanos, Span, World};
 
 /// A probe without an answer after this shows that nobody answers.
 const PROBE_LIMIT: Duration = Duration::from_millis(400);
@@ -56,6 +57,8 @@ struct Watch {
     after: String,
     bit: bool,
     healed: bool,
+    /// Of a drain that no balancer shows.
+    drained: Option<Drained>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +137,15 @@ impl FaultDriver {
                     self.begin(&fault, scenario, target, stack).await?;
                     sampler.count_also(&stack.balancers.processes());
                     self.event(EventKind::FaultBegan, &fault, target, zero, describe(fault.kind));
+                }
+                Edge::Look if fault.kind == FaultKind::Drain && sight.is_blind() => {
+                    let control = stack.endpoints[target].control;
+                    let before = Span(fault.at.0);
+                    let watch = &mut self.watches[index][place];
+                    match Drained::look(control, before).await {
+                        Ok(seen) => watch.drained = Some(seen),
+                        Err(error) => watch.during = error,
+                    }
                 }
                 Edge::Look => {
                     let seen =
@@ -263,15 +275,18 @@ impl FaultDriver {
         zero: Nanos,
     ) {
         let watch = &mut self.watches[index][place];
+        let control = stack.endpoints[target].control;
         let (bit, words) = match fault.kind {
-            FaultKind::Crash | FaultKind::Hang | FaultKind::Partition | FaultKind::Drain => return,
-            kind => {
-                let control = stack.endpoints[target].control;
-                match control::get(control, "/fault", PROBE_LIMIT).await {
-                    Ok(report) => counted(kind, &report),
-                    Err(error) => (false, error.to_string()),
-                }
+            FaultKind::Crash | FaultKind::Hang | FaultKind::Partition => return,
+            FaultKind::Drain => {
+                let Some(seen) = watch.drained else { return };
+                let length = fault.until.since(fault.at);
+                seen.prove(control, Span(length.0 - length.0 / 4)).await
             }
+            kind => match control::get(control, "/fault", PROBE_LIMIT).await {
+                Ok(report) => counted(kind, &report),
+                Err(error) => (false, error.to_string()),
+            },
         };
         watch.bit = bit;
         watch.during.clone_from(&words);

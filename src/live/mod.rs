@@ -4,6 +4,7 @@
 //! *thread* that started it, so the thread that starts programs must outlive them.
 
 pub mod control;
+mod drain;
 mod engine;
 pub mod fault;
 pub mod ports;

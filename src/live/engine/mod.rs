@@ -65,6 +65,11 @@ pub(super) enum Sight {
 }
 
 impl Sight {
+    /// Whether nothing is to be seen.
+    pub(super) const fn is_blind(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
     /// Per balancer instance, its view of the peers; empty where it did not answer.
     pub(super) async fn views(&self) -> Vec<Vec<PeerView>> {
         match self {
