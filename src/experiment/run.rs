@@ -25,7 +25,7 @@ pub struct RunOptions {
     pub out: PathBuf,
     /// Rounds of the live world; at least 1.
     pub rounds: u32,
-    /// Real-time priority for what keeps time in the live world; see [`LiveOptions`].
+    /// Real-time priority for what keeps time in the live world; see [`LiveOptions`](crate::live::LiveOptions).
     pub real_time: bool,
     /// Threads for the model's replications.
     pub threads: usize,
