@@ -1,54 +1,16 @@
 //! A group under all of Envoy's rules at once, in random runs: nobody is lost or counted twice, no
 //! ejected host is picked but in panic or within the merge window, and the same run gives the same.
 
-use lab::policy::health::outlier::{Consecutive, OutlierConfig};
-use lab::policy::rules::{EnvoyRetry, EnvoyRules, RetryOn};
+#[path = "support/envoy.rs"]
+mod envoy;
+
+use envoy::{at, config, ejecting, facts, retrying, server_errors};
 use lab::policy::{
-    Admission, Algorithm, Attempt, Event, LeastRequestConfig, Next, Outcome, PeerConfig, PeerState,
-    RequestFacts, ResilienceConfig, Rules, Upstream, UpstreamConfig,
+    Admission, Algorithm, Attempt, Event, LeastRequestConfig, Next, Outcome, PeerState, Upstream,
+    UpstreamConfig,
 };
-use lab::units::{Nanos, Ratio, Seed, Span};
+use lab::units::{Ratio, Seed, Span};
 use proptest::prelude::*;
-
-fn at(millis: u64) -> Nanos {
-    Nanos::ZERO + Span::from_millis(millis)
-}
-
-fn facts(id: u64) -> RequestFacts {
-    RequestFacts { id, key: 0, idempotent: false }
-}
-
-fn config(primaries: usize, backups: usize, rules: EnvoyRules) -> UpstreamConfig {
-    let peer = |place: usize| PeerConfig {
-        backup: place >= primaries,
-        ..PeerConfig::new(char::from(b'a' + place as u8))
-    };
-    UpstreamConfig {
-        resilience: ResilienceConfig { panic: Ratio(0.5), ..ResilienceConfig::default() },
-        rules: Rules::Envoy(rules),
-        ..UpstreamConfig::new(
-            Algorithm::RoundRobinEdf,
-            (0..primaries + backups).map(peer).collect(),
-        )
-    }
-}
-
-fn retrying(on: RetryOn, num_retries: u32) -> EnvoyRules {
-    let retry = EnvoyRetry { on, num_retries, ..EnvoyRetry::default() };
-    EnvoyRules { retry: Some(retry), ..EnvoyRules::default() }
-}
-
-fn server_errors() -> RetryOn {
-    RetryOn { server_error: true, ..RetryOn::default() }
-}
-
-fn ejecting(max_ejection_percent: f64) -> OutlierConfig {
-    OutlierConfig {
-        max_ejection_percent: Ratio(max_ejection_percent),
-        consecutive_5xx: Consecutive { threshold: 1, enforcing: Ratio(1.0) },
-        ..OutlierConfig::default()
-    }
-}
 
 /// Begins, ends and time, in any order: as words, to compare two runs.
 fn drive(config: &UpstreamConfig, ops: &[(u8, u8, u16)]) -> Vec<String> {

@@ -3,55 +3,19 @@
 //! Picks, tables and ejections recorded from it are in `vectors_adaptive`, `vectors_hash` and
 //! `vectors_outlier`; here are retries, the merge window, and each rule by itself.
 
-use lab::policy::health::outlier::{Consecutive, OutlierConfig};
-use lab::policy::rules::{CircuitBreakers, EnvoyRetry, EnvoyRules, RetryOn};
+#[path = "support/envoy.rs"]
+mod envoy;
+
+use envoy::{at, config, ejecting, facts, retrying, server_errors};
+use lab::policy::health::outlier::OutlierConfig;
+use lab::policy::rules::{CircuitBreakers, EnvoyRules, RetryOn};
 use lab::policy::{
     ActiveHealthConfig, Admission, Algorithm, Attempt, ConsistentHashConfig, Event,
     LeastRequestConfig, LoadFactor, Next, Outcome, PeerChange, PeerConfig, PeerId, PeerState,
-    RequestFacts, ResilienceConfig, Ring, Rules, Upstream, UpstreamConfig,
+    RequestFacts, Ring, Rules, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Ratio, Seed, Span};
 use serde_json::Value;
-
-fn at(millis: u64) -> Nanos {
-    Nanos::ZERO + Span::from_millis(millis)
-}
-
-fn facts(id: u64) -> RequestFacts {
-    RequestFacts { id, key: 0, idempotent: false }
-}
-
-fn config(primaries: usize, backups: usize, rules: EnvoyRules) -> UpstreamConfig {
-    let peer = |place: usize| PeerConfig {
-        backup: place >= primaries,
-        ..PeerConfig::new(char::from(b'a' + place as u8))
-    };
-    UpstreamConfig {
-        resilience: ResilienceConfig { panic: Ratio(0.5), ..ResilienceConfig::default() },
-        rules: Rules::Envoy(rules),
-        ..UpstreamConfig::new(
-            Algorithm::RoundRobinEdf,
-            (0..primaries + backups).map(peer).collect(),
-        )
-    }
-}
-
-fn retrying(on: RetryOn, num_retries: u32) -> EnvoyRules {
-    let retry = EnvoyRetry { on, num_retries, ..EnvoyRetry::default() };
-    EnvoyRules { retry: Some(retry), ..EnvoyRules::default() }
-}
-
-fn server_errors() -> RetryOn {
-    RetryOn { server_error: true, ..RetryOn::default() }
-}
-
-fn ejecting(max_ejection_percent: f64) -> OutlierConfig {
-    OutlierConfig {
-        max_ejection_percent: Ratio(max_ejection_percent),
-        consecutive_5xx: Consecutive { threshold: 1, enforcing: Ratio(1.0) },
-        ..OutlierConfig::default()
-    }
-}
 
 fn go(admission: Admission) -> Attempt {
     match admission {

@@ -1,6 +1,8 @@
 //! A configuration that the user wrote, run as it is: only what binds it to its surroundings (where
 //! it listens, where its servers are, its files) is replaced, and the difference is shown.
 
+use std::ops::Range;
+
 use super::diff::unified;
 use super::{ConfigFile, Configuration};
 
@@ -16,7 +18,16 @@ pub struct UserConfiguration {
     pub notes: Vec<String>,
 }
 
+/// A place in the user's text, and what comes there instead.
+pub(super) type Edit = (Range<usize>, String);
+
 impl UserConfiguration {
+    /// `text` after `edits`, in any order and apart from each other, which is started as the file
+    /// `name`.
+    pub(super) fn edited(name: &str, text: &str, edits: Vec<Edit>, notes: Vec<String>) -> Self {
+        Self::new(name, text, edited(text, edits), notes)
+    }
+
     /// `text`, rewritten to `run`, which is started as the file `name`.
     #[must_use]
     pub fn new(name: &str, text: &str, run: String, notes: Vec<String>) -> Self {
@@ -48,4 +59,22 @@ pub enum UserConfigurationError {
     /// It cannot stand for the scenario, such as with other numbers of servers and backends.
     #[error("{0}")]
     Misfit(String),
+}
+
+impl UserConfigurationError {
+    pub(super) fn misfit(what: &str) -> Self {
+        Self::Misfit(what.to_owned())
+    }
+}
+
+fn edited(text: &str, mut edits: Vec<Edit>) -> String {
+    edits.sort_by_key(|(place, _)| (place.start, place.end));
+    let (mut run, mut at) = (String::new(), 0);
+    for (place, new) in &edits {
+        run.push_str(&text[at..place.start]);
+        run.push_str(new);
+        at = place.end;
+    }
+    run.push_str(&text[at..]);
+    run
 }

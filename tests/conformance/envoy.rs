@@ -13,7 +13,8 @@ use super::real::{Real, done, stage};
 use super::script::{
     Played, Saw, Step, compare, concurrent, keyed, keys, play, sequential, weights,
 };
-use crate::engines::edf::{Done, first_misfit, starts};
+use crate::engines::edf::{Done, first_misfit};
+use crate::engines::edf_starts::starts;
 use crate::engines::envoy::{Envoy, Settings};
 
 /// The script on Envoy; the servers' addresses too.

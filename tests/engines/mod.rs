@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "tests and example each use a part of it")]
 
 pub(crate) mod edf;
+pub(crate) mod edf_starts;
 pub(crate) mod envoy;
 pub(crate) mod haproxy;
 pub(crate) mod nginx;

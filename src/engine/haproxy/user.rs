@@ -3,10 +3,9 @@
 //! Replaced are the addresses of `bind` and `server`, the paths of stats sockets, and what would
 //! give the process another user or root folder. Everything else is run as it stands.
 
-use std::ops::Range;
-
 use super::words::{Line, Word, lines};
 use super::{FILE, SOCKET};
+use crate::engine::user::Edit;
 use crate::engine::{UserConfiguration, UserConfigurationError, Wiring};
 use crate::scenario::Scenario;
 
@@ -28,8 +27,7 @@ pub(in crate::engine) fn user_configuration(
     rewriting.servers(&sections, scenario)?;
     rewriting.binds(&sections)?;
     rewriting.global(&sections);
-    let run = rewriting.applied(text);
-    Ok(UserConfiguration::new(FILE, text, run, rewriting.notes))
+    Ok(UserConfiguration::edited(FILE, text, rewriting.edits, rewriting.notes))
 }
 
 /// A section: its first line and the others.
@@ -87,8 +85,7 @@ fn sections(lines: Vec<Line<'_>>) -> Vec<Section<'_>> {
 
 struct Rewriting<'a> {
     wiring: &'a Wiring,
-    /// Places in the text and what comes there instead.
-    edits: Vec<(Range<usize>, String)>,
+    edits: Vec<Edit>,
     notes: Vec<String>,
 }
 
@@ -124,7 +121,7 @@ impl Rewriting<'_> {
         if found {
             return Ok(());
         }
-        Err(misfit("it has no `server` in a `backend` or `listen` section"))
+        Err(UserConfigurationError::misfit("it has no `server` in a `backend` or `listen` section"))
     }
 
     fn server(&mut self, server: &Line<'_>, backend: usize) -> Result<(), UserConfigurationError> {
@@ -154,7 +151,7 @@ impl Rewriting<'_> {
         };
         let front = binds.iter().position(|(section, bind)| section.forwards() && is_plain(bind));
         let Some(front) = front else {
-            return Err(misfit(
+            return Err(UserConfigurationError::misfit(
                 "it has no `bind` for plain HTTP, which lab's clients speak, in a section with \
                  servers or `default_backend`",
             ));
@@ -210,18 +207,6 @@ impl Rewriting<'_> {
     fn replace(&mut self, word: &Word, new: String) {
         self.edits.push((word.place.clone(), new));
     }
-
-    fn applied(&mut self, text: &str) -> String {
-        self.edits.sort_by_key(|(place, _)| (place.start, place.end));
-        let (mut run, mut at) = (String::new(), 0);
-        for (place, new) in &self.edits {
-            run.push_str(&text[at..place.start]);
-            run.push_str(new);
-            at = place.end;
-        }
-        run.push_str(&text[at..]);
-        run
-    }
 }
 
 /// The backend of each server: by the name in the comment behind it or its own, else by its place.
@@ -250,7 +235,7 @@ fn assignment(
     if servers.len() == names.len() {
         return Ok((0..servers.len()).collect());
     }
-    Err(misfit(&format!(
+    Err(UserConfigurationError::misfit(&format!(
         "line {}: `{}` has {} servers, and the scenario has {} backends ({}): make them as many, or \
          name each server's backend in a comment behind it (`server … # {}`)",
         section.head.number,
@@ -264,10 +249,6 @@ fn assignment(
 
 fn syntax(line: &Line<'_>, what: &str) -> UserConfigurationError {
     UserConfigurationError::Syntax { line: line.number, what: what.to_owned() }
-}
-
-fn misfit(what: &str) -> UserConfigurationError {
-    UserConfigurationError::Misfit(what.to_owned())
 }
 
 #[cfg(test)]

@@ -3,11 +3,10 @@
 //! Replaced are the addresses of `listen` and of each upstream's `server`, and what only one NGINX
 //! on a host may have (`pid`, `daemon`). Everything else is run as it stands.
 
-use std::ops::Range;
-
 use super::FILE;
 use super::parse::{Directive, parse};
 use super::write::quoted;
+use crate::engine::user::Edit;
 use crate::engine::{UserConfiguration, UserConfigurationError, Wiring};
 use crate::scenario::Scenario;
 
@@ -28,14 +27,12 @@ pub(in crate::engine) fn user_configuration(
     rewriting.upstreams(&directives, scenario)?;
     rewriting.listens(&directives)?;
     rewriting.surroundings(&directives)?;
-    let run = rewriting.applied(text);
-    Ok(UserConfiguration::new(FILE, text, run, rewriting.notes))
+    Ok(UserConfiguration::edited(FILE, text, rewriting.edits, rewriting.notes))
 }
 
 struct Rewriting<'a> {
     wiring: &'a Wiring,
-    /// Places in the text and what comes there instead.
-    edits: Vec<(Range<usize>, String)>,
+    edits: Vec<Edit>,
     notes: Vec<String>,
 }
 
@@ -52,7 +49,7 @@ impl Rewriting<'_> {
             .filter_map(|directive| directive.opens.map(|block| (directive, block)))
             .collect();
         if upstreams.is_empty() {
-            return Err(misfit(
+            return Err(UserConfigurationError::misfit(
                 "it has no `upstream` block in `http`: lab would not know which \
                                addresses stand for the backends",
             ));
@@ -99,7 +96,9 @@ impl Rewriting<'_> {
                 .any(|word| ["ssl", "proxy_protocol", "quic"].contains(&word.text.as_str()))
         };
         let Some(front) = listens.iter().position(|listen| speaks_http(listen)) else {
-            return Err(misfit("it has no `listen` for plain HTTP, which lab's clients speak"));
+            return Err(UserConfigurationError::misfit(
+                "it has no `listen` for plain HTTP, which lab's clients speak",
+            ));
         };
         for (number, listen) in listens.iter().enumerate() {
             let Some(word) = listen.words.get(1) else {
@@ -164,18 +163,6 @@ impl Rewriting<'_> {
         }
         Ok(())
     }
-
-    fn applied(&mut self, text: &str) -> String {
-        self.edits.sort_by_key(|(place, _)| (place.start, place.end));
-        let (mut run, mut at) = (String::new(), 0);
-        for (place, new) in &self.edits {
-            run.push_str(&text[at..place.start]);
-            run.push_str(new);
-            at = place.end;
-        }
-        run.push_str(&text[at..]);
-        run
-    }
 }
 
 /// The backend of each server: by the name in the comment behind it, else by its place.
@@ -201,7 +188,7 @@ fn assignment(
         };
     }
     if servers.len() != names.len() {
-        return Err(misfit(&format!(
+        return Err(UserConfigurationError::misfit(&format!(
             "line {}: upstream `{}` has {} servers, and the scenario has {} backends ({}): make \
              them as many, or name each server's backend in a comment behind it (`server …; # {}`)",
             upstream.line,
@@ -213,10 +200,6 @@ fn assignment(
         )));
     }
     Ok((0..servers.len()).collect())
-}
-
-fn misfit(what: &str) -> UserConfigurationError {
-    UserConfigurationError::Misfit(what.to_owned())
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ const APPLY_LIMIT: Span = Span::from_secs(3);
 
 /// One process for each instance.
 pub(in crate::live) struct Envoy {
-    foreign: Foreign,
+    pub(super) foreign: Foreign,
     instances: Vec<Instance>,
     /// The user's own configuration has no file of endpoints.
     is_users: bool,
@@ -99,14 +99,6 @@ impl Envoy {
         self.foreign.targets.push(wiring.listen);
         self.instances.push(Instance { wiring, cluster, version: 1 });
         Ok(())
-    }
-
-    pub(super) fn targets(&self) -> Vec<SocketAddr> {
-        self.foreign.targets.clone()
-    }
-
-    pub(super) fn programs(&mut self) -> &mut [Program] {
-        &mut self.foreign.programs
     }
 
     pub(super) fn admins(&self) -> Vec<SocketAddr> {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::engine::{self, Configuration, Wiring};
+use super::Order;
+use crate::engine::{self, Configuration, Member, UserConfigurationError, Wiring};
 use crate::host::clock;
 use crate::live::ports;
 use crate::live::provider::{Program, ProgramError};
@@ -76,6 +77,22 @@ pub(super) fn config_sha256(scenario: &Scenario, options: &LiveOptions, engine: 
     let configuration = engine::configuration(scenario, engine, &wiring).unwrap_or_default();
     let text: String = configuration.files.into_iter().map(|file| file.text).collect();
     manifest::sha256_hex(text.as_bytes())
+}
+
+/// The servers after `order` for the one of the backend called `name`.
+pub(super) fn ordered(members: &[Member], name: &str, order: Order) -> Vec<Member> {
+    let mut members = members.to_vec();
+    for member in members.iter_mut().filter(|member| member.peer.name == name) {
+        member.drained = order == Order::Drain;
+    }
+    members
+}
+
+/// The servers of a user's own configuration are not lab's to change.
+pub(super) fn unchangeable() -> LiveError {
+    let what = "its servers cannot be changed while it runs: a scenario with drain faults or an \
+                autoscaler needs the configuration that lab writes";
+    UserConfigurationError::Misfit(what.to_owned()).into()
 }
 
 /// Writes the configuration into the folder of `wiring`.

@@ -110,9 +110,9 @@ impl Balancers {
     pub(super) fn targets(&self) -> Vec<SocketAddr> {
         match self {
             Self::Own(own) => own.targets.clone(),
-            Self::Nginx(nginx) => nginx.targets(),
-            Self::Haproxy(haproxy) => haproxy.targets(),
-            Self::Envoy(envoy) => envoy.targets(),
+            Self::Nginx(nginx) => nginx.foreign.targets.clone(),
+            Self::Haproxy(haproxy) => haproxy.foreign.targets.clone(),
+            Self::Envoy(envoy) => envoy.foreign.targets.clone(),
             Self::Elsewhere(elsewhere) => vec![elsewhere.target],
         }
     }
@@ -121,9 +121,9 @@ impl Balancers {
     pub(super) fn programs(&mut self) -> &mut [Program] {
         match self {
             Self::Own(own) => &mut own.programs,
-            Self::Nginx(nginx) => nginx.programs(),
-            Self::Haproxy(haproxy) => haproxy.programs(),
-            Self::Envoy(envoy) => envoy.programs(),
+            Self::Nginx(nginx) => &mut nginx.foreign.programs,
+            Self::Haproxy(haproxy) => &mut haproxy.foreign.programs,
+            Self::Envoy(envoy) => &mut envoy.foreign.programs,
             Self::Elsewhere(_) => &mut [],
         }
     }

@@ -16,9 +16,7 @@ use rustix::process::Signal;
 use super::Order;
 use super::foreign::{self, Foreign};
 use crate::engine::nginx::{FILE, summary};
-use crate::engine::{
-    self, Configuration, Member, UserConfigurationError, Wiring, members, with_members,
-};
+use crate::engine::{self, Configuration, Member, Wiring, members, with_members};
 use crate::host::{clock, usage};
 use crate::live::provider::Program;
 use crate::live::world::{BackendEndpoint, LiveError, LiveOptions};
@@ -35,7 +33,7 @@ const WORKER: &str = "nginx: worker process";
 
 /// One master and its workers for each instance.
 pub(in crate::live) struct Nginx {
-    foreign: Foreign,
+    pub(super) foreign: Foreign,
     wirings: Vec<Wiring>,
     members: Vec<Member>,
     /// The configuration is the user's: lab does not know how to change its servers.
@@ -84,22 +82,14 @@ impl Nginx {
         Ok(nginx)
     }
 
-    pub(super) fn targets(&self) -> Vec<SocketAddr> {
-        self.foreign.targets.clone()
-    }
-
-    pub(super) fn programs(&mut self) -> &mut [Program] {
-        &mut self.foreign.programs
-    }
-
     pub(super) async fn order(
         &mut self,
         scenario: &Scenario,
         target: usize,
         order: Order,
     ) -> Result<(), LiveError> {
-        let mut members = self.members.clone();
-        members[target].drained = order == Order::Drain;
+        let name = &scenario.backends[target].name;
+        let members = foreign::ordered(&self.members, name, order);
         self.apply(scenario, members).await
     }
 
@@ -115,9 +105,7 @@ impl Nginx {
         members: Vec<Member>,
     ) -> Result<(), LiveError> {
         if self.is_users {
-            let what = "its servers cannot be changed while it runs: a scenario with drain faults \
-                        or an autoscaler needs the configuration that lab writes";
-            return Err(UserConfigurationError::Misfit(what.to_owned()).into());
+            return Err(foreign::unchangeable());
         }
         for (wiring, program) in self.wirings.iter().zip(&mut self.foreign.programs) {
             let (scenario, wiring) = with_members(&absolute(scenario)?, wiring, &members);

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use super::foreign::{self, Foreign};
 use super::{Order, PeerView};
 use crate::engine::haproxy::{FILE, runtime_servers};
-use crate::engine::{self, Member, UserConfigurationError, Wiring, members};
+use crate::engine::{self, Member, Wiring, members};
 use crate::live::provider::Program;
 use crate::live::world::{BackendEndpoint, LiveError, LiveOptions};
 use crate::record::manifest;
@@ -23,7 +23,7 @@ const PACKAGE: &str = "Debian's package haproxy";
 
 /// One process for each instance.
 pub(in crate::live) struct Haproxy {
-    foreign: Foreign,
+    pub(super) foreign: Foreign,
     runtimes: Vec<Runtime>,
     members: Vec<Member>,
     /// The configuration is the user's: lab does not know how to change its servers.
@@ -57,14 +57,6 @@ impl Haproxy {
         })
     }
 
-    pub(super) fn targets(&self) -> Vec<SocketAddr> {
-        self.foreign.targets.clone()
-    }
-
-    pub(super) fn programs(&mut self) -> &mut [Program] {
-        &mut self.foreign.programs
-    }
-
     pub(super) fn sight(&self) -> Sight {
         // Servers of the user's own have names that the scenario does not know.
         Sight(if self.is_users { Vec::new() } else { self.runtimes.clone() })
@@ -76,11 +68,8 @@ impl Haproxy {
         target: usize,
         order: Order,
     ) -> Result<(), LiveError> {
-        let mut members = self.members.clone();
         let name = &scenario.backends[target].name;
-        for member in members.iter_mut().filter(|member| member.peer.name == *name) {
-            member.drained = order == Order::Drain;
-        }
+        let members = foreign::ordered(&self.members, name, order);
         self.apply(scenario, members).await
     }
 
@@ -97,9 +86,7 @@ impl Haproxy {
         members: Vec<Member>,
     ) -> Result<(), LiveError> {
         if self.is_users {
-            let what = "its servers cannot be changed while it runs: a scenario with drain faults \
-                        or an autoscaler needs the configuration that lab writes";
-            return Err(UserConfigurationError::Misfit(what.to_owned()).into());
+            return Err(foreign::unchangeable());
         }
         let servers = runtime_servers(scenario, &members);
         for runtime in &self.runtimes {

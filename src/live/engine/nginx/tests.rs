@@ -137,7 +137,7 @@ async fn servers_come_and_go_under_load_without_a_failed_request() {
     let stop = Arc::new(AtomicBool::new(false));
     let mut clients = JoinSet::new();
     for _ in 0..8 {
-        clients.spawn(client(setup.nginx.targets()[0], Arc::clone(&stop)));
+        clients.spawn(client(setup.nginx.foreign.targets[0], Arc::clone(&stop)));
     }
     let count = |server: usize| served[server].load(Ordering::Relaxed);
     let pause = || tokio::time::sleep(Duration::from_millis(300));
@@ -182,7 +182,7 @@ async fn servers_come_and_go_under_load_without_a_failed_request() {
     let facts = setup.nginx.facts().await;
     assert!(facts.version.starts_with("1."), "{}", facts.version);
     assert!(facts.statistics.iter().any(|(name, count)| name == "requests" && count != "0"));
-    let program = &mut setup.nginx.programs()[0];
+    let program = &mut setup.nginx.foreign.programs[0];
     let status = program.stop(Duration::from_secs(5)).await.expect("it ended");
     assert!(status.success(), "{status}");
 }
@@ -197,7 +197,7 @@ async fn a_refused_change_leaves_the_old_servers() {
     assert!(error.contains("no servers are inside upstream"), "{error}");
     assert_eq!(setup.nginx.members, before);
     let stop = Arc::new(AtomicBool::new(false));
-    let one = tokio::spawn(client(setup.nginx.targets()[0], Arc::clone(&stop)));
+    let one = tokio::spawn(client(setup.nginx.foreign.targets[0], Arc::clone(&stop)));
     tokio::time::sleep(Duration::from_millis(100)).await;
     stop.store(true, Ordering::Relaxed);
     let (answered, failed) = one.await.expect("a client");
@@ -208,10 +208,10 @@ async fn a_refused_change_leaves_the_old_servers() {
 async fn workers_of_a_killed_master_are_killed_with_it() {
     let (address, _) = server().await;
     let mut setup = start("killed", &[address], 2).await;
-    let master = setup.nginx.programs()[0].pid();
+    let master = setup.nginx.foreign.programs[0].pid();
     let workers = serving(master);
     assert_eq!(workers.len(), 2);
-    setup.nginx.programs()[0].kill().await;
+    setup.nginx.foreign.programs[0].kill().await;
     drop(setup);
     let deadline = clock::now() + Span::from_secs(2);
     while workers.iter().any(|pid| usage::title(*pid).is_some_and(|title| title == WORKER)) {
