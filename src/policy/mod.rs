@@ -30,6 +30,7 @@ mod quantile;
 pub mod resilience;
 pub mod retry;
 pub mod rules;
+pub mod scale;
 pub mod slow_start;
 pub mod upstream;
 
