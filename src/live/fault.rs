@@ -8,16 +8,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyper::Method;
-use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::control::{self, ControlError};
 use super::drain::Drained;
 use super::engine::{Order, Sight};
+use super::provider::Instance;
 use super::sample::Sampler;
-use super::world::{BackendEndpoint, LiveError, LiveOptions, Stack, backend_ready, start_backend};
+use super::world::{BackendEndpoint, LiveError, LiveOptions, Stack};
 use crate::backend::fault::{FaultReport, FaultState};
-use crate::host::{clock, usage};
+use crate::host::clock;
 use crate::policy::PeerState;
 use crate::record::{EventKind, EventRow};
 use crate::scenario::Scenario;
@@ -148,8 +148,8 @@ impl FaultDriver {
                     }
                 }
                 Edge::Look => {
-                    let seen =
-                        look(&fault, stack.endpoints[target], &sight, &self.names[target]).await;
+                    let (instance, endpoint) = (&stack.backends[target], stack.endpoints[target]);
+                    let seen = look(&fault, instance, endpoint, &sight, &self.names[target]).await;
                     let watch = &mut self.watches[index][place];
                     if let Some((bit, words)) = seen {
                         watch.bit = bit;
@@ -221,13 +221,14 @@ impl FaultDriver {
         stack: &mut Stack,
     ) -> Result<(), LiveError> {
         match fault.kind {
-            FaultKind::Crash => {
-                self.crashed.push(target);
-                stack.backends[target].kill().await;
-            }
-            FaultKind::Hang => stack.backends[target].signal(Signal::STOP),
             FaultKind::Drain => stack.balancers.order(scenario, target, Order::Drain).await?,
             kind => {
+                if kind == FaultKind::Crash {
+                    self.crashed.push(target);
+                }
+                if stack.backends[target].disturb(kind).await? {
+                    return Ok(());
+                }
                 inject(&mut self.injected[target], kind);
                 self.order_backend(target, stack.endpoints[target].control).await?;
             }
@@ -246,17 +247,20 @@ impl FaultDriver {
         let endpoint = stack.endpoints[target];
         match fault.kind {
             FaultKind::Crash => {
-                let name = &scenario.backends[target].name;
-                let mut program = start_backend(&self.options, name, endpoint.listen)?;
-                let endpoint = backend_ready(&mut program).await?;
+                let backend = &scenario.backends[target];
+                let provider = &stack.provider;
+                let mut instance = provider.start(&self.options, backend, endpoint.listen).await?;
+                let endpoint = instance.ready().await?;
                 sampler.moved(target, endpoint.control, endpoint.pid);
-                stack.backends[target] = program;
+                stack.backends[target] = instance;
                 stack.endpoints[target] = endpoint;
                 self.crashed.retain(|index| *index != target);
             }
-            FaultKind::Hang => stack.backends[target].signal(Signal::CONT),
             FaultKind::Drain => stack.balancers.order(scenario, target, Order::Resume).await?,
             kind => {
+                if stack.backends[target].relieve(kind).await? {
+                    return Ok(());
+                }
                 heal(&mut self.injected[target], kind);
                 self.order_backend(target, endpoint.control).await?;
             }
@@ -353,6 +357,7 @@ fn heal(state: &mut FaultState, kind: FaultKind) {
 /// are proved by counting.
 async fn look(
     fault: &Fault,
+    instance: &Instance,
     endpoint: BackendEndpoint,
     sight: &Sight,
     name: &str,
@@ -364,10 +369,9 @@ async fn look(
             other => (false, format!("expected a refused connection, saw {}", words(&other))),
         }),
         FaultKind::Hang => {
-            let stopped = usage::state(endpoint.pid) == Some('T');
+            let (stopped, state) = instance.is_hanging().await;
             let answer = probe().await;
             let silent = matches!(answer, Err(ControlError::TimedOut(..)));
-            let state = if stopped { "process is stopped" } else { "process is not stopped" };
             Some((stopped && silent, format!("{state}, {}", words(&answer))))
         }
         FaultKind::Partition => {

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::control;
 use super::engine::{self, Balancers, own_spool};
 use super::fault::{FaultDriver, FaultProof};
 use super::ports;
-use super::provider::{Program, ProgramError};
+use super::provider::{self, Instance, Program, ProgramError, Provider};
 use super::sample::{Sample, Sampler, Watched};
 use crate::engine::UserConfigurationError;
 use crate::host::{clock, usage};
@@ -191,12 +192,19 @@ pub fn run(
         .build()
         .map_err(|error| LiveError::System { what: "cannot start the runtime", error })?;
     raise_descriptor_limit();
-    runtime.block_on(round(scenario, options, watcher, stop))
+    runtime.block_on(async {
+        watcher.phase("starting");
+        let provider = Rc::new(Provider::open(options).await?);
+        let ran = round(scenario, options, &provider, watcher, stop).await;
+        provider.close().await;
+        ran
+    })
 }
 
 /// The programs of a round. Dropping them kills what still runs.
 pub(super) struct Stack {
-    pub(super) backends: Vec<Program>,
+    pub(super) provider: Rc<Provider>,
+    pub(super) backends: Vec<Instance>,
     pub(super) endpoints: Vec<BackendEndpoint>,
     pub(super) balancers: Balancers,
 }
@@ -212,11 +220,11 @@ pub(super) struct BackendEndpoint {
 async fn round(
     scenario: &Scenario,
     options: &LiveOptions,
+    provider: &Rc<Provider>,
     watcher: &dyn Watcher,
     stop: &AtomicBool,
 ) -> Result<LiveRun, LiveError> {
-    watcher.phase("starting");
-    let mut stack = Stack::start(scenario, options).await?;
+    let mut stack = Stack::start(scenario, options, provider).await?;
     let mut faults = FaultDriver::new(scenario, options);
     faults.observe_before(&stack).await;
 
@@ -335,7 +343,11 @@ async fn sleep_until(at: Option<Nanos>) {
 }
 
 impl Stack {
-    async fn start(scenario: &Scenario, options: &LiveOptions) -> Result<Self, LiveError> {
+    async fn start(
+        scenario: &Scenario,
+        options: &LiveOptions,
+        provider: &Rc<Provider>,
+    ) -> Result<Self, LiveError> {
         let instances = scenario.balancer.instances as usize;
         let addresses = ports::free(scenario.backends.len() + instances)
             .map_err(|error| LiveError::System { what: "cannot find free ports", error })?;
@@ -345,15 +357,15 @@ impl Stack {
         let mut backends = Vec::new();
         for (backend, free) in scenario.backends.iter().zip(backend_addresses) {
             let address = backend.address.filter(|_| known_elsewhere).unwrap_or(*free);
-            backends.push(start_backend(options, &backend.name, address)?);
+            backends.push(provider.start(options, backend, address).await?);
         }
         let mut endpoints = Vec::new();
-        for program in &mut backends {
-            endpoints.push(backend_ready(program).await?);
+        for instance in &mut backends {
+            endpoints.push(instance.ready().await?);
         }
 
         let balancers = Balancers::start(scenario, options, balancer_addresses, &endpoints).await?;
-        Ok(Self { backends, endpoints, balancers })
+        Ok(Self { provider: Rc::clone(provider), backends, endpoints, balancers })
     }
 
     fn watched(&self, scenario: &Scenario) -> Vec<Watched> {
@@ -371,60 +383,35 @@ impl Stack {
     /// A program that ended without being told to ends the run.
     fn check_alive(&mut self, faults: &FaultDriver) -> Result<(), LiveError> {
         let crashed = faults.crashed();
-        let backends = self.backends.iter_mut().enumerate();
-        let unexpected = backends
-            .filter(|(index, _)| !crashed.contains(index))
-            .map(|(_, program)| program)
-            .chain(self.balancers.programs().iter_mut())
-            .find_map(|program| program.ended().map(|status| (program, status)));
-        match unexpected {
-            None => Ok(()),
-            Some((program, status)) => Err(LiveError::Died {
-                name: program.name().to_owned(),
-                status: status.to_string(),
-                log: program.log_tail(),
-            }),
+        let died = |name: &str, status, log| {
+            Err(LiveError::Died { name: name.to_owned(), status, log })
+        };
+        for (index, instance) in self.backends.iter_mut().enumerate() {
+            if !crashed.contains(&index)
+                && let Some(status) = instance.ended()
+            {
+                return died(instance.name(), status, instance.log_tail());
+            }
         }
+        for program in self.balancers.programs() {
+            if let Some(status) = program.ended() {
+                return died(program.name(), status.to_string(), program.log_tail());
+            }
+        }
+        Ok(())
     }
 
     /// The balancer first, so that it never sees its peers go.
     async fn stop(&mut self) -> Vec<ProgramExit> {
         let mut exits = Vec::new();
-        for program in self.balancers.programs().iter_mut().chain(&mut self.backends) {
-            program.signal(Signal::CONT);
-            let status = program.stop(PATIENCE).await;
-            exits.push(ProgramExit {
-                name: program.name().to_owned(),
-                status: status.map_or_else(|| "unknown".to_owned(), |status| status.to_string()),
-                orderly: status.is_some_and(|status| status.success()),
-            });
+        for program in self.balancers.programs() {
+            exits.push(provider::stop_program(program, PATIENCE).await);
+        }
+        for instance in &mut self.backends {
+            exits.push(instance.stop(PATIENCE).await);
         }
         exits
     }
-}
-
-pub(super) fn start_backend(
-    options: &LiveOptions,
-    name: &str,
-    address: SocketAddr,
-) -> Result<Program, ProgramError> {
-    let mut arguments = strings(&["backend", "--control", "127.0.0.1:0"]);
-    arguments.extend([
-        format!("--scenario={}", options.scenario_file.display()),
-        format!("--name={name}"),
-        format!("--listen={address}"),
-        format!("--seed={}", options.seed),
-    ]);
-    arguments.extend(overrides(options));
-    arguments.extend(options.real_time.then(|| "--real-time".to_owned()));
-    let log = options.scratch.join(format!("backend-{name}.log"));
-    Program::start(&format!("backend {name}"), &arguments, &log)
-}
-
-pub(super) async fn backend_ready(program: &mut Program) -> Result<BackendEndpoint, LiveError> {
-    let (listen, control) = program.ready().await?;
-    let control = control.ok_or_else(|| no_control(program))?;
-    Ok(BackendEndpoint { listen, control, pid: program.pid() })
 }
 
 fn load_arguments(

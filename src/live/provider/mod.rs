@@ -1,5 +1,158 @@
-//! Where the programs of the live world run.
+//! Where the backends of a run live, and how a provider starts, disturbs and stops them.
+//!
+//! The world and its faults know [`Provider`] and [`Instance`] only: whether a crash is a signal or
+//! an order to Docker is decided here.
 
 pub mod process;
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
 pub use process::{Program, ProgramError};
+
+use super::world::{BackendEndpoint, LiveError, LiveOptions, ProgramExit, no_control};
+use super::world::{overrides, strings};
+use crate::host::usage;
+use crate::scenario::Backend;
+use crate::traffic::FaultKind;
+
+/// Where the backends of a run live.
+#[derive(Debug)]
+pub(super) enum Provider {
+    /// Processes of this very binary.
+    Process,
+}
+
+/// A backend that was started.
+#[derive(Debug)]
+pub(super) enum Instance {
+    /// A process.
+    Process(Program),
+}
+
+impl Provider {
+    /// Makes what all backends of a run share.
+    pub(super) async fn open(_options: &LiveOptions) -> Result<Self, LiveError> {
+        Ok(Self::Process)
+    }
+
+    /// Starts `backend`. `address` is where it serves if the provider leaves the choice.
+    pub(super) async fn start(
+        &self,
+        options: &LiveOptions,
+        backend: &Backend,
+        address: SocketAddr,
+    ) -> Result<Instance, LiveError> {
+        match self {
+            Self::Process => Ok(Instance::Process(start_process(options, &backend.name, address)?)),
+        }
+    }
+
+    /// Removes what all backends shared, and those that are left.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Process => {}
+        }
+    }
+}
+
+fn start_process(
+    options: &LiveOptions,
+    name: &str,
+    address: SocketAddr,
+) -> Result<Program, ProgramError> {
+    let mut arguments = strings(&["backend", "--control", "127.0.0.1:0"]);
+    arguments.extend([
+        format!("--scenario={}", options.scenario_file.display()),
+        format!("--name={name}"),
+        format!("--listen={address}"),
+        format!("--seed={}", options.seed),
+    ]);
+    arguments.extend(overrides(options));
+    arguments.extend(options.real_time.then(|| "--real-time".to_owned()));
+    let log = options.scratch.join(format!("backend-{name}.log"));
+    Program::start(&format!("backend {name}"), &arguments, &log)
+}
+
+impl Instance {
+    /// Waits until it serves.
+    pub(super) async fn ready(&mut self) -> Result<BackendEndpoint, LiveError> {
+        match self {
+            Self::Process(program) => {
+                let (listen, control) = program.ready().await?;
+                let control = control.ok_or_else(|| no_control(program))?;
+                Ok(BackendEndpoint { listen, control, pid: program.pid() })
+            }
+        }
+    }
+
+    /// Lets a fault of `kind` begin, if it is the provider's to make; says whether it is.
+    pub(super) async fn disturb(&mut self, kind: FaultKind) -> Result<bool, LiveError> {
+        match (self, kind) {
+            (Self::Process(program), FaultKind::Crash) => program.kill().await,
+            (Self::Process(program), FaultKind::Hang) => program.signal(Signal::STOP),
+            (Self::Process(_), _) => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Lets it end. After a crash the backend is started anew instead.
+    pub(super) async fn relieve(&mut self, kind: FaultKind) -> Result<bool, LiveError> {
+        match (self, kind) {
+            (Self::Process(program), FaultKind::Hang) => program.signal(Signal::CONT),
+            (Self::Process(_), _) => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Whether it is stopped in its tracks, and in words.
+    pub(super) async fn is_hanging(&self) -> (bool, &'static str) {
+        match self {
+            Self::Process(program) => match usage::state(program.pid()) {
+                Some('T') => (true, "process is stopped"),
+                _ => (false, "process is not stopped"),
+            },
+        }
+    }
+
+    /// Its name in messages.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Process(program) => program.name(),
+        }
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn ended(&mut self) -> Option<String> {
+        match self {
+            Self::Process(program) => program.ended().map(|status| status.to_string()),
+        }
+    }
+
+    /// The last lines of its log, to be appended to a message.
+    pub(super) fn log_tail(&self) -> String {
+        match self {
+            Self::Process(program) => program.log_tail(),
+        }
+    }
+
+    /// Asks it to stop, and kills it if it takes longer than `patience`.
+    pub(super) async fn stop(&mut self, patience: Duration) -> ProgramExit {
+        match self {
+            Self::Process(program) => stop_program(program, patience).await,
+        }
+    }
+}
+
+/// Asks `program` to stop, kills it if it takes longer than `patience`, and says how it ended.
+pub(super) async fn stop_program(program: &mut Program, patience: Duration) -> ProgramExit {
+    program.signal(Signal::CONT);
+    let status = program.stop(patience).await;
+    ProgramExit {
+        name: program.name().to_owned(),
+        status: status.map_or_else(|| "unknown".to_owned(), |status| status.to_string()),
+        orderly: status.is_some_and(|status| status.success()),
+    }
+}
