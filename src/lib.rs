@@ -8,6 +8,8 @@ pub mod compare;
 pub mod engine;
 pub mod experiment;
 #[cfg(feature = "live")]
+pub mod exposition;
+#[cfg(feature = "live")]
 pub mod host;
 pub mod http1;
 pub mod import;

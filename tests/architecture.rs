@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 const STOREYS: &[(&str, &[&str])] = &[
     ("units", &[]),
     ("host", &["units"]),
+    ("exposition", &["units", "host"]),
     ("http1", &["units"]),
     ("policy", &["units"]),
     ("traffic", &["units"]),
@@ -19,8 +20,8 @@ const STOREYS: &[(&str, &[&str])] = &[
     ("import", &["units", "traffic", "scenario", "record"]),
     ("sim", &["units", "policy", "traffic", "scenario", "record"]),
     ("theory", &["units", "traffic"]),
-    ("proxy", &["units", "host", "http1", "policy", "scenario", "record"]),
-    ("backend", &["units", "host", "policy", "traffic", "scenario"]),
+    ("proxy", &["units", "host", "exposition", "http1", "policy", "scenario", "record"]),
+    ("backend", &["units", "host", "exposition", "policy", "traffic", "scenario"]),
     ("load", &["units", "host", "traffic", "scenario", "record"]),
     (
         "live",

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::count::{Protocol, STATUS_CLASSES};
+use super::count::{BOUNDS_MICROS, DurationTotals, Protocol, STATUS_CLASSES};
 use super::driver::{Driver, PeerView};
-pub(super) use super::exposition::wants_open;
-use super::exposition::{Kind, Page, content_type};
 use super::instance::Glimpse;
 use super::journal::word;
 use super::tally::{LoadProbes, Past, REASONS};
-use crate::host::usage;
+use crate::exposition::{Kind, Labels, Page, content_type, process};
 use crate::policy::health::outlier::OutlierCounts;
 use crate::policy::{PeerState, ResilienceCounts};
 use crate::record::AttemptOutcome;
@@ -95,8 +93,8 @@ fn requests(page: &mut Page, glimpse: &Glimpse, sum: &Past) {
         }
     }
     let help = "Time from the head of a request to the last byte of its response.";
-    page.family("lab_proxy_request_duration_seconds", Kind::Histogram, help)
-        .durations(&[], &glimpse.totals.request_time);
+    page.family("lab_proxy_request_duration_seconds", Kind::Histogram, help);
+    durations(page, &[], &glimpse.totals.request_time);
     page.family("lab_proxy_admitted", Kind::Counter, "Requests that asked for an upstream.")
         .sample(&[], sum.requests);
     let help = "Requests that got no upstream or no response of one.";
@@ -131,11 +129,11 @@ fn attempts(page: &mut Page, glimpse: &Glimpse, sum: &Past) {
     let help = "Time of attempts that brought a response, from the pick to the last byte.";
     page.family("lab_proxy_upstream_duration_seconds", Kind::Histogram, help);
     for (upstream, counts) in &peers {
-        page.durations(&[("upstream", upstream)], &counts.time);
+        durations(page, &[("upstream", upstream)], &counts.time);
     }
     let help = "Time to connect to an upstream, with every handshake.";
-    page.family("lab_proxy_upstream_connect_seconds", Kind::Histogram, help)
-        .durations(&[], &totals.connect_time);
+    page.family("lab_proxy_upstream_connect_seconds", Kind::Histogram, help);
+    durations(page, &[], &totals.connect_time);
     let help = "Connections opened to upstreams.";
     page.family("lab_proxy_upstream_connections_opened", Kind::Counter, help)
         .sample(&[], totals.peer_opened);
@@ -210,21 +208,10 @@ fn peers(page: &mut Page, glimpse: &Glimpse) {
     }
 }
 
-fn process(page: &mut Page) {
-    let Some(now) = usage::process() else { return };
-    page.family("process_cpu_seconds", Kind::Counter, "CPU time, user and system.")
-        .sample(&[], now.cpu.as_secs_f64());
-    page.family("process_resident_memory_bytes", Kind::Gauge, "Memory in RAM.")
-        .sample(&[], now.resident);
-    page.family("process_virtual_memory_bytes", Kind::Gauge, "Memory addressed.")
-        .sample(&[], now.addressed);
-    page.family("process_open_fds", Kind::Gauge, "Descriptors open.").sample(&[], now.descriptors);
-    page.family("process_max_fds", Kind::Gauge, "Most descriptors that may be open.")
-        .sample(&[], usage::descriptor_limit());
-    page.family("process_threads", Kind::Gauge, "Threads.").sample(&[], now.threads);
-    let help = "When the process started, since 1970.";
-    page.family("process_start_time_seconds", Kind::Gauge, help)
-        .sample(&[], now.started.0 as f64 / 1e9);
+/// A histogram of the family begun last.
+fn durations(page: &mut Page, labels: Labels<'_>, durations: &DurationTotals) {
+    let bounds = BOUNDS_MICROS.map(|micros| micros as f64 / 1e6);
+    page.histogram(labels, &bounds, &durations.buckets, durations.nanos as f64 / 1e9);
 }
 
 fn all(glimpse: &Glimpse) -> impl Iterator<Item = &Arc<Driver>> {

@@ -35,7 +35,6 @@ mod desk;
 mod driver;
 mod endpoint;
 mod error;
-mod exposition;
 mod fields;
 mod forward;
 mod generation;

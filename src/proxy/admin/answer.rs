@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::token::Token;
 use super::upstreams;
+use crate::exposition::wants_open;
 use crate::host::date;
 use crate::policy::PeerState;
 use crate::proxy::instance::{Glimpse, Instance};
@@ -37,7 +38,8 @@ pub(super) async fn answer(
         ["live"] if get => said(StatusCode::OK, "live"),
         ["ready"] if get => ready(&instance.glimpse()),
         ["metrics"] if get => {
-            let open = metrics::wants_open(request.headers().get(header::ACCEPT));
+            let accept = request.headers().get(header::ACCEPT);
+            let open = wants_open(accept.and_then(|value| value.to_str().ok()));
             let (kind, text) = metrics::page(&instance.glimpse(), open);
             typed(kind, text.into())
         }

@@ -1,18 +1,21 @@
-//! Metrics as text: the Prometheus text format, version 0.0.4, or OpenMetrics 1.0.
+//! Metrics as text: the Prometheus text format, version 0.0.4, or OpenMetrics 1.0. Every program of
+//! lab that has a `/metrics` writes it with this.
+//!
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/>,
 //! <https://github.com/OpenObservability/OpenMetrics/blob/main/specification/OpenMetrics.md>
 
 use std::fmt::{Display, Write};
 
-use hyper::header::HeaderValue;
+mod process;
 
-use super::count::{BOUNDS_MICROS, DurationTotals};
+pub use process::process;
 
 /// A kind of metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// Goes up only; its samples end in `_total`.
     Counter,
+    /// Goes up and down.
     Gauge,
     /// Constant labels on the number 1; its sample ends in `_info`.
     Info,
@@ -21,11 +24,11 @@ pub(super) enum Kind {
 }
 
 /// Labels of a sample.
-pub(super) type Labels<'a> = &'a [(&'a str, &'a str)];
+pub type Labels<'a> = &'a [(&'a str, &'a str)];
 
 /// A page of metrics in the making.
 #[derive(Debug)]
-pub(super) struct Page {
+pub struct Page {
     text: String,
     open: bool,
     /// Of the family begun last.
@@ -35,12 +38,13 @@ pub(super) struct Page {
 
 impl Page {
     /// An empty page, in OpenMetrics if `open`.
-    pub(super) fn new(open: bool) -> Self {
+    #[must_use]
+    pub fn new(open: bool) -> Self {
         Self { text: String::with_capacity(8 << 10), open, name: String::new(), kind: Kind::Gauge }
     }
 
     /// Begins a family; `name` without the suffix of its kind.
-    pub(super) fn family(&mut self, name: &str, kind: Kind, help: &str) -> &mut Self {
+    pub fn family(&mut self, name: &str, kind: Kind, help: &str) -> &mut Self {
         name.clone_into(&mut self.name);
         self.kind = kind;
         let (suffix, word) = match (kind, self.open) {
@@ -57,7 +61,7 @@ impl Page {
     }
 
     /// A sample of the family begun last.
-    pub(super) fn sample(&mut self, labels: Labels<'_>, value: impl Display) -> &mut Self {
+    pub fn sample(&mut self, labels: Labels<'_>, value: impl Display) -> &mut Self {
         let suffix = match self.kind {
             Kind::Counter => "_total",
             Kind::Info => "_info",
@@ -67,33 +71,40 @@ impl Page {
         self
     }
 
-    /// A histogram of the family begun last.
-    pub(super) fn durations(
+    /// A histogram of the family begun last: how many were in each bucket (the last is for what is
+    /// above every bound), the upper bounds, and the sum of all, in the family's unit.
+    ///
+    /// # Panics
+    /// Unless there is one bucket more than bounds.
+    pub fn histogram(
         &mut self,
         labels: Labels<'_>,
-        durations: &DurationTotals,
+        bounds: &[f64],
+        buckets: &[u64],
+        sum: f64,
     ) -> &mut Self {
+        assert_eq!(buckets.len(), bounds.len() + 1, "one bucket is for what is above every bound");
         let mut below = 0;
-        for (place, count) in durations.buckets.iter().enumerate() {
+        for (place, count) in buckets.iter().enumerate() {
             below += count;
-            let bound = BOUNDS_MICROS.get(place).map(|micros| *micros as f64 / 1e6);
-            let bound = match bound {
+            let bound = match bounds.get(place) {
                 None => "+Inf".to_owned(),
                 // OpenMetrics wants the point of a whole number.
-                Some(seconds) if self.open => format!("{seconds:?}"),
-                Some(seconds) => seconds.to_string(),
+                Some(bound) if self.open => format!("{bound:?}"),
+                Some(bound) => bound.to_string(),
             };
             let mut with_bound = labels.to_vec();
             with_bound.push(("le", &bound));
             self.put("_bucket", &with_bound, below);
         }
-        self.put("_sum", labels, durations.nanos as f64 / 1e9);
+        self.put("_sum", labels, sum);
         self.put("_count", labels, below);
         self
     }
 
     /// The finished text.
-    pub(super) fn finish(mut self) -> String {
+    #[must_use]
+    pub fn finish(mut self) -> String {
         if self.open {
             self.line(format_args!("# EOF"));
         }
@@ -129,7 +140,8 @@ impl Page {
 }
 
 /// The `Content-Type` of a page.
-pub(super) const fn content_type(open: bool) -> &'static str {
+#[must_use]
+pub const fn content_type(open: bool) -> &'static str {
     if open {
         "application/openmetrics-text; version=1.0.0; charset=utf-8"
     } else {
@@ -138,8 +150,9 @@ pub(super) const fn content_type(open: bool) -> &'static str {
 }
 
 /// Whether an `Accept` prefers OpenMetrics to plain text.
-pub(super) fn wants_open(accept: Option<&HeaderValue>) -> bool {
-    let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or_default();
+#[must_use]
+pub fn wants_open(accept: Option<&str>) -> bool {
+    let accept = accept.unwrap_or_default();
     let (mut open, mut plain) = (0.0, 0.0);
     for range in accept.split(',') {
         let mut parts = range.split(';').map(str::trim);
@@ -158,15 +171,17 @@ pub(super) fn wants_open(accept: Option<&HeaderValue>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Span;
 
     fn page(open: bool) -> String {
         let mut page = Page::new(open);
-        let mut durations = DurationTotals::default();
-        durations.record(Span::from_millis(2));
         page.family("a_requests", Kind::Counter, "Requests.").sample(&[("x", "q\"\\\n")], 3);
         page.family("a_build", Kind::Info, "Build.").sample(&[("version", "1")], 1);
-        page.family("a_time_seconds", Kind::Histogram, "Time.").durations(&[], &durations);
+        page.family("a_time_seconds", Kind::Histogram, "Time.").histogram(
+            &[],
+            &[0.001, 0.0025, 1.0],
+            &[0, 1, 0, 0],
+            0.002,
+        );
         page.finish()
     }
 
@@ -215,8 +230,7 @@ mod tests {
             (Some("text/plain, application/openmetrics-text;q=0.5"), false),
             (Some("application/openmetrics-text;q=0"), false),
         ] {
-            let value = accept.map(HeaderValue::from_static);
-            assert_eq!(wants_open(value.as_ref()), open, "{accept:?}");
+            assert_eq!(wants_open(accept), open, "{accept:?}");
         }
     }
 }
