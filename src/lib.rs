@@ -1,6 +1,8 @@
 #![doc = include_str!("README.md")]
 
 #[cfg(feature = "live")]
+pub mod autoscaler;
+#[cfg(feature = "live")]
 pub mod backend;
 #[cfg(feature = "cli")]
 pub mod cli;

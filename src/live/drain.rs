@@ -4,8 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::control;
 use crate::backend::fault::FaultReport;
+use crate::host::call;
 use crate::units::Span;
 
 /// An answer that takes longer is none.
@@ -25,7 +25,7 @@ pub(super) struct Drained {
 
 /// Requests that the backend at `control` has read since its start.
 async fn requests(control: SocketAddr) -> Result<u64, String> {
-    let asked = control::get::<FaultReport>(control, "/fault", LIMIT).await;
+    let asked = call::get::<FaultReport>(control, "/fault", LIMIT).await;
     asked.map(|report| report.total.requests).map_err(|error| error.to_string())
 }
 

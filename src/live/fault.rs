@@ -10,13 +10,13 @@ use std::time::Duration;
 use hyper::Method;
 use serde::{Deserialize, Serialize};
 
-use super::control::{self, ControlError};
 use super::drain::Drained;
 use super::engine::{Order, Sight};
 use super::provider::Instance;
 use super::sample::Sampler;
 use super::world::{BackendEndpoint, LiveError, LiveOptions, Stack};
 use crate::backend::fault::{FaultReport, FaultState};
+use crate::host::call::{self, CallError};
 use crate::host::clock;
 use crate::policy::PeerState;
 use crate::record::{EventKind, EventRow};
@@ -287,7 +287,7 @@ impl FaultDriver {
                 let length = fault.until.since(fault.at);
                 seen.prove(control, Span(length.0 - length.0 / 4)).await
             }
-            kind => match control::get(control, "/fault", PROBE_LIMIT).await {
+            kind => match call::get(control, "/fault", PROBE_LIMIT).await {
                 Ok(report) => counted(kind, &report),
                 Err(error) => (false, error.to_string()),
             },
@@ -299,7 +299,7 @@ impl FaultDriver {
 
     async fn order_backend(&self, target: usize, control: SocketAddr) -> Result<(), LiveError> {
         let order = serde_json::to_value(self.injected[target]).expect("plain numbers are JSON");
-        control::post(control, "/fault", Some(&order), ORDER_LIMIT).await.map_err(|error| {
+        call::post(control, "/fault", Some(&order), ORDER_LIMIT).await.map_err(|error| {
             LiveError::Control { name: format!("backend {}", self.names[target]), error }
         })
     }
@@ -362,21 +362,21 @@ async fn look(
     sight: &Sight,
     name: &str,
 ) -> Option<(bool, String)> {
-    let probe = || control::call(endpoint.listen, Method::GET, PROBED, None, PROBE_LIMIT);
+    let probe = || call::call(endpoint.listen, Method::GET, PROBED, None, PROBE_LIMIT);
     match fault.kind {
         FaultKind::Crash => Some(match probe().await {
-            Err(ControlError::Connect(_, error)) => (true, format!("connecting: {error}")),
+            Err(CallError::Connect(_, error)) => (true, format!("connecting: {error}")),
             other => (false, format!("expected a refused connection, saw {}", words(&other))),
         }),
         FaultKind::Hang => {
             let (stopped, state) = instance.is_hanging().await;
             let answer = probe().await;
-            let silent = matches!(answer, Err(ControlError::TimedOut(..)));
+            let silent = matches!(answer, Err(CallError::TimedOut(..)));
             Some((stopped && silent, format!("{state}, {}", words(&answer))))
         }
         FaultKind::Partition => {
             let answer = probe().await;
-            Some((matches!(answer, Err(ControlError::TimedOut(..))), words(&answer)))
+            Some((matches!(answer, Err(CallError::TimedOut(..))), words(&answer)))
         }
         FaultKind::Drain => {
             let views = sight.views().await;
@@ -390,7 +390,7 @@ async fn look(
     }
 }
 
-fn words(answer: &Result<(u16, bytes::Bytes), ControlError>) -> String {
+fn words(answer: &Result<(u16, bytes::Bytes), CallError>) -> String {
     match answer {
         Ok((status, _)) => format!("status {status}"),
         Err(error) => error.to_string(),
@@ -400,7 +400,7 @@ fn words(answer: &Result<(u16, bytes::Bytes), ControlError>) -> String {
 /// Whether a backend answers at all.
 async fn wellness(endpoint: BackendEndpoint) -> (bool, String) {
     let answer =
-        control::call(endpoint.listen, Method::GET, PROBED, None, Duration::from_secs(1)).await;
+        call::call(endpoint.listen, Method::GET, PROBED, None, Duration::from_secs(1)).await;
     (answer.is_ok(), words(&answer))
 }
 

@@ -3,7 +3,6 @@
 //! Everything runs on one thread with one tokio runtime: the kernel ties a child's life to the
 //! *thread* that started it, so the thread that starts programs must outlive them.
 
-pub mod control;
 mod drain;
 mod engine;
 pub mod fault;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use hyper::Method;
 use tokio::task::JoinHandle;
 
-use super::control;
 use super::engine::Sight;
+use crate::host::call;
 use crate::host::{clock, usage};
 use crate::policy::PeerState;
 use crate::units::{Nanos, Span};
@@ -190,9 +190,9 @@ async fn queues(watched: &[Watched]) -> Vec<u32> {
         .iter()
         .map(|backend| {
             let control = backend.control;
-            tokio::spawn(async move {
-                control::call(control, Method::GET, "/metrics", None, LIMIT).await
-            })
+            tokio::spawn(
+                async move { call::call(control, Method::GET, "/metrics", None, LIMIT).await },
+            )
         })
         .collect();
     let mut queues = Vec::new();

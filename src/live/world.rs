@@ -7,13 +7,13 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::control;
 use super::engine::{self, Balancers, own_spool};
 use super::fault::{FaultDriver, FaultProof};
 use super::ports;
 use super::provider::{self, Instance, Program, ProgramError, Provider};
 use super::sample::{Sample, Sampler, Watched};
 use crate::engine::UserConfigurationError;
+use crate::host::call;
 use crate::host::{clock, usage};
 use crate::load::LoadReport;
 use crate::record::{EventRow, manifest};
@@ -62,7 +62,7 @@ pub enum LiveError {
         /// Which.
         name: String,
         /// What went wrong.
-        error: control::ControlError,
+        error: call::CallError,
     },
     /// An engine did not do as told.
     #[error("{name}: {error}")]
@@ -383,9 +383,8 @@ impl Stack {
     /// A program that ended without being told to ends the run.
     fn check_alive(&mut self, faults: &FaultDriver) -> Result<(), LiveError> {
         let crashed = faults.crashed();
-        let died = |name: &str, status, log| {
-            Err(LiveError::Died { name: name.to_owned(), status, log })
-        };
+        let died =
+            |name: &str, status, log| Err(LiveError::Died { name: name.to_owned(), status, log });
         for (index, instance) in self.backends.iter_mut().enumerate() {
             if !crashed.contains(&index)
                 && let Some(status) = instance.ended()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Order, PeerView};
 use crate::engine::parity::{self, Parity};
-use crate::live::control;
+use crate::host::call;
 use crate::live::provider::{Program, ProgramError};
 use crate::live::world::{BackendEndpoint, LiveError, LiveOptions, no_control, overrides, strings};
 use crate::policy::retry::RetryConfig;
@@ -57,7 +57,7 @@ impl Own {
         };
         let path = format!("/upstreams/{}/{word}", scenario.backends[target].name);
         for admin in &self.admins {
-            control::post(*admin, &path, None, ORDER_LIMIT)
+            call::post(*admin, &path, None, ORDER_LIMIT)
                 .await
                 .map_err(|error| LiveError::Control { name: "proxy".to_owned(), error })?;
         }
@@ -131,7 +131,7 @@ pub(super) async fn views(admins: &[SocketAddr]) -> Vec<Vec<PeerView>> {
         .iter()
         .map(|admin| {
             let admin = *admin;
-            tokio::spawn(async move { control::get(admin, "/upstreams", QUESTION_LIMIT).await })
+            tokio::spawn(async move { call::get(admin, "/upstreams", QUESTION_LIMIT).await })
         })
         .collect();
     let mut views = Vec::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::Method;
 use serde_json::Value;
 
-use crate::live::control;
+use crate::host::call;
 use crate::live::engine::PeerView;
 use crate::policy::PeerState;
 
@@ -26,7 +26,7 @@ pub(in crate::live::engine) async fn views(admins: &[SocketAddr]) -> Vec<Vec<Pee
 
 /// The hosts of all clusters.
 async fn hosts(admin: SocketAddr) -> Option<Vec<PeerView>> {
-    let answer: Value = control::get(admin, "/clusters?format=json", LIMIT).await.ok()?;
+    let answer: Value = call::get(admin, "/clusters?format=json", LIMIT).await.ok()?;
     Some(hosts_in(&answer))
 }
 
@@ -60,7 +60,7 @@ fn view(host: &Value) -> PeerView {
 
 /// What is missing until it serves and every host may be picked; `None` if nothing is.
 pub(super) async fn not_ready(admin: SocketAddr) -> Option<String> {
-    match control::call(admin, Method::GET, "/ready", None, LIMIT).await {
+    match call::call(admin, Method::GET, "/ready", None, LIMIT).await {
         Ok((200, _)) => {}
         Ok((_, body)) => return Some(String::from_utf8_lossy(&body).trim().to_owned()),
         Err(error) => return Some(error.to_string()),
@@ -77,13 +77,13 @@ pub(super) async fn not_ready(admin: SocketAddr) -> Option<String> {
 /// The version of the endpoints that it uses.
 pub(super) async fn endpoints_version(admin: SocketAddr) -> Option<u64> {
     let path = "/stats?format=json&filter=^cluster.backends.version_text$";
-    let answer: Value = control::get(admin, path, LIMIT).await.ok()?;
+    let answer: Value = call::get(admin, path, LIMIT).await.ok()?;
     answer["stats"].as_array()?.first()?["value"].as_str()?.parse().ok()
 }
 
 /// Its version, such as `1.40.0`; empty if it does not say.
 pub(super) async fn version(admin: SocketAddr) -> String {
-    let answer: Option<Value> = control::get(admin, "/server_info", LIMIT).await.ok();
+    let answer: Option<Value> = call::get(admin, "/server_info", LIMIT).await.ok();
     let text = answer.and_then(|answer| answer["version"].as_str().map(str::to_owned));
     text.and_then(|text| text.split('/').nth(1).map(str::to_owned)).unwrap_or_default()
 }
@@ -93,7 +93,7 @@ pub(super) async fn statistics(admin: SocketAddr) -> Vec<(String, String)> {
     let path = "/stats?format=json&usedonly&filter=^(cluster\\.[^.]*\\.(upstream_(rq|cx)_[a-z0-9_]*|\
                 outlier_detection\\..*|lb_healthy_panic|membership_change|health_check\\..*)|\
                 http\\.clients\\.downstream_rq_[a-z0-9]*)$";
-    let answer: Option<Value> = control::get(admin, path, LIMIT).await.ok();
+    let answer: Option<Value> = call::get(admin, path, LIMIT).await.ok();
     let stats = answer.and_then(|mut answer| answer["stats"].take().as_array().cloned());
     let counts = stats.into_iter().flatten().filter_map(|stat| {
         let value = stat["value"].as_u64().filter(|value| *value > 0)?;

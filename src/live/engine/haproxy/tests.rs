@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use super::peers::PeerChanges;
 use super::*;
 use crate::engine;
-use crate::live::control;
+use crate::host::call;
 use crate::policy::{PeerConfig, PeerState};
 use crate::scenario;
 use crate::units::Span;
@@ -233,8 +233,7 @@ async fn a_drained_server_finishes_and_its_view_says_so() {
     assert_eq!(states, [PeerState::Draining, PeerState::Up]);
     for _ in 0..4 {
         let limit = Duration::from_secs(2);
-        let (status, _) =
-            control::call(haproxy.listen, Method::GET, "/x", None, limit).await.unwrap();
+        let (status, _) = call::call(haproxy.listen, Method::GET, "/x", None, limit).await.unwrap();
         assert_eq!(status, 200);
     }
     assert_eq!(first.1.load(Ordering::Relaxed), 0);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyper::Method;
 
 use crate::engine::Wiring;
-use crate::live::control;
+use crate::host::call;
 
 /// A question that is not answered by then is not answered.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub(super) async fn statistics(wirings: &[Wiring]) -> Vec<(String, String)> {
 }
 
 async fn stub_status(admin: SocketAddr) -> Vec<(&'static str, u64)> {
-    let answer = control::call(admin, Method::GET, "/stub_status", None, LIMIT).await;
+    let answer = call::call(admin, Method::GET, "/stub_status", None, LIMIT).await;
     match answer {
         Ok((200, body)) => read_stub_status(&String::from_utf8_lossy(&body)),
         // The user's own configuration need not have it.

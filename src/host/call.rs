@@ -1,4 +1,4 @@
-//! Short HTTP requests to the programs of the live world: orders, questions and probes.
+//! Short HTTP requests to other programs: orders, questions and probes.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 /// Why a request to a program failed.
 #[derive(Debug, thiserror::Error)]
-pub enum ControlError {
+pub enum CallError {
     /// No answer in time: what a hung or partitioned program shows.
     #[error("no answer from {0} within {1:?}")]
     TimedOut(SocketAddr, Duration),
@@ -31,17 +31,17 @@ pub enum ControlError {
 /// Sends one request on a connection of its own and returns status and body.
 ///
 /// # Errors
-/// See [`ControlError`].
+/// See [`CallError`].
 pub async fn call(
     address: SocketAddr,
     method: Method,
     path: &str,
     body: Option<&serde_json::Value>,
     limit: Duration,
-) -> Result<(u16, Bytes), ControlError> {
+) -> Result<(u16, Bytes), CallError> {
     tokio::time::timeout(limit, exchange(address, method, path, body))
         .await
-        .map_err(|_| ControlError::TimedOut(address, limit))?
+        .map_err(|_| CallError::TimedOut(address, limit))?
 }
 
 async fn exchange(
@@ -49,10 +49,10 @@ async fn exchange(
     method: Method,
     path: &str,
     body: Option<&serde_json::Value>,
-) -> Result<(u16, Bytes), ControlError> {
-    let broken = |error| ControlError::Broken(address, error);
+) -> Result<(u16, Bytes), CallError> {
+    let broken = |error| CallError::Broken(address, error);
     let stream =
-        TcpStream::connect(address).await.map_err(|error| ControlError::Connect(address, error))?;
+        TcpStream::connect(address).await.map_err(|error| CallError::Connect(address, error))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let driver = tokio::spawn(connection);
     let body = body.map(ToString::to_string).unwrap_or_default();
@@ -74,14 +74,14 @@ async fn exchange(
 /// GETs `path` and reads the answer as JSON.
 ///
 /// # Errors
-/// See [`ControlError`]; anything but status 200 with the expected JSON is unexpected.
+/// See [`CallError`]; anything but status 200 with the expected JSON is unexpected.
 pub async fn get<T: DeserializeOwned>(
     address: SocketAddr,
     path: &str,
     limit: Duration,
-) -> Result<T, ControlError> {
+) -> Result<T, CallError> {
     let (status, body) = call(address, Method::GET, path, None, limit).await?;
-    let unexpected = |why: String| ControlError::Unexpected(address, status, why);
+    let unexpected = |why: String| CallError::Unexpected(address, status, why);
     if status != 200 {
         return Err(unexpected(String::from_utf8_lossy(&body).into_owned()));
     }
@@ -91,16 +91,16 @@ pub async fn get<T: DeserializeOwned>(
 /// POSTs to `path`; any status below 300 is fine.
 ///
 /// # Errors
-/// See [`ControlError`].
+/// See [`CallError`].
 pub async fn post(
     address: SocketAddr,
     path: &str,
     body: Option<&serde_json::Value>,
     limit: Duration,
-) -> Result<(), ControlError> {
+) -> Result<(), CallError> {
     let (status, answer) = call(address, Method::POST, path, body, limit).await?;
     if status < 300 {
         return Ok(());
     }
-    Err(ControlError::Unexpected(address, status, String::from_utf8_lossy(&answer).into_owned()))
+    Err(CallError::Unexpected(address, status, String::from_utf8_lossy(&answer).into_owned()))
 }
