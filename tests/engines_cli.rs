@@ -27,6 +27,18 @@ fn a_missing_engine_is_named_with_its_package_before_anything_starts() {
     }
 }
 
+/// A calibration of three engines takes a minute and a half before it comes to the fourth.
+#[test]
+fn a_calibration_names_a_missing_engine_before_it_measures_the_others() {
+    let folder = Folder::new();
+    let mut lab = folder.lab(&["calibrate", "--engine", "own,nginx", "--out", "costs.json"]);
+    let output = lab.env("PATH", folder.path()).output().unwrap();
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    assert!(stderr(&output).contains("nginx is not installed"), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("starting"), "nothing ran: {}", stderr(&output));
+    assert!(!folder.path().join("costs.json").exists());
+}
+
 #[test]
 fn wrong_engines_are_wrong_usage() {
     let folder = Folder::new();

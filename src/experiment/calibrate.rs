@@ -9,6 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use super::engines::Labelled;
 use super::identity;
 use super::run::RunError;
 use crate::engine;
@@ -29,13 +30,15 @@ pub const CALIBRATION_SECONDS: u64 = 8;
 /// removed again.
 ///
 /// # Errors
-/// When the live world cannot be run, or too little was measured.
+/// When the live world cannot be run, or too little was measured. An engine that is not installed
+/// is found before anything starts.
 pub fn calibrate(
     engines: &[Engine],
     root: &Path,
     watcher: &dyn Watcher,
     stop: &AtomicBool,
 ) -> Result<Calibration, RunError> {
+    engines.iter().try_for_each(live::check_installed)?;
     let scratch = Scratch::create(root)?;
     let file = scratch.0.join("scenario.toml");
     std::fs::write(&file, SCENARIO)
@@ -49,7 +52,8 @@ pub fn calibrate(
             ];
             let scenario = engine::adapted(&scenario::load_with(&file, &overrides)?, engine);
             let folder = scratch.0.join(format!("run-{}", measured.len()));
-            let costs = measure(&scenario, &file, &folder, watcher, stop)?;
+            let watcher = Labelled { label: format!("{engine} at {rate}"), inner: watcher };
+            let costs = measure(&scenario, &file, &folder, &watcher, stop)?;
             measured.push(costs.measured(engine, scenario.traffic.mean_rate())?);
         }
     }

@@ -133,9 +133,9 @@ fn folder_name(engine: &Engine) -> String {
 }
 
 /// Says which engine a phase is about.
-struct Labelled<'a> {
-    label: String,
-    inner: &'a dyn Watcher,
+pub(super) struct Labelled<'a> {
+    pub(super) label: String,
+    pub(super) inner: &'a dyn Watcher,
 }
 
 impl Watcher for Labelled<'_> {
