@@ -40,6 +40,7 @@ fn config() -> BackendConfig {
         health_failure: Ratio(0.0),
         seed: Seed::new(7, 0),
         body_limit: Bytes(1 << 20),
+        ready_after: Span::ZERO,
     }
 }
 
@@ -393,4 +394,44 @@ async fn told_to_stop_it_finishes_what_it_has() {
     assert_eq!(request.await.unwrap().status, 200);
     timeout(Duration::from_secs(10), running).await.expect("it ends").unwrap();
     assert!(TcpStream::connect(listen).await.is_err());
+}
+
+#[tokio::test]
+async fn it_is_healthy_once_it_has_started_up() {
+    let backend = start(BackendConfig { ready_after: Span::from_millis(300), ..config() });
+    let began = clock::now();
+    let first = get(backend.listen, "/health", "").await;
+    assert_eq!((first.status, first.body.as_str()), (503, "starting\n"));
+    assert_eq!(get(backend.listen, "/", "").await.status, 200, "it serves, if anybody asks");
+    while get(backend.listen, "/health", "").await.status != 200 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let took = clock::elapsed(began);
+    assert!((Span::from_millis(295)..Span::from_millis(500)).contains(&took), "{took}");
+}
+
+/// One request of 400 ms on one of two workers: the counter runs with the clock while it is served.
+#[tokio::test]
+async fn busy_seconds_run_while_a_request_is_served() {
+    let _alone = ALONE.lock().await;
+    for discipline in [Discipline::Fifo, Discipline::Ps] {
+        let queue = QueueConfig { discipline, workers: 2, ..config().queue };
+        let service = Law::Constant(Span::from_millis(400));
+        let backend = start(BackendConfig { queue, service, ..config() });
+        let served = tokio::spawn(get(backend.listen, "/", ""));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let half = busy_seconds(&backend).await;
+        assert!((0.15..0.3).contains(&half), "{half}");
+        assert_eq!(served.await.unwrap().status, 200);
+        let whole = busy_seconds(&backend).await;
+        assert!((0.395..0.45).contains(&whole), "{whole}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(busy_seconds(&backend).await, whole, "nobody is served");
+    }
+}
+
+async fn busy_seconds(backend: &Running) -> f64 {
+    let page = get(backend.listen, "/metrics", "").await.body;
+    let samples = lab::exposition::read::samples(&page).unwrap();
+    samples.iter().find(|one| one.name == "lab_backend_busy_seconds_total").unwrap().value
 }

@@ -8,6 +8,8 @@ mod access_log;
 mod chunked;
 #[path = "../fuzz/bodies/config.rs"]
 mod config;
+#[path = "../fuzz/bodies/exposition.rs"]
+mod exposition;
 #[path = "../fuzz/bodies/haproxy_cfg.rs"]
 mod haproxy_cfg;
 #[path = "../fuzz/bodies/nginx_conf.rs"]
@@ -135,6 +137,11 @@ fn configurations() {
 #[test]
 fn traces() {
     replay("trace", 2000, trace::run);
+}
+
+#[test]
+fn expositions() {
+    replay("exposition", 5000, exposition::run);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use crate::scenario::{Backend, Scenario};
 use crate::traffic::Law;
-use crate::units::{Bytes, Ratio, Seed};
+use crate::units::{Bytes, Ratio, Seed, Span};
 
 use super::queue::QueueConfig;
 
@@ -32,6 +32,8 @@ pub struct BackendConfig {
     pub seed: Seed,
     /// A larger request body is answered with 413.
     pub body_limit: Bytes,
+    /// Its health checks fail for this long after its start.
+    pub ready_after: Span,
 }
 
 /// Default of [`BackendConfig::body_limit`].
@@ -79,6 +81,7 @@ impl BackendConfig {
             health_failure: backend.health_failure,
             seed,
             body_limit: BODY_LIMIT,
+            ready_after: Span::ZERO,
         }
     }
 }

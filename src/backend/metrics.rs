@@ -57,7 +57,7 @@ impl Metrics {
     }
 
     /// All of it as Prometheus text, version 0.0.4.
-    pub(super) fn exposition(&self, depth: Depth, workers: u32) -> String {
+    pub(super) fn exposition(&self, depth: Depth, occupied: Span, workers: u32) -> String {
         let mut text = String::with_capacity(2048);
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         family(
@@ -111,6 +111,14 @@ impl Metrics {
             "Workers that are occupied.",
             depth.busy as u64,
         );
+        family(
+            &mut text,
+            "lab_backend_busy_seconds_total",
+            "counter",
+            "Time that workers were occupied, all together, also by requests still in service.",
+        );
+        let occupied = occupied.as_secs_f64();
+        sample(&mut text, format_args!("lab_backend_busy_seconds_total {occupied}"));
         single(&mut text, "lab_backend_workers", "gauge", "Workers.", u64::from(workers));
         self.service_histogram(&mut text);
         family(
@@ -168,7 +176,7 @@ mod tests {
         metrics.began();
         metrics.body_read(7);
         metrics.ended(200);
-        let text = metrics.exposition(Depth { waiting: 2, busy: 1 }, 1);
+        let text = metrics.exposition(Depth { waiting: 2, busy: 1 }, Span::from_millis(10_250), 1);
         for line in [
             "lab_backend_requests_total{status=\"200\"} 1",
             "lab_backend_service_seconds_bucket{le=\"0.001\"} 1",
@@ -178,6 +186,7 @@ mod tests {
             "lab_backend_service_seconds_count 3",
             "lab_backend_service_seconds_sum 10.011",
             "lab_backend_queue_depth 2",
+            "lab_backend_busy_seconds_total 10.25",
             "lab_backend_request_body_bytes_total 7",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");

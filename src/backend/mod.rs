@@ -10,6 +10,7 @@ pub mod fault;
 pub mod law;
 mod load;
 pub mod metrics;
+mod occupancy;
 pub mod partition;
 pub mod program;
 pub mod queue;

@@ -18,7 +18,7 @@ use super::queue::{Depth, Queue, Served, Work};
 use crate::host::clock;
 use crate::traffic::service::demand_word;
 use crate::units::draw::unit_open;
-use crate::units::{Purpose, Span};
+use crate::units::{Nanos, Purpose, Span};
 
 /// Bodies are small and whole.
 pub(super) type Body = Full<Bytes>;
@@ -46,6 +46,8 @@ pub(super) struct Site {
     faults: Arc<Faults>,
     metrics: Arc<Metrics>,
     health_checks: AtomicU64,
+    /// From when on its health checks may pass.
+    ready_at: Nanos,
     own_ids: AtomicU64,
 }
 
@@ -73,6 +75,7 @@ impl Site {
         let name = HeaderValue::from_str(&config.name)
             .unwrap_or_else(|_| HeaderValue::from_static("unprintable"));
         Self {
+            ready_at: clock::now() + config.ready_after,
             config,
             address,
             host,
@@ -112,8 +115,13 @@ impl Site {
         response
     }
 
-    /// The k-th check fails by the draw (health, backend, k): beside the queue, at once.
+    /// The k-th check fails by the draw (health, backend, k): beside the queue, at once. One before
+    /// it is ready takes no draw.
     fn health(&self) -> Response<Body> {
+        if clock::now() < self.ready_at {
+            self.metrics.health_checked(false);
+            return text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
+        }
         let check = self.health_checks.fetch_add(1, Ordering::Relaxed);
         let index = (u64::from(self.config.index) << 32) | check;
         let probability =
@@ -132,7 +140,9 @@ impl Site {
     }
 
     pub(super) fn metrics(&self) -> Response<Body> {
-        let exposition = self.metrics.exposition(self.queue.depth(), self.config.queue.workers);
+        let occupied = self.queue.occupied(clock::now());
+        let workers = self.config.queue.workers;
+        let exposition = self.metrics.exposition(self.queue.depth(), occupied, workers);
         text(StatusCode::OK, &exposition)
     }
 

@@ -16,7 +16,7 @@ use crate::backend::{BackendConfig, program};
 use crate::host::child::{Ready, die_with_parent};
 use crate::scenario::{self, Discipline};
 use crate::traffic::Law;
-use crate::units::{Bytes, Ratio, Seed};
+use crate::units::{Bytes, Ratio, Seed, Span};
 
 /// Run one backend: a small HTTP service with a real queue and real workers
 #[derive(Args, Debug)]
@@ -54,6 +54,9 @@ pub(super) struct BackendArgs {
     /// A larger request body is answered with 413
     #[arg(long, value_name = "SIZE", default_value_t = BODY_LIMIT)]
     body_limit: Bytes,
+    /// Let the health checks fail for this long after the start, as a program does that warms up
+    #[arg(long, value_name = "DURATION", default_value_t = Span::ZERO)]
+    ready_after: Span,
     #[command(flatten)]
     overrides: Overrides,
     /// Seed of all draws [default: the scenario's, or 1]
@@ -120,6 +123,7 @@ impl BackendArgs {
         };
         config.control = self.control;
         config.body_limit = self.body_limit;
+        config.ready_after = self.ready_after;
         config.queue.real_time = self.real_time;
         Ok(config)
     }
@@ -148,6 +152,7 @@ impl BackendArgs {
             health_failure: self.health_failure,
             seed: self.seed(1),
             body_limit: BODY_LIMIT,
+            ready_after: Span::ZERO,
         }
     }
 }

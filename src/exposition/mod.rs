@@ -7,6 +7,7 @@
 use std::fmt::{Display, Write};
 
 mod process;
+pub mod read;
 
 pub use process::process;
 

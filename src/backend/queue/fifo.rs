@@ -10,9 +10,10 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::{Depth, Job, Observer, QueueConfig, QueueFull, Served, Work};
+use crate::backend::occupancy::Occupancy;
 use crate::backend::work;
 use crate::host::clock;
-use crate::units::Nanos;
+use crate::units::{Nanos, Span};
 
 /// The queue and its worker threads.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ struct Line {
     waiting: VecDeque<Job>,
     ready: VecDeque<(Job, Nanos)>,
     busy: usize,
+    occupancy: Occupancy,
     closed: bool,
 }
 
@@ -63,6 +65,7 @@ impl Fifo {
         if line.busy < self.shared.workers {
             line.busy += 1;
             let start = job.enqueued;
+            line.occupancy.begins(start);
             line.ready.push_back((job, start));
             drop(line);
             self.shared.ready.notify_one();
@@ -77,6 +80,10 @@ impl Fifo {
     pub(super) fn depth(&self) -> Depth {
         let line = self.shared.lock();
         Depth { waiting: line.waiting.len(), busy: line.busy }
+    }
+
+    pub(super) fn occupied(&self, now: Nanos) -> Span {
+        self.shared.lock().occupancy.until(now)
     }
 }
 
@@ -96,7 +103,7 @@ impl Shared {
     fn work(&self, real_time: bool) {
         while let Some((job, start)) = self.take() {
             let end = self.serve(job, start, real_time);
-            self.release(end);
+            self.release(start, end);
         }
     }
 
@@ -134,10 +141,12 @@ impl Shared {
     }
 
     /// Hands the worker to the request that waited longest.
-    fn release(&self, free_since: Nanos) {
+    fn release(&self, since: Nanos, free_since: Nanos) {
         let mut line = self.lock();
+        line.occupancy.ends(since, free_since);
         if let Some(job) = line.waiting.pop_front() {
             let start = job.enqueued.max(free_since);
+            line.occupancy.begins(start);
             line.ready.push_back((job, start));
         } else {
             line.busy -= 1;
@@ -154,7 +163,6 @@ mod tests {
     use super::*;
     use crate::backend::fault::{FaultState, Faults};
     use crate::scenario::Discipline;
-    use crate::units::Span;
 
     fn queue(workers: u32, limit: Option<u32>) -> (Fifo, Arc<Faults>) {
         let faults = Arc::new(Faults::new(Arc::default()));

@@ -145,6 +145,16 @@ impl Queue {
         self.load.report(now)
     }
 
+    /// Time until `now` that its workers were occupied, all of them together; also by requests that
+    /// are still being served.
+    #[must_use]
+    pub fn occupied(&self, now: Nanos) -> Span {
+        match &self.line {
+            Line::Fifo(queue) => queue.occupied(now),
+            Line::Sharing(queue) => queue.occupied(now),
+        }
+    }
+
     /// How full it is now.
     #[must_use]
     pub fn depth(&self) -> Depth {

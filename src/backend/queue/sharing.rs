@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use super::{Begun, Depth, Job, Observer, QueueConfig, QueueFull, Served, Work};
 use crate::backend::work;
 use crate::host::clock;
-use crate::units::Nanos;
+use crate::units::{Nanos, Span};
 
 /// The set of requests present and the thread that serves them.
 #[derive(Debug)]
@@ -67,6 +67,12 @@ impl Sharing {
         let set = self.shared.lock();
         let busy = set.present().min(set.workers);
         Depth { waiting: set.present() - busy, busy }
+    }
+
+    pub(super) fn occupied(&self, now: Nanos) -> Span {
+        let mut set = self.shared.lock();
+        set.advance(now);
+        Span::from_nanos_f64(set.occupied)
     }
 
     /// Work for the CPU gets a thread of its own: the kernel is the processor that is shared.
@@ -145,6 +151,8 @@ struct Set {
     now: Nanos,
     present: BinaryHeap<Reverse<Present>>,
     burning: usize,
+    /// Time that workers were occupied until then, all together, in nanoseconds.
+    occupied: f64,
     sequence: u64,
     gone: Vec<Present>,
     closed: bool,
@@ -166,6 +174,7 @@ impl Set {
             now: Nanos::ZERO,
             present: BinaryHeap::new(),
             burning: 0,
+            occupied: 0.0,
             sequence: 0,
             gone: Vec::new(),
             closed: false,
@@ -194,14 +203,22 @@ impl Set {
         Some(Nanos(self.now.0.saturating_add(wait.ceil() as u64)))
     }
 
+    /// Counts the time from now to `at`, in which nobody comes or leaves.
+    fn occupy_until(&mut self, at: Nanos) {
+        let busy = self.present().min(self.workers);
+        self.occupied += at.since(self.now).0 as f64 * busy as f64;
+    }
+
     /// Moves time to `to`; those who leave by then go to `gone`.
     fn advance(&mut self, to: Nanos) {
         while let Some(at) = self.next_departure().filter(|&at| at <= to) {
+            self.occupy_until(at);
             let Some(Reverse(leaver)) = self.present.pop() else { break };
             self.virtual_now = leaver.leaves;
             self.now = self.now.max(at);
             self.gone.push(leaver);
         }
+        self.occupy_until(to);
         self.virtual_now += to.since(self.now).0 as f64 * self.pace();
         self.now = self.now.max(to);
         if self.present.is_empty() {
@@ -236,7 +253,6 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::units::Span;
 
     fn enter(set: &mut Set, at: u64, length: u64) {
         set.advance(Nanos(at));
@@ -263,6 +279,17 @@ mod tests {
         enter(&mut set, 500, 1000);
         // The first has 500 left, served at half speed until 1500; then the second alone.
         assert_eq!(departures(&mut set), [(0, 1500), (500, 2000)]);
+    }
+
+    #[test]
+    fn workers_are_occupied_while_somebody_is_present() {
+        let mut set = Set::new(2);
+        (0..3).for_each(|_| enter(&mut set, 100, 1000));
+        // Three at two thirds of the speed: until 1600, two workers.
+        set.advance(Nanos(850));
+        assert!((set.occupied - 1500.0).abs() < 1.0, "{}", set.occupied);
+        set.advance(Nanos(5000));
+        assert!((set.occupied - 3000.0).abs() < 4.0, "{}", set.occupied);
     }
 
     #[test]
