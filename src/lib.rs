@@ -19,6 +19,8 @@ pub mod import;
 pub mod live;
 #[cfg(feature = "live")]
 pub mod load;
+#[cfg(feature = "live")]
+pub mod monitor;
 pub mod policy;
 #[cfg(feature = "live")]
 pub mod proxy;

@@ -23,17 +23,20 @@ const STOREYS: &[(&str, &[&str])] = &[
     ("proxy", &["units", "host", "exposition", "http1", "policy", "scenario", "record"]),
     ("backend", &["units", "host", "exposition", "policy", "traffic", "scenario"]),
     ("load", &["units", "host", "traffic", "scenario", "record"]),
-    ("autoscaler", &["units", "host", "http1", "policy", "scenario", "record"]),
+    ("autoscaler", &["units", "host", "exposition", "http1", "policy", "scenario", "record"]),
+    ("monitor", &["units", "host", "exposition", "policy", "traffic", "scenario", "record"]),
     (
         "live",
         &[
             "units",
             "host",
+            "exposition",
             "policy",
             "traffic",
             "scenario",
             "engine",
             "record",
+            "monitor",
             "backend",
             "load",
             "autoscaler",
@@ -44,8 +47,8 @@ const STOREYS: &[(&str, &[&str])] = &[
     (
         "experiment",
         &[
-            "units", "host", "policy", "traffic", "scenario", "engine", "record", "theory", "sim",
-            "live", "compare",
+            "units", "host", "policy", "traffic", "scenario", "engine", "record", "monitor",
+            "theory", "sim", "live", "compare",
         ],
     ),
     (
@@ -59,6 +62,7 @@ const STOREYS: &[(&str, &[&str])] = &[
             "engine",
             "import",
             "record",
+            "monitor",
             "theory",
             "sim",
             "proxy",

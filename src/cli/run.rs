@@ -1,11 +1,13 @@
 //! `lab run`: a scenario in both worlds.
 
 mod engines;
+mod shown;
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use self::shown::{ShowArgs, ShowError, Shown, Telling};
 use super::exit::Exit;
 use super::overrides::Overrides;
 use super::progress::Bar;
@@ -59,6 +61,8 @@ pub(super) struct RunArgs {
     /// priority is permitted
     #[arg(long)]
     normal_priority: bool,
+    #[command(flatten)]
+    show: ShowArgs,
     /// Folder for results
     #[arg(long, default_value = "results", value_name = "FOLDER")]
     out: PathBuf,
@@ -102,19 +106,24 @@ enum Failure {
     Run(#[from] RunError),
     #[error(transparent)]
     Chart(#[from] report::chart::ChartError),
+    #[error(transparent)]
+    Show(#[from] ShowError),
     #[error("{0}")]
     Usage(String),
 }
 
 fn try_run(args: &RunArgs) -> Result<Results, Failure> {
     let scenario = load(args, args.engine.first())?;
-    let options = options(args, &scenario)?;
+    let mut options = options(args, &scenario)?;
     let stop = interrupt::flag().map_err(RunError::Signals)?;
+    let shown = show(args, &mut options)?;
     let bar = Bar::new(scenario.duration, args.quiet || args.json);
-    let outcome = experiment::run(&scenario, &options, &bar, &stop);
+    let watcher = Telling { inner: &bar, board: shown.board.as_ref() };
+    let outcome = experiment::run(&scenario, &options, &watcher, &stop);
     bar.clear();
     let outcome = outcome?;
     let charts = report::chart::draw_all(&outcome.results, outcome.folder())?;
+    shown.finish(outcome.folder())?;
     let (results, folder) = outcome.commit().map_err(RunError::from)?;
     if args.json {
         print(&(serde_json::to_string_pretty(&results).unwrap_or_default() + "\n"));
@@ -153,7 +162,22 @@ fn options(args: &RunArgs, scenario: &Scenario) -> Result<RunOptions, Failure> {
             .map(|path| engines::own_configuration(path, scenario, args.quiet || args.json))
             .transpose()
             .map_err(Failure::Usage)?,
+        board: None,
+        prometheus: None,
     })
+}
+
+/// Shows the run, if that was asked for, and lets it know where.
+fn show(args: &RunArgs, options: &mut RunOptions) -> Result<Shown, Failure> {
+    let asked = args.show.metrics.or(args.show.prometheus).is_some();
+    if asked && options.only == Some(World::Sim) {
+        let why = "--metrics and --prometheus show the live world: leave --only sim out";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    let shown = Shown::start(&args.show, &args.out, args.quiet || args.json)?;
+    options.board.clone_from(&shown.board);
+    options.prometheus = shown.prometheus();
+    Ok(shown)
 }
 
 /// The scenario with what the command line replaces, with `engine` if one is given.

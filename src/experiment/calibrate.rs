@@ -83,6 +83,8 @@ fn measure(
         scratch: folder.to_owned(),
         seed: scenario.seed,
         round: 0,
+        board: None,
+        prometheus: None,
     };
     let run = live::run(scenario, &options, watcher, stop)?;
     if run.interrupted.is_some() {

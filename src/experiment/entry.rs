@@ -11,6 +11,7 @@ use crate::compare::{self, Digest, Evidence, Layout, Results, ValidityItem, Worl
 use crate::engine::{self, Wiring};
 use crate::host::date;
 use crate::live::{LiveOptions, LiveRun, Watcher};
+use crate::monitor::Series;
 use crate::record::manifest::{self, FaultProof, MANIFEST_SCHEMA_VERSION, ScenarioText};
 use crate::record::sink::Both;
 use crate::record::{HlogWriter, Manifest, Names, RecordError, Recorder};
@@ -39,6 +40,8 @@ pub(super) struct Entry<'a> {
     folder: PathBuf,
     recorder: Files,
     modelled: Vec<model::Modelled>,
+    /// The model's seconds, where the run is shown.
+    foreseen: Option<Series>,
     rounds: Vec<reality::Round>,
 }
 
@@ -71,7 +74,7 @@ impl<'a> Entry<'a> {
             Recorder::threaded(folder, &adapted.name, &names)?,
             HlogWriter::create(&log, hlog_interval(&adapted), around.started)?,
         );
-        let mut modelled = Vec::new();
+        let (mut modelled, mut foreseen) = (Vec::new(), None);
         if around.options.only != Some(World::Live) {
             around.watcher.phase("model");
             let sim = Options {
@@ -80,10 +83,15 @@ impl<'a> Entry<'a> {
                 ..Options::default()
             };
             let threads = around.options.threads;
-            (modelled, recorder) = model::run(&adapted, &layout, &sim, recorder, threads)?;
+            let shown = around.options.board.is_some();
+            let series = shown.then(|| Series::new(adapted.backends.len()));
+            let wanted = model::Wanted { recorder, series };
+            let (ran, wanted) = model::run(&adapted, &layout, &sim, wanted, threads)?;
+            (modelled, recorder, foreseen) = (ran, wanted.recorder, wanted.series);
         }
         let folder = folder.to_owned();
-        Ok(Self { asked, adapted, layout, folder, recorder, modelled, rounds: Vec::new() })
+        let rounds = Vec::new();
+        Ok(Self { asked, adapted, layout, folder, recorder, modelled, foreseen, rounds })
     }
 
     /// Runs round `round` of the live world.
@@ -98,7 +106,12 @@ impl<'a> Entry<'a> {
             seed: self.asked.seed,
             round,
             engine_config: around.options.engine_config.clone(),
+            board: around.options.board.clone(),
+            prometheus: around.options.prometheus,
         };
+        if let Some(board) = &around.options.board {
+            board.begin(&self.adapted, round, self.foreseen.clone());
+        }
         let ran = reality::round(
             self.asked,
             &self.layout,

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::run::Files;
 use crate::compare::{Digest, Layout, PairSample};
+use crate::monitor::Series;
 use crate::record::{AttemptRow, Costs, EventRow, RecordError, RequestRow, Sink, TimelineRow};
 use crate::scenario::Scenario;
 use crate::sim::{self, Options, Ran, ServiceTimes};
@@ -19,36 +20,39 @@ pub(super) struct Modelled {
     pub(super) ran: Ran,
 }
 
-/// Runs all replications. The first writes to `recorder`, which comes back.
+/// Where the first replication's rows go.
+pub(super) struct Wanted {
+    pub(super) recorder: Files,
+    /// Its seconds, to be shown beside the live world's.
+    pub(super) series: Option<Series>,
+}
+
+/// Runs all replications. The first writes to `wanted`, which comes back.
 pub(super) fn run(
     scenario: &Scenario,
     layout: &Layout,
     options: &Options<'_>,
-    recorder: Files,
+    wanted: Wanted,
     threads: usize,
-) -> Result<(Vec<Modelled>, Files), RecordError> {
-    let slot = std::sync::Mutex::new(Some(recorder));
+) -> Result<(Vec<Modelled>, Wanted), RecordError> {
+    let slot = std::sync::Mutex::new(Some(wanted));
     let taken = sim::replicate(scenario, options, threads, |replication| Taker {
         digest: Digest::new(layout, World::Sim),
         pairs: (replication == 0).then(|| PairSample::new(layout, PairSample::CAP)),
-        recorder: if replication == 0 {
-            slot.lock().ok().and_then(|mut it| it.take())
-        } else {
-            None
-        },
+        wanted: if replication == 0 { slot.lock().ok().and_then(|mut it| it.take()) } else { None },
     });
-    let mut recorder = None;
+    let mut wanted = None;
     let modelled = taken
         .into_iter()
         .map(|(mut taker, ran)| {
-            recorder = recorder.take().or(taker.recorder);
+            wanted = wanted.take().or(taker.wanted);
             if options.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
                 taker.digest.end_at(ran.end);
             }
             Modelled { digest: taker.digest, pairs: taker.pairs, ran }
         })
         .collect();
-    Ok((modelled, recorder.expect("replication 0 always runs and holds the recorder")))
+    Ok((modelled, wanted.expect("replication 0 always runs and holds what is wanted")))
 }
 
 /// Digests in order, the first replication's requests, and warnings in words.
@@ -79,7 +83,7 @@ pub(super) fn digest_of(
 struct Taker {
     digest: Digest,
     pairs: Option<PairSample>,
-    recorder: Option<Files>,
+    wanted: Option<Wanted>,
 }
 
 impl Sink for Taker {
@@ -88,28 +92,37 @@ impl Sink for Taker {
         if let Some(pairs) = &mut self.pairs {
             pairs.request(row);
         }
-        if let Some(recorder) = &mut self.recorder {
-            recorder.request(row);
+        if let Some(wanted) = &mut self.wanted {
+            wanted.recorder.request(row);
+            if let Some(series) = &mut wanted.series {
+                series.request(row);
+            }
         }
     }
 
     fn attempt(&mut self, row: &AttemptRow) {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.attempt(row);
+        if let Some(wanted) = &mut self.wanted {
+            wanted.recorder.attempt(row);
         }
     }
 
     fn timeline(&mut self, row: &TimelineRow) {
         self.digest.timeline(row);
-        if let Some(recorder) = &mut self.recorder {
-            recorder.timeline(row);
+        if let Some(wanted) = &mut self.wanted {
+            wanted.recorder.timeline(row);
+            if let Some(series) = &mut wanted.series {
+                series.timeline(row);
+            }
         }
     }
 
     fn event(&mut self, row: &EventRow) {
         self.digest.event(row);
-        if let Some(recorder) = &mut self.recorder {
-            recorder.event(row);
+        if let Some(wanted) = &mut self.wanted {
+            wanted.recorder.event(row);
+            if let Some(series) = &mut wanted.series {
+                series.event(row);
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One experiment: a scenario to an outcome. Both worlds, the record, the comparison, the checks.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,6 +8,7 @@ use super::entry::{Around, Entry};
 use super::{identity, model};
 use crate::compare::{Digest, Layout, ModelMode, Results};
 use crate::live::{self, LiveError, Watcher};
+use crate::monitor::Board;
 use crate::record::sink::Both;
 use crate::record::{Calibration, Costs, HlogWriter, RecordError, Recorder, RunDirectory};
 use crate::scenario::{Diagnostics, Scenario};
@@ -35,6 +37,10 @@ pub struct RunOptions {
     pub known_calibration: Option<Calibration>,
     /// A configuration of the user's own for the engine, in place of the scenario's.
     pub engine_config: Option<String>,
+    /// Where the run is shown while it lasts.
+    pub board: Option<Board>,
+    /// A Prometheus that scrapes this run.
+    pub prometheus: Option<SocketAddr>,
 }
 
 /// Why there is no outcome.

@@ -1,14 +1,16 @@
 //! Metrics as text: the Prometheus text format, version 0.0.4, or OpenMetrics 1.0. Every program of
-//! lab that has a `/metrics` writes it with this.
+//! lab that has a `/metrics` writes it with this, and what it knows of others to be scraped.
 //!
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/>,
 //! <https://github.com/OpenObservability/OpenMetrics/blob/main/specification/OpenMetrics.md>
 
 use std::fmt::{Display, Write};
 
+mod discovery;
 mod process;
 pub mod read;
 
+pub use discovery::{BACKEND_LABEL, TargetGroup};
 pub use process::process;
 
 /// A kind of metric.

@@ -7,8 +7,10 @@ mod drain;
 mod engine;
 pub mod fault;
 pub mod ports;
+pub mod prometheus;
 pub mod provider;
 pub mod sample;
+mod shown;
 pub mod world;
 
 pub use world::{

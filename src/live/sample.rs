@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::engine::Sight;
 use crate::host::call;
 use crate::host::{clock, usage};
+use crate::monitor::{Board, Observed};
 use crate::policy::PeerState;
 use crate::units::{Nanos, Span};
 
@@ -45,8 +46,24 @@ pub struct Sample {
     /// CPU share of its process in this second (1 is one core); `None` if it was not there for
     /// all of it.
     pub cpu: Option<f64>,
+    /// Share of its workers' time in this second that they were busy; `None` likewise.
+    pub utilization: Option<f64>,
     /// Whether its process is there.
     pub running: bool,
+}
+
+impl Sample {
+    fn shown(&self) -> Observed {
+        Observed {
+            second: self.second,
+            backend: self.backend,
+            in_flight: self.in_flight,
+            queue: self.queue,
+            utilization: self.utilization,
+            up: self.state == Some(PeerState::Up),
+            running: self.running,
+        }
+    }
 }
 
 /// Takes samples until it is finished.
@@ -70,13 +87,14 @@ struct Held {
 
 impl Sampler {
     /// Starts sampling at every full second after `zero`; the open descriptors of the processes
-    /// `counted` are counted too.
+    /// `counted` are counted too. What is seen of the backends goes to `board` as well.
     #[must_use]
     pub(super) fn start(
         zero: Nanos,
         watched: Vec<Watched>,
         sight: Sight,
         counted: Vec<u32>,
+        board: Option<Board>,
     ) -> Self {
         let watched = Arc::new(Mutex::new(watched));
         let samples = Arc::new(Mutex::new(Vec::new()));
@@ -86,7 +104,7 @@ impl Sampler {
             zero,
             Arc::clone(&watched),
             (sight, Arc::clone(&counted)),
-            Arc::clone(&samples),
+            (Arc::clone(&samples), board),
             Arc::clone(&held),
         ));
         Self { watched, samples, held, counted, task }
@@ -123,16 +141,17 @@ async fn sample_every_second(
     zero: Nanos,
     watched: Arc<Mutex<Vec<Watched>>>,
     (sight, counted): (Sight, Arc<Mutex<Vec<u32>>>),
-    samples: Arc<Mutex<Vec<Sample>>>,
+    (samples, board): (Arc<Mutex<Vec<Sample>>>, Option<Board>),
     held: Arc<Held>,
 ) {
     let mut cpu_before: Vec<Option<Span>> = Vec::new();
+    let mut work_before: Vec<Option<Work>> = Vec::new();
     let mut waits = Waits::default();
     for second in 0u32.. {
         let at = zero + Span::from_secs(u64::from(second) + 1);
         tokio::time::sleep(at.since(clock::now()).to_std()).await;
         let watched = watched.lock().expect("nothing panics with the lock held").clone();
-        let (views, queues) = tokio::join!(sight.views(), queues(&watched));
+        let (views, work) = tokio::join!(sight.views(), work_of(&watched));
         let counted = counted.lock().expect("nothing panics with the lock held").clone();
         let open = counted.iter().filter_map(|pid| usage::open_descriptors(*pid)).max();
         held.descriptors.fetch_max(open.unwrap_or(0), Ordering::Relaxed);
@@ -140,28 +159,40 @@ async fn sample_every_second(
         held.waited.store(waits.add(programs, usage::waited_for_core).0, Ordering::Relaxed);
         let cpu: Vec<_> = watched.iter().map(|backend| usage::cpu_time(backend.pid)).collect();
         cpu_before.resize(cpu.len(), None);
-        let taken = watched.iter().enumerate().map(|(index, backend)| Sample {
-            second,
-            backend: index,
-            in_flight: views
-                .iter()
-                .flatten()
-                .filter(|peer| peer.name == backend.name)
-                .map(|peer| peer.in_flight)
-                .sum(),
-            state: views
-                .first()
-                .and_then(|peers| peers.iter().find(|peer| peer.name == backend.name))
-                .map(|peer| peer.state),
-            queue: queues[index],
-            running: cpu[index].is_some(),
-            // A process that was started again has used less than the one before it.
-            cpu: cpu[index]
-                .zip(cpu_before[index])
-                .map(|(now, before)| (now - before).as_secs_f64()),
-        });
+        work_before.resize(work.len(), None);
+        let taken: Vec<Sample> = watched
+            .iter()
+            .enumerate()
+            .map(|(index, backend)| Sample {
+                second,
+                backend: index,
+                in_flight: views
+                    .iter()
+                    .flatten()
+                    .filter(|peer| peer.name == backend.name)
+                    .map(|peer| peer.in_flight)
+                    .sum(),
+                state: views
+                    .first()
+                    .and_then(|peers| peers.iter().find(|peer| peer.name == backend.name))
+                    .map(|peer| peer.state),
+                queue: work[index].map_or(0, |work| work.queue),
+                utilization: work[index]
+                    .zip(work_before[index])
+                    .and_then(|(now, was)| now.since(was)),
+                running: cpu[index].is_some(),
+                // A process that was started again has used less than the one before it.
+                cpu: cpu[index]
+                    .zip(cpu_before[index])
+                    .map(|(now, before)| (now - before).as_secs_f64()),
+            })
+            .collect();
+        if let Some(board) = &board {
+            taken.iter().for_each(|sample| board.observed(&sample.shown()));
+        }
         samples.lock().expect("nothing panics with the lock held").extend(taken);
         cpu_before = cpu;
+        work_before = work;
     }
 }
 
@@ -185,7 +216,39 @@ impl Waits {
     }
 }
 
-async fn queues(watched: &[Watched]) -> Vec<u32> {
+/// What a backend says of its work.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Work {
+    queue: u32,
+    /// Since its start, of all its workers together; `None` if it does not say so.
+    busy_seconds: Option<f64>,
+    workers: f64,
+}
+
+impl Work {
+    /// Out of a backend's metrics in Prometheus' text format.
+    fn read(exposition: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(exposition).ok()?;
+        let value = |name: &str| -> Option<f64> {
+            let mut lines = text.lines();
+            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?.trim().parse().ok()
+        };
+        Some(Self {
+            queue: value("lab_backend_queue_depth")? as u32,
+            busy_seconds: value("lab_backend_busy_seconds_total"),
+            workers: value("lab_backend_workers")?,
+        })
+    }
+
+    /// Share of the workers' time that they were busy in the second since `before`; `None` if it was
+    /// started anew.
+    fn since(self, before: Self) -> Option<f64> {
+        let busy = self.busy_seconds? - before.busy_seconds?;
+        (busy >= 0.0 && self.workers > 0.0).then(|| busy / self.workers)
+    }
+}
+
+async fn work_of(watched: &[Watched]) -> Vec<Option<Work>> {
     let asked: Vec<_> = watched
         .iter()
         .map(|backend| {
@@ -195,23 +258,32 @@ async fn queues(watched: &[Watched]) -> Vec<u32> {
             )
         })
         .collect();
-    let mut queues = Vec::new();
+    let mut work = Vec::new();
     for answer in asked {
         let exposition = answer.await.ok().and_then(Result::ok).map(|(_, body)| body);
-        queues.push(exposition.as_deref().and_then(queue_depth).unwrap_or(0));
+        work.push(exposition.as_deref().and_then(Work::read));
     }
-    queues
-}
-
-/// The queue's depth out of a backend's metrics in Prometheus' text format.
-fn queue_depth(exposition: &[u8]) -> Option<u32> {
-    let text = std::str::from_utf8(exposition).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("lab_backend_queue_depth "))?.trim().parse().ok()
+    work
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn utilization_is_the_growth_of_busy_time_over_the_workers() {
+        let read = |busy: f64| {
+            let text = format!(
+                "# TYPE lab_backend_queue_depth gauge\nlab_backend_queue_depth 3\n\
+                 lab_backend_workers 4\nlab_backend_busy_seconds_total {busy}\n"
+            );
+            Work::read(text.as_bytes()).expect("a page")
+        };
+        assert_eq!(read(1.0).queue, 3);
+        assert_eq!(read(12.0).since(read(10.0)), Some(0.5));
+        assert_eq!(read(0.1).since(read(10.0)), None, "it was started anew");
+        assert_eq!(Work::read(b"lab_backend_queue_depth 3\n"), None);
+    }
 
     #[test]
     fn waits_add_up_over_processes_that_come_and_go() {

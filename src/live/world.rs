@@ -12,10 +12,12 @@ use super::fault::{FaultDriver, FaultProof};
 use super::ports;
 use super::provider::{self, Instance, Program, ProgramError, Provider};
 use super::sample::{Sample, Sampler, Watched};
+use super::shown::Shown;
 use crate::engine::UserConfigurationError;
 use crate::host::call;
 use crate::host::{clock, usage};
 use crate::load::LoadReport;
+use crate::monitor::Board;
 use crate::record::{EventRow, manifest};
 use crate::scenario::{Engine, Scenario};
 use crate::units::time::NANOS_PER_SECOND;
@@ -102,6 +104,10 @@ pub struct LiveOptions {
     pub real_time: bool,
     /// The text of the user's own configuration of the engine; `None` writes one from the scenario.
     pub engine_config: Option<String>,
+    /// Where the round is shown while it lasts.
+    pub board: Option<Board>,
+    /// A Prometheus that scrapes this run.
+    pub prometheus: Option<SocketAddr>,
 }
 
 /// A finished round.
@@ -239,10 +245,20 @@ async fn round(
     )?;
     watcher.phase("running");
     let counted = stack.balancers.processes().into_iter().chain([load.pid()]).collect();
-    let sampler = Sampler::start(zero, stack.watched(scenario), stack.balancers.sight(), counted);
+    let spools = |name: &str| -> Vec<PathBuf> {
+        (0..scenario.balancer.instances)
+            .map(|instance| own_spool(&options.scratch, instance).join(name))
+            .collect()
+    };
+    let events = spools("events.jsonl");
+    let shown = Shown::begin(scenario, options, &stack, zero, (&spool, &events));
+    let sight = stack.balancers.sight();
+    let board = options.board.clone();
+    let sampler = Sampler::start(zero, stack.watched(scenario), sight, counted, board);
     let ended =
         drive(scenario, &mut stack, &mut faults, &mut load, &sampler, zero, (watcher, stop)).await;
     let (samples, descriptors, waited) = sampler.finish();
+    drop(shown);
     let (report, interrupted) = match ended {
         Ok(ended) => ended,
         Err(error) => {
@@ -256,18 +272,13 @@ async fn round(
     let exits = stack.stop().await;
 
     let wall_after = clock::wall().0 as i128 - clock::now().0 as i128;
-    let spools = |name: &str| -> Vec<PathBuf> {
-        (0..scenario.balancer.instances)
-            .map(|instance| own_spool(&options.scratch, instance).join(name))
-            .collect()
-    };
     Ok(LiveRun {
         round: options.round,
         zero,
         engine,
         requests: spool,
         attempts: spools("attempts.jsonl"),
-        events: spools("events.jsonl"),
+        events,
         fault_events: faults.take_events(),
         proofs: faults.into_proofs(),
         samples,

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Failure, RunArgs, load, options, verdict};
+use super::shown::Telling;
+use super::{Failure, RunArgs, load, options, show, verdict};
 use crate::cli::exit::Exit;
 use crate::cli::progress::Bar;
 use crate::cli::terminal::{paint, print};
@@ -18,16 +19,19 @@ pub(super) fn try_run(args: &RunArgs) -> Result<Exit, Failure> {
     refuse(args).map_or(Ok(()), |why| Err(Failure::Usage(why)))?;
     let contestants: Vec<Scenario> =
         args.engine.iter().map(|engine| load(args, Some(engine))).collect::<Result<_, _>>()?;
-    let options = options(args, &contestants[0])?;
+    let mut options = options(args, &contestants[0])?;
     let stop = interrupt::flag().map_err(RunError::Signals)?;
+    let shown = show(args, &mut options)?;
     let bar = Bar::new(contestants[0].duration, args.quiet || args.json);
-    let outcome = experiment::run_engines(&contestants, &options, &bar, &stop);
+    let watcher = Telling { inner: &bar, board: shown.board.as_ref() };
+    let outcome = experiment::run_engines(&contestants, &options, &watcher, &stop);
     bar.clear();
     let outcome = outcome?;
     for engine in &outcome.results.engines {
         report::chart::draw_all(&engine.results, &outcome.folder().join(&engine.folder))?;
     }
     report::chart::draw_engines(&outcome.results, outcome.folder())?;
+    shown.finish(outcome.folder())?;
     let (results, folder) = outcome.commit().map_err(RunError::from)?;
     if args.json {
         print(&(serde_json::to_string_pretty(&results).unwrap_or_default() + "\n"));

@@ -11,7 +11,7 @@ mod installed;
 mod nginx;
 mod own;
 
-pub(super) use installed::find as find_program;
+pub(super) use installed::{find as find_program, on_path};
 pub(super) use own::spool as own_spool;
 
 use std::net::SocketAddr;
@@ -140,6 +140,15 @@ impl Balancers {
             Self::Haproxy(haproxy) => Sight::Haproxy(haproxy.sight()),
             Self::Envoy(envoy) => Sight::Envoy(envoy.admins()),
             Self::Nginx(_) | Self::Elsewhere(_) => Sight::None,
+        }
+    }
+
+    /// Where each instance has metrics for Prometheus, and below which path, if it has.
+    pub(super) fn scraped(&self) -> Option<(Vec<SocketAddr>, &'static str)> {
+        match self {
+            Self::Own(own) => Some((own.admins.clone(), "/metrics")),
+            Self::Envoy(envoy) => Some((envoy.admins(), "/stats/prometheus")),
+            Self::Nginx(_) | Self::Haproxy(_) | Self::Elsewhere(_) => None,
         }
     }
 

@@ -43,14 +43,17 @@ pub(super) async fn answer(
             let (kind, text) = metrics::page(&instance.glimpse(), open);
             typed(kind, text.into())
         }
+        ["sd"] if get => {
+            json_of(StatusCode::OK, &upstreams::discovered(&instance.glimpse().drivers))
+        }
         ["config"] if get => config(&instance.glimpse()),
         ["reload"] if request.method() == Method::POST => reload(instance).await,
         ["upstreams", rest @ ..] => upstreams::answer(&instance.glimpse(), rest, request).await,
-        ["live" | "ready" | "metrics" | "config"] => not_allowed("GET"),
+        ["live" | "ready" | "metrics" | "sd" | "config"] => not_allowed("GET"),
         ["reload"] => not_allowed("POST"),
         _ => said(
             StatusCode::NOT_FOUND,
-            "try /upstreams, /config, /reload, /live, /ready or /metrics",
+            "try /upstreams, /config, /reload, /live, /ready, /metrics or /sd",
         ),
     }
 }

@@ -11,6 +11,7 @@
 //! | `GET /config`, `POST /reload` | what is in force; reads the file again |
 //! | `GET /live`, `GET /ready` | 200 or 503; these two ask for no token |
 //! | `GET /metrics` | Prometheus or OpenMetrics, by `Accept` |
+//! | `GET /sd` | the peers as targets for Prometheus' HTTP service discovery |
 //!
 //! Whoever reaches it can change everything. So it listens at loopback addresses or at a Unix
 //! socket of mode 0600, or asks for a token (`Authorization: Bearer …`). Without a token it refuses

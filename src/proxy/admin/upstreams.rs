@@ -1,5 +1,6 @@
 //! Orders and questions about peers. An order changes every view of them.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -11,9 +12,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Answer, json_of, not_allowed, said};
+use crate::exposition::{BACKEND_LABEL, TargetGroup};
 use crate::policy::{Forced, PeerChange, PeerConfig, PeerId, PeerState};
 use crate::proxy::driver::{Driver, PeerView};
 use crate::proxy::instance::Glimpse;
+use crate::proxy::journal::word;
 
 /// Most bytes of a request's body.
 const BODY_MAX: usize = 64 * 1024;
@@ -128,6 +131,22 @@ fn show(view: u16, peer: &PeerView) -> Shown {
         max_conns: peer.max_conns,
         fails: peer.fails,
     }
+}
+
+/// Every peer once, to be scraped at the address where it serves.
+pub(super) fn discovered(drivers: &Drivers) -> Vec<TargetGroup> {
+    let mut seen = BTreeSet::new();
+    let peers = drivers.iter().flat_map(|driver| driver.peers());
+    peers
+        .filter(|peer| seen.insert(peer.endpoint.name.clone()))
+        .map(|peer| {
+            TargetGroup::new(peer.endpoint.address)
+                .label(BACKEND_LABEL, peer.endpoint.name.clone())
+                .label("__meta_lab_state", word(peer.state))
+                .label("__meta_lab_weight", peer.weight.to_string())
+                .label("__meta_lab_backup", peer.backup.to_string())
+        })
+        .collect()
 }
 
 async fn add(drivers: &Drivers, body: Incoming) -> Result<Answer, Answer> {

@@ -116,6 +116,8 @@ async fn start(name: &str, servers: &[SocketAddr], workers: u32) -> Setup {
         round: 0,
         real_time: false,
         engine_config: None,
+        board: None,
+        prometheus: None,
     };
     let endpoint =
         |listen: &SocketAddr| BackendEndpoint { listen: *listen, control: *listen, pid: 0 };
