@@ -5,7 +5,7 @@
 //! half of the longest, then is the longest. Drawn from the seed by request and attempt, so that
 //! both worlds wait equally long.
 
-use crate::units::{Purpose, Seed, Span};
+use crate::units::{Draw, Purpose, Seed, Span};
 
 /// The pause as configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +19,12 @@ pub struct BackoffConfig {
 impl BackoffConfig {
     /// The pause before attempt `number` (from 2) of request `id`.
     pub(super) fn pause(&self, seed: Seed, id: u64, number: u16) -> Span {
-        let bound = self.bound(number.saturating_sub(1));
-        Span(seed.draw(Purpose::Jitter, id, number).below(bound.0))
+        self.drawn(seed.draw(Purpose::Jitter, id, number), number.saturating_sub(1))
+    }
+
+    /// The pause before retry `retry` (from 1) by a draw of its own.
+    pub(super) fn drawn(&self, mut draw: Draw, retry: u16) -> Span {
+        Span(draw.below(self.bound(retry).0))
     }
 
     /// The bound of the pause before retry `retry` (from 1).

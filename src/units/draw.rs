@@ -51,6 +51,8 @@ pub enum Purpose {
     EngineOrder = 16,
     /// Where within its second a request of a log ended that was stamped in whole seconds.
     LogSecond = 17,
+    /// The pauses of an autoscaler after failures.
+    Scaling = 18,
 }
 
 /// The key of all draws of one replication.
