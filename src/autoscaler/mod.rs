@@ -8,7 +8,24 @@
 //! [`policy::scale`]: crate::policy::scale
 
 pub mod balancing;
+pub mod control;
 pub mod fleet;
+pub mod log;
+mod member;
+pub mod prometheus;
+pub mod proxy;
+pub mod scrape;
+pub mod serve;
+pub mod source;
+pub mod status;
 
 pub use balancing::{Balancing, BalancingError};
+pub use control::{Control, ControlConfig};
 pub use fleet::{Fleet, FleetError, Health, Instance, InstanceState};
+pub use log::{Happening, Log};
+pub use prometheus::Prometheus;
+pub use proxy::ProxyAdmin;
+pub use scrape::Scraper;
+pub use serve::MetricsServer;
+pub use source::{Measuring, Source};
+pub use status::Status;

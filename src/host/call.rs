@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
@@ -23,10 +23,19 @@ pub enum CallError {
     /// The exchange broke.
     #[error("{0} broke off: {1}")]
     Broken(SocketAddr, hyper::Error),
+    /// The request cannot be written, such as with a token of more than one line.
+    #[error("{0} cannot be asked that: {1}")]
+    Unsendable(SocketAddr, String),
+    /// The answer ended early, or never.
+    #[error("the answer of {0} cannot be read: {1}")]
+    Unread(SocketAddr, String),
     /// The answer is not what was asked for.
     #[error("{0} answered {1}: {2}")]
     Unexpected(SocketAddr, u16, String),
 }
+
+/// Most bytes of an answer.
+const ANSWER_MAX: usize = 16 << 20;
 
 /// Sends one request on a connection of its own and returns status and body.
 ///
@@ -39,12 +48,28 @@ pub async fn call(
     body: Option<&serde_json::Value>,
     limit: Duration,
 ) -> Result<(u16, Bytes), CallError> {
-    tokio::time::timeout(limit, exchange(address, method, path, body))
+    call_as(None, address, method, path, body, limit).await
+}
+
+/// The same, with a bearer token.
+///
+/// # Errors
+/// See [`CallError`].
+pub async fn call_as(
+    token: Option<&str>,
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    body: Option<&serde_json::Value>,
+    limit: Duration,
+) -> Result<(u16, Bytes), CallError> {
+    tokio::time::timeout(limit, exchange(token, address, method, path, body))
         .await
         .map_err(|_| CallError::TimedOut(address, limit))?
 }
 
 async fn exchange(
+    token: Option<&str>,
     address: SocketAddr,
     method: Method,
     path: &str,
@@ -56,17 +81,22 @@ async fn exchange(
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let driver = tokio::spawn(connection);
     let body = body.map(ToString::to_string).unwrap_or_default();
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(method)
         .uri(path)
         .header("host", address.to_string())
         .header("connection", "close")
-        .header("content-type", "application/json")
+        .header("content-type", "application/json");
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let request = request
         .body(Full::new(Bytes::from(body)))
-        .expect("a fixed head with a numeric host is valid");
+        .map_err(|error| CallError::Unsendable(address, error.to_string()))?;
     let response = sender.send_request(request).await.map_err(broken)?;
     let status = response.status().as_u16();
-    let body = response.into_body().collect().await.map_err(broken)?.to_bytes();
+    let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
+    let body = body.map_err(|error| CallError::Unread(address, error.to_string()))?.to_bytes();
     driver.abort();
     Ok((status, body))
 }

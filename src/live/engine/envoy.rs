@@ -11,8 +11,8 @@ pub(super) use self::admin::views;
 use super::Order;
 use super::foreign::{self, Foreign};
 use super::installed::{self, ENVOY_PACKAGE};
-use crate::engine::Wiring;
 use crate::engine::envoy::{Cluster, parity};
+use crate::engine::{Member, Wiring, members, with_members};
 use crate::host::clock;
 use crate::live::provider::Program;
 use crate::live::world::{BackendEndpoint, LiveError, LiveOptions};
@@ -29,6 +29,7 @@ const APPLY_LIMIT: Span = Span::from_secs(3);
 pub(in crate::live) struct Envoy {
     pub(super) foreign: Foreign,
     instances: Vec<Instance>,
+    members: Vec<Member>,
     /// The user's own configuration has no file of endpoints.
     is_users: bool,
 }
@@ -36,7 +37,6 @@ pub(in crate::live) struct Envoy {
 /// What is known about a running Envoy.
 struct Instance {
     wiring: Wiring,
-    cluster: Cluster,
     /// Of the file of endpoints.
     version: u64,
 }
@@ -48,16 +48,18 @@ impl Envoy {
         addresses: &[SocketAddr],
         backends: &[BackendEndpoint],
     ) -> Result<Self, LiveError> {
+        let listening: Vec<_> = backends.iter().map(|backend| backend.listen).collect();
         let mut envoy = Self {
             foreign: Foreign::default(),
             instances: Vec::new(),
+            members: members(scenario, &listening),
             is_users: options.engine_config.is_some(),
         };
         for wiring in foreign::wirings("envoy", options, addresses, backends)? {
-            let configuration = foreign::configured(scenario, options, &Engine::Envoy, &wiring)?;
+            let (here, wiring) = foreign::present(scenario, &wiring);
+            let configuration = foreign::configured(&here, options, &Engine::Envoy, &wiring)?;
             foreign::write(&configuration, &wiring)?;
-            let cluster = Cluster::new(scenario, &wiring);
-            envoy.launch(scenario.balancer.workers, wiring, cluster).await?;
+            envoy.launch(scenario.balancer.workers, wiring).await?;
         }
         for (program, instance) in envoy.foreign.programs.iter_mut().zip(&envoy.instances) {
             foreign::serves(program, instance.wiring.listen).await?;
@@ -74,12 +76,7 @@ impl Envoy {
     }
 
     /// Checks the configuration in the folder of `wiring`, and starts a process with it.
-    async fn launch(
-        &mut self,
-        workers: u32,
-        wiring: Wiring,
-        cluster: Cluster,
-    ) -> Result<(), LiveError> {
+    async fn launch(&mut self, workers: u32, wiring: Wiring) -> Result<(), LiveError> {
         let command = installed::find(&Engine::Envoy)?.unwrap_or_else(|| "envoy".into());
         let command = command.display().to_string();
         let config = wiring.folder.join("envoy.yaml").display().to_string();
@@ -97,7 +94,7 @@ impl Envoy {
         let program = foreign::start(&name, &command, ENVOY_PACKAGE, &arguments, &log)?;
         self.foreign.programs.push(program);
         self.foreign.targets.push(wiring.listen);
-        self.instances.push(Instance { wiring, cluster, version: 1 });
+        self.instances.push(Instance { wiring, version: 1 });
         Ok(())
     }
 
@@ -113,18 +110,18 @@ impl Envoy {
     ) -> Result<(), LiveError> {
         if self.is_users {
             return Err(LiveError::System {
-                what: "cannot drain a backend under a configuration of your own",
+                what: "cannot change the backends of a configuration of your own",
                 error: std::io::Error::from(std::io::ErrorKind::Unsupported),
             });
         }
-        let name = &scenario.backends[target].name;
-        for instance in &mut self.instances {
-            let mut cluster = instance.cluster.clone();
-            for endpoint in cluster.endpoints.iter_mut().filter(|one| one.name == *name) {
-                endpoint.draining = order == Order::Drain;
-            }
-            instance.apply(cluster).await?;
+        let members = foreign::ordered(&self.members, scenario, target, order);
+        if members == self.members {
+            return Ok(());
         }
+        for instance in &mut self.instances {
+            instance.apply(&cluster_of(scenario, &instance.wiring, &members)).await?;
+        }
+        self.members = members;
         Ok(())
     }
 
@@ -137,10 +134,23 @@ impl Envoy {
     }
 }
 
+/// The cluster with these members. One that is drained stays a host, which Envoy is told to drain.
+fn cluster_of(scenario: &Scenario, wiring: &Wiring, members: &[Member]) -> Cluster {
+    let undrained: Vec<Member> =
+        members.iter().map(|member| Member { drained: false, ..member.clone() }).collect();
+    let (scenario, wiring) = with_members(scenario, wiring, &undrained);
+    let mut cluster = Cluster::new(&scenario, &wiring);
+    for endpoint in &mut cluster.endpoints {
+        let is_it = |member: &Member| member.peer.name == endpoint.name && member.drained;
+        endpoint.draining = members.iter().any(is_it);
+    }
+    cluster
+}
+
 impl Instance {
     /// Replaces the members of the cluster, and waits until Envoy knows them. Who is no longer a
     /// member finishes what it has.
-    async fn apply(&mut self, cluster: Cluster) -> Result<(), LiveError> {
+    async fn apply(&mut self, cluster: &Cluster) -> Result<(), LiveError> {
         let failed = |error| LiveError::System { what: "cannot replace the endpoints", error };
         self.version += 1;
         // Envoy looks when a file is moved into the folder, and so never sees half of one.
@@ -148,7 +158,6 @@ impl Instance {
         let new = self.wiring.folder.join(format!("{}.new", Cluster::FILE));
         std::fs::write(&new, cluster.file(self.version)).map_err(failed)?;
         std::fs::rename(&new, &file).map_err(failed)?;
-        self.cluster = cluster;
         let deadline = clock::now() + APPLY_LIMIT;
         while admin::endpoints_version(self.wiring.admin).await != Some(self.version) {
             if clock::now() >= deadline {

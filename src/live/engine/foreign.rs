@@ -79,13 +79,40 @@ pub(super) fn config_sha256(scenario: &Scenario, options: &LiveOptions, engine: 
     manifest::sha256_hex(text.as_bytes())
 }
 
-/// The servers after `order` for the one of the backend called `name`.
-pub(super) fn ordered(members: &[Member], name: &str, order: Order) -> Vec<Member> {
+/// The servers after `order` for that of backend `target`. One that is added stands last.
+pub(super) fn ordered(
+    members: &[Member],
+    scenario: &Scenario,
+    target: usize,
+    order: Order,
+) -> Vec<Member> {
+    let peer = &scenario.balancer.upstream.peers[target];
     let mut members = members.to_vec();
-    for member in members.iter_mut().filter(|member| member.peer.name == name) {
-        member.drained = order == Order::Drain;
+    match order {
+        Order::Drain | Order::Resume => {
+            for member in members.iter_mut().filter(|member| member.peer.name == peer.name) {
+                member.drained = order == Order::Drain;
+            }
+        }
+        Order::Remove => members.retain(|member| member.peer.name != peer.name),
+        Order::Add(address) => {
+            let peer = peer.clone();
+            let is_it = |member: &&mut Member| member.peer.name == peer.name;
+            match members.iter_mut().find(is_it) {
+                Some(member) => {
+                    member.address = address;
+                    member.drained = false;
+                }
+                None => members.push(Member { peer, address, drained: false }),
+            }
+        }
     }
     members
+}
+
+/// Scenario and wiring without the servers that are not there at the start.
+pub(super) fn present(scenario: &Scenario, wiring: &Wiring) -> (Scenario, Wiring) {
+    engine::with_members(scenario, wiring, &engine::members(scenario, &wiring.backends))
 }
 
 /// The servers of a user's own configuration are not lab's to change.

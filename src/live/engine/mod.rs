@@ -40,6 +40,10 @@ pub(super) enum Order {
     Drain,
     /// It gets requests again.
     Resume,
+    /// It is there, at this address, and gets requests.
+    Add(SocketAddr),
+    /// It is gone.
+    Remove,
 }
 
 /// The balancers of a round.
@@ -68,6 +72,27 @@ impl Sight {
     /// Whether nothing is to be seen.
     pub(super) const fn is_blind(&self) -> bool {
         matches!(self, Self::None)
+    }
+
+    /// Requests that all balancer instances together have in flight to the peer `name`; `None` where
+    /// nothing is to be seen.
+    ///
+    /// # Errors
+    /// When an instance does not show the peer: then nobody knows.
+    pub(super) async fn in_flight(&self, name: &str) -> Result<Option<u64>, String> {
+        if self.is_blind() {
+            return Ok(None);
+        }
+        let mut sum = 0;
+        for (instance, peers) in self.views().await.iter().enumerate() {
+            let counts = peers.iter().filter(|peer| peer.name == name).map(|peer| peer.in_flight);
+            let counts: Vec<u32> = counts.collect();
+            if counts.is_empty() {
+                return Err(format!("balancer {} does not show {name}", instance + 1));
+            }
+            sum += counts.into_iter().map(u64::from).sum::<u64>();
+        }
+        Ok(Some(sum))
     }
 
     /// Per balancer instance, its view of the peers; empty where it did not answer.
@@ -132,6 +157,15 @@ impl Balancers {
     pub(super) fn processes(&mut self) -> Vec<u32> {
         let programs = self.programs().iter().map(Program::pid);
         programs.flat_map(|pid| std::iter::once(pid).chain(usage::children(pid))).collect()
+    }
+
+    /// Whether workers of a configuration before the present one still finish what they have: they
+    /// know servers that the present one drains.
+    pub(super) fn is_still_draining(&mut self) -> bool {
+        match self {
+            Self::Nginx(nginx) => nginx.has_old_workers(),
+            Self::Own(_) | Self::Haproxy(_) | Self::Envoy(_) | Self::Elsewhere(_) => false,
+        }
     }
 
     pub(super) fn sight(&self) -> Sight {

@@ -63,7 +63,7 @@ impl Nginx {
             is_users: options.engine_config.is_some(),
         };
         for (instance, wiring) in wirings.into_iter().enumerate() {
-            let here = absolute(scenario)?;
+            let (here, wiring) = foreign::present(&absolute(scenario)?, &wiring);
             let configuration = foreign::configured(&here, options, &Engine::Nginx, &wiring)?;
             foreign::write(&configuration, &wiring)?;
             check(&wiring, FILE).await?;
@@ -88,8 +88,10 @@ impl Nginx {
         target: usize,
         order: Order,
     ) -> Result<(), LiveError> {
-        let name = &scenario.backends[target].name;
-        let members = foreign::ordered(&self.members, name, order);
+        let members = foreign::ordered(&self.members, scenario, target, order);
+        if members == self.members {
+            return Ok(());
+        }
         self.apply(scenario, members).await
     }
 
@@ -115,6 +117,14 @@ impl Nginx {
         }
         self.members = members;
         Ok(())
+    }
+
+    /// Whether workers of an old configuration still finish what they have.
+    pub(super) fn has_old_workers(&self) -> bool {
+        let masters = self.foreign.programs.iter().map(Program::pid);
+        masters.flat_map(usage::children).any(|pid| {
+            usage::title(pid).is_some_and(|title| title.starts_with(WORKER) && title != WORKER)
+        })
     }
 
     pub(super) async fn facts(&self) -> manifest::Engine {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Order, PeerView};
+use crate::autoscaler::{Balancing, ProxyAdmin};
 use crate::engine::parity::{self, Parity};
 use crate::host::call;
 use crate::live::provider::{Program, ProgramError};
@@ -15,8 +16,6 @@ use crate::scenario::{Scenario, StateSharing};
 
 /// A question that is not answered by then is not answered for this second.
 const QUESTION_LIMIT: Duration = Duration::from_millis(300);
-/// An order that is not obeyed by then has failed.
-const ORDER_LIMIT: Duration = Duration::from_secs(2);
 
 /// One `lab proxy` for each instance.
 pub(in crate::live) struct Own {
@@ -51,17 +50,19 @@ impl Own {
         target: usize,
         order: Order,
     ) -> Result<(), LiveError> {
-        let word = match order {
-            Order::Drain => "drain",
-            Order::Resume => "resume",
+        let peer = scenario.balancer.upstream.peers[target].clone();
+        let name = peer.name.clone();
+        let mut proxies = ProxyAdmin::new(self.admins.clone(), None, peer);
+        let done = match order {
+            Order::Add(address) => proxies.add(&name, address).await,
+            Order::Drain => proxies.drain(&name).await,
+            Order::Resume => proxies.resume(&name).await,
+            Order::Remove => proxies.remove(&name).await,
         };
-        let path = format!("/upstreams/{}/{word}", scenario.backends[target].name);
-        for admin in &self.admins {
-            call::post(*admin, &path, None, ORDER_LIMIT)
-                .await
-                .map_err(|error| LiveError::Control { name: "proxy".to_owned(), error })?;
-        }
-        Ok(())
+        done.map_err(|error| LiveError::Refused {
+            name: "proxy".to_owned(),
+            error: error.to_string(),
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 //! The world and its faults know [`Provider`] and [`Instance`] only: whether a crash is a signal or
 //! an order to Docker is decided here.
 
+pub mod group;
 pub mod process;
 
 use std::net::SocketAddr;

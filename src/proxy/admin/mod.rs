@@ -3,7 +3,7 @@
 //! | | |
 //! |---|---|
 //! | `GET /upstreams`, `GET /upstreams/NAME` | every peer, in every view of it |
-//! | `POST /upstreams` | adds `{"name", "address", "weight", "backup", "max_conns"}` |
+//! | `POST /upstreams` | adds `{"name", "address", "weight", "backup", "max_conns", "max_fails", "fail_timeout_ns", "slow_start_ns"}` |
 //! | `DELETE /upstreams/NAME` | removes it at once; what it has in flight ends |
 //! | `POST /upstreams/NAME/drain`, `…/resume` | nothing new for it, and again |
 //! | `PUT /upstreams/NAME/weight` | `{"weight": 3}` |

@@ -17,6 +17,7 @@ use crate::policy::{Forced, PeerChange, PeerConfig, PeerId, PeerState};
 use crate::proxy::driver::{Driver, PeerView};
 use crate::proxy::instance::Glimpse;
 use crate::proxy::journal::word;
+use crate::units::Span;
 
 /// Most bytes of a request's body.
 const BODY_MAX: usize = 64 * 1024;
@@ -52,6 +53,10 @@ struct Wanted {
     backup: bool,
     #[serde(default)]
     max_conns: u32,
+    max_fails: Option<u32>,
+    fail_timeout_ns: Option<u64>,
+    #[serde(default)]
+    slow_start_ns: u64,
 }
 
 const fn one() -> u32 {
@@ -161,11 +166,15 @@ async fn add(drivers: &Drivers, body: Incoming) -> Result<Answer, Answer> {
         return Err(said(StatusCode::CONFLICT, "a peer of this name exists"));
     }
     for driver in drivers {
+        let usual = PeerConfig::new(wanted.name.clone());
         let peer = PeerConfig {
             weight: wanted.weight,
             backup: wanted.backup,
             max_conns: wanted.max_conns,
-            ..PeerConfig::new(wanted.name.clone())
+            max_fails: wanted.max_fails.unwrap_or(usual.max_fails),
+            fail_timeout: wanted.fail_timeout_ns.map_or(usual.fail_timeout, Span),
+            slow_start: Span(wanted.slow_start_ns),
+            ..usual
         };
         driver.add(peer, wanted.address);
     }

@@ -87,10 +87,11 @@ fn members_come_drain_and_go_under_load_without_a_failed_request() {
         let configuration =
             crate::engine::configuration(&scenario, &Engine::Envoy, &wiring).unwrap();
         foreign::write(&configuration, &wiring).unwrap();
-        let all = Cluster::new(&scenario, &wiring);
+        let members = members(&scenario, &wiring.backends);
+        let all = wiring.backends.clone();
         let mut envoy =
-            Envoy { foreign: Foreign::default(), instances: Vec::new(), is_users: false };
-        envoy.launch(1, wiring, all.clone()).await.unwrap();
+            Envoy { foreign: Foreign::default(), instances: Vec::new(), members, is_users: false };
+        envoy.launch(1, wiring).await.unwrap();
         foreign::serves(&mut envoy.foreign.programs[0], free[0]).await.unwrap();
         envoy.instances[0].healthy(&mut envoy.foreign.programs[0]).await.unwrap();
 
@@ -113,15 +114,16 @@ fn members_come_drain_and_go_under_load_without_a_failed_request() {
         );
 
         // One goes for good.
-        let mut fewer = envoy.instances[0].cluster.clone();
-        fewer.endpoints.retain(|endpoint| endpoint.name == "b-3");
-        envoy.instances[0].apply(fewer).await.unwrap();
+        envoy.order(&scenario, 0, Order::Remove).await.unwrap();
+        envoy.order(&scenario, 1, Order::Remove).await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
         let shares = served_in(&counts, second).await;
         assert!(shares[0] == 0 && shares[2] > 100, "one is left: {shares:?}");
 
         // All are back.
-        envoy.instances[0].apply(all).await.unwrap();
+        for target in [1, 0] {
+            envoy.order(&scenario, target, Order::Add(all[target])).await.unwrap();
+        }
         let shares = served_in(&counts, second).await;
         assert!(shares.iter().all(|served| *served > 50), "all serve again: {shares:?}");
 

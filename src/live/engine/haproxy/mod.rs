@@ -40,7 +40,8 @@ impl Haproxy {
         let mut foreign = Foreign { facts: facts(scenario, options).await?, ..Foreign::default() };
         let mut runtimes = Vec::new();
         for wiring in foreign::wirings(COMMAND, options, addresses, backends)? {
-            let configuration = foreign::configured(scenario, options, &Engine::Haproxy, &wiring)?;
+            let (here, wiring) = foreign::present(scenario, &wiring);
+            let configuration = foreign::configured(&here, options, &Engine::Haproxy, &wiring)?;
             foreign::write(&configuration, &wiring)?;
             let mut program = launch(foreign.programs.len() + 1, &wiring.folder).await?;
             foreign::serves(&mut program, wiring.listen).await?;
@@ -68,8 +69,10 @@ impl Haproxy {
         target: usize,
         order: Order,
     ) -> Result<(), LiveError> {
-        let name = &scenario.backends[target].name;
-        let members = foreign::ordered(&self.members, name, order);
+        let members = foreign::ordered(&self.members, scenario, target, order);
+        if members == self.members {
+            return Ok(());
+        }
         self.apply(scenario, members).await
     }
 
