@@ -1,7 +1,7 @@
 //! What must hold of the policy whatever happens: random groups under random operations, and the
 //! laws of sharing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lab::policy::{
     ActiveHealthConfig, Admission, Algorithm, Attempt, Balance, Candidates, ConsistentHashConfig,
@@ -88,16 +88,19 @@ fn algorithms() -> impl Strategy<Value = Option<Algorithm>> {
 
 prop_compose! {
     fn peers()(
+        name in select(vec!["peer", "one", "other"]),
         weight in 1..8u32,
         backup in prop::bool::weighted(0.2),
         down in prop::bool::weighted(0.1),
         max_conns in 0..4u32,
         max_fails in 0..4u32,
         fail_timeout in 0..4u64,
+        absent in prop::bool::weighted(0.2),
     ) -> PeerConfig {
         let fail_timeout = Span::from_secs(fail_timeout);
         PeerConfig {
-            weight, backup, down, max_conns, max_fails, fail_timeout, ..PeerConfig::new("peer")
+            weight, backup, down, absent, max_conns, max_fails, fail_timeout,
+            ..PeerConfig::new(name)
         }
     }
 }
@@ -190,6 +193,8 @@ struct World {
     /// Load probes that were asked for and have no answer yet.
     asked: Vec<PeerId>,
     told: BTreeMap<PeerId, PeerState>,
+    /// Came back, perhaps with a lower limit than what it had in flight.
+    returned: BTreeSet<PeerId>,
     transcript: Vec<String>,
 }
 
@@ -205,6 +210,7 @@ impl World {
             waiting: BTreeMap::new(),
             asked: Vec::new(),
             told: BTreeMap::new(),
+            returned: BTreeSet::new(),
             transcript: Vec::new(),
         }
     }
@@ -223,8 +229,18 @@ impl World {
                 }
             }
             Op::Add(config) => {
+                let (number, count) =
+                    (self.upstream.number_of(&config.name), self.upstream.peer_count());
+                let left =
+                    |peer: &lab::policy::Peer| peer.is_removed() && peer.name() == config.name;
+                let returns = self.upstream.peer(number).is_some_and(left);
+                assert!(returns || number.index() == count);
                 let added = self.upstream.apply(self.now, PeerChange::Add(config.clone()));
-                assert_eq!(added, Some(PeerId(self.upstream.peer_count() as u32 - 1)));
+                assert_eq!(added, Some(number));
+                if returns {
+                    self.returned.insert(number);
+                }
+                assert_eq!(self.upstream.peer_count(), count + usize::from(!returns));
             }
             Op::Change(which, change) => self.change(*which, *change),
             Op::LoadAnswer(which, load) => self.answer_load(*which, *load),
@@ -444,7 +460,8 @@ impl World {
             let open = self.open.iter().filter(|attempt| attempt.peer == peer.id()).count();
             assert_eq!(peer.in_flight() as usize, open, "{peer:?}");
             let limit = peer.config.max_conns;
-            assert!(limit == 0 || peer.in_flight() <= limit, "{peer:?}");
+            let bounded = limit != 0 && !self.returned.contains(&peer.id());
+            assert!(!bounded || peer.in_flight() <= limit, "{peer:?}");
             assert!(peer.effective_weight() <= peer.weight());
         }
     }

@@ -18,11 +18,13 @@ pub struct Member {
     pub drained: bool,
 }
 
-/// The members as the scenario begins.
+/// The members as the scenario begins, without those that are absent; `addresses` are those of all
+/// backends of the scenario, in order.
 #[must_use]
 pub fn members(scenario: &Scenario, addresses: &[SocketAddr]) -> Vec<Member> {
     let peers = scenario.balancer.upstream.peers.iter().zip(addresses);
     peers
+        .filter(|(peer, _)| !peer.absent)
         .map(|(peer, address)| Member { peer: peer.clone(), address: *address, drained: false })
         .collect()
 }
@@ -38,6 +40,7 @@ pub fn with_members(
     let (mut scenario, mut wiring) = (scenario.clone(), wiring.clone());
     let peer = |member: &Member| PeerConfig {
         down: member.peer.down || member.drained,
+        absent: false,
         ..member.peer.clone()
     };
     scenario.balancer.upstream.peers = members.iter().map(peer).collect();

@@ -49,7 +49,7 @@ pub fn gaps(scenario: &Scenario, engine: &Engine) -> Vec<Gap> {
 }
 
 /// The engine's own configuration for the scenario; `None` for those that lab does not configure
-/// by a file of theirs.
+/// by a file of theirs. Backends that are absent are not in it.
 #[must_use]
 pub fn configuration(
     scenario: &Scenario,

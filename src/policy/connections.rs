@@ -104,6 +104,12 @@ impl Connections {
         self.pool(peer).doomed += 1;
     }
 
+    /// So will all requests in flight there.
+    pub(super) fn doom_all(&mut self, peer: PeerId) {
+        let pool = self.pool(peer);
+        pool.doomed = pool.open;
+    }
+
     /// A request at `peer` ended, which leaves `active` in flight there.
     pub(super) fn release(&mut self, peer: PeerId, active: u32) {
         let keeps = self.keeps;

@@ -7,7 +7,8 @@ use super::peer::{Forced, PeerConfig, PeerId, PeerState};
 /// A change of peers from outside. A change of a peer that is unknown or was removed does nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PeerChange {
-    /// A peer joins; it gets the next number.
+    /// A peer joins, in the number of the peer of its name that left, else in the next one. Either
+    /// way it is a new peer, at the end of its list.
     Add(PeerConfig),
     /// A peer leaves at once; what it has in flight still ends.
     Remove(PeerId),

@@ -231,6 +231,12 @@ impl Group {
         self.balancer.peers_changed(&self.peers, now);
     }
 
+    /// Tells it that a number has passed from a peer that left to a new one.
+    pub(super) fn forget(&mut self, now: Nanos, peer: PeerId) {
+        let active = self.peers.get(peer).map_or(0, super::Peer::in_flight);
+        self.balancer.forget(peer, active, now);
+    }
+
     /// Whether the balancer asks peers for their load.
     #[inline]
     pub(super) const fn probes_load(&self) -> bool {

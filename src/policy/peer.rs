@@ -10,7 +10,8 @@ use super::health::passive::PassiveHealth;
 use super::slow_start::{SlowStart, fine_weight};
 use crate::units::{Nanos, Span};
 
-/// Number of a peer: its place in order of addition, never reused in a run.
+/// Number of a peer: its place in order of addition. In a run it is never another peer's; one that
+/// left and comes back under its name has it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PeerId(pub u32);
@@ -35,6 +36,10 @@ pub struct PeerConfig {
     pub backup: bool,
     /// Administratively out: never picked, and not counted in the number of tries.
     pub down: bool,
+    /// Not there at the start, as if it had been removed: it has its number, and joins with it when
+    /// a peer of its name is added. A slot of an autoscaled group.
+    #[serde(default)]
+    pub absent: bool,
     /// Most requests in flight; 0 is no limit.
     pub max_conns: u32,
     /// Failures after which the peer is left out for `fail_timeout`; 0 switches passive health off.
@@ -55,6 +60,7 @@ impl PeerConfig {
             weight: 1,
             backup: false,
             down: false,
+            absent: false,
             max_conns: 0,
             max_fails: 1,
             fail_timeout: Span::from_secs(10),
@@ -539,6 +545,15 @@ impl Peer {
 
     pub(in crate::policy) fn remove(&mut self) {
         self.removed = true;
+        self.ramp = None;
+        self.share = 1.0;
+        self.refresh();
+    }
+
+    /// It comes back as a new peer. What it still has in flight ends as before.
+    pub(in crate::policy) fn revive(&mut self, config: PeerConfig) {
+        let Self { id, conns, waiting, late, .. } = *self;
+        *self = Self { conns, waiting, late, ..Self::new(id, config) };
         self.refresh();
     }
 

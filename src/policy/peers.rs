@@ -7,8 +7,9 @@ use super::priority::Hosts;
 use super::slow_start::{FINENESS, SlowStart, step};
 use crate::units::{Nanos, Ratio, Span};
 
-/// All peers of a group. Numbers are places in the order of addition and are never reused, so
-/// that a peer which left can still be named and can still finish what it has.
+/// All peers of a group. Numbers are places in the order of addition and never become another
+/// peer's, so that a peer which left can still be named and can still finish what it has. Added
+/// again under its name, it has its number again.
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
     all: Vec<Peer>,
@@ -51,7 +52,10 @@ impl Peers {
     pub(in crate::policy) fn new(configs: &[PeerConfig]) -> Self {
         let mut peers = Self::default();
         for config in configs {
-            peers.add(config.clone());
+            let id = peers.append(config.clone());
+            if config.absent {
+                peers.remove(id);
+            }
         }
         // Those configured are no news.
         for peer in &mut peers.all {
@@ -318,7 +322,23 @@ impl Peers {
         self.all.iter().map(|peer| u64::from(peer.in_flight())).sum()
     }
 
-    pub(in crate::policy) fn add(&mut self, config: PeerConfig) -> PeerId {
+    /// A peer joins at the end of its list, as a new one; and whether it comes back to the number
+    /// that it had when it left.
+    pub(in crate::policy) fn add(&mut self, config: PeerConfig) -> (PeerId, bool) {
+        let config = PeerConfig { absent: false, ..config };
+        let Some(id) = self.left(&config.name) else { return (self.append(config), false) };
+        let list = if config.backup { &mut self.backups } else { &mut self.primaries };
+        list.push(id);
+        self.change(id, |peer| peer.revive(config));
+        (id, true)
+    }
+
+    /// The peer of this name that left, if there is one; of several the first.
+    pub(in crate::policy) fn left(&self, name: &str) -> Option<PeerId> {
+        self.all.iter().find(|peer| peer.is_removed() && peer.name() == name).map(Peer::id)
+    }
+
+    fn append(&mut self, config: PeerConfig) -> PeerId {
         // A run with 2^32 peers does not fit into memory.
         let id = PeerId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
         let list = if config.backup { &mut self.backups } else { &mut self.primaries };

@@ -253,6 +253,13 @@ impl Upstream {
         }
     }
 
+    /// The number that a peer of this name gets when it is added now.
+    #[must_use]
+    pub fn number_of(&self, name: &str) -> PeerId {
+        let next = PeerId(self.peer_count() as u32);
+        self.group.peers.left(name).unwrap_or(next)
+    }
+
     /// Changes the peers; the id of an added one.
     pub fn apply(&mut self, now: Nanos, change: PeerChange) -> Option<PeerId> {
         let change = self.translated(change);
@@ -262,9 +269,20 @@ impl Upstream {
         let (change, max_conns) = if late { as_of_host(change) } else { (change, None) };
         let peers = &mut self.group.peers;
         let (id, reason, checked_at_once) = match change {
-            PeerChange::Add(config) => (peers.add(config), "added", true),
+            PeerChange::Add(config) => {
+                let (id, returns) = peers.add(config);
+                if returns {
+                    // What was kept under its number says nothing of it.
+                    self.group.forget(now, id);
+                }
+                if let Some(backend) = self.haproxy_mut() {
+                    backend.join(now, id);
+                }
+                (id, "added", true)
+            }
             PeerChange::Remove(id) => {
                 peers.remove(id);
+                self.close_connections(id);
                 (id, "removed", false)
             }
             PeerChange::Drain(id) => {
@@ -393,7 +411,8 @@ impl Upstream {
             let envoy = self.resilience.as_ref().and_then(|r| r.envoy.as_ref());
             // Envoy checks all at once at first.
             let width = if envoy.is_some() { Span::ZERO } else { checks.interval };
-            checks.schedule.start(now, width, peers.iter().map(Peer::id));
+            let present = peers.iter().filter(|peer| !peer.is_removed()).map(Peer::id);
+            checks.schedule.start(now, width, &present.collect::<Vec<_>>());
             let unused = envoy.filter(|envoy| !envoy.used);
             let interval = unused.map_or(checks.interval, |e| e.rules.no_traffic_interval);
             let wanted = |id| peers.get(id).is_some_and(Peer::is_checked);

@@ -50,6 +50,8 @@ struct State {
     /// Peer `i` at `i`.
     endpoints: Vec<Arc<Endpoint>>,
     waiting: HashMap<Ticket, Waiter>,
+    /// Those whose load probes have yet to be started.
+    newcomers: Vec<Arc<Endpoint>>,
     /// Peers whose health check is due.
     probes: Vec<PeerId>,
     /// How they reach their peers.
@@ -136,15 +138,18 @@ impl Driver {
         addresses: &[SocketAddr],
         journal: Journal,
     ) -> Self {
-        let endpoints = config
-            .peers
-            .iter()
-            .zip(addresses)
-            .zip(0..)
-            .map(|((peer, address), id)| Arc::new(Endpoint::new(PeerId(id), &peer.name, *address)))
-            .collect();
+        let endpoint = |((peer, address), id): ((&PeerConfig, &SocketAddr), u32)| {
+            let endpoint = Endpoint::new(PeerId(id), &peer.name, *address);
+            if peer.absent {
+                endpoint.remove();
+            }
+            Arc::new(endpoint)
+        };
+        let endpoints: Vec<_> =
+            config.peers.iter().zip(addresses).zip(0..).map(endpoint).collect();
         let state = State {
             upstream: Upstream::new(config, seed),
+            newcomers: endpoints.iter().filter(|e| !e.is_removed()).cloned().collect(),
             endpoints,
             waiting: HashMap::new(),
             probes: Vec::new(),
@@ -417,9 +422,8 @@ impl Driver {
     /// When the process is out of descriptors.
     pub(super) async fn run(self: Arc<Self>) -> io::Result<()> {
         let mut timer = Timer::new()?;
-        let mut probed = 0;
         loop {
-            self.probe_loads(&mut probed);
+            self.probe_loads();
             self.with(|state| state.upstream.handle_timeout(clock::now()));
             let (probes, deadline) = self.arm();
             for peer in probes {
@@ -453,18 +457,20 @@ impl Driver {
                 Some(connector) => probe::passes(&endpoint, &health, &connector).await,
                 None => false,
             };
-            driver.with(|state| state.upstream.probe_result(clock::now(), peer, passed));
+            // One that has left meanwhile may have given its number to another.
+            if !endpoint.is_removed() {
+                driver.with(|state| state.upstream.probe_result(clock::now(), peer, passed));
+            }
         });
     }
 
-    /// Starts the load probes of the peers from place `probed` on, if there are to be any.
-    fn probe_loads(self: &Arc<Self>, probed: &mut usize) {
+    /// Starts the load probes of peers that are new, if there are to be any.
+    fn probe_loads(self: &Arc<Self>) {
+        let newcomers = std::mem::take(&mut self.lock().newcomers);
         let Some(limit) = self.load_probes else { return };
-        let state = self.lock();
-        for endpoint in &state.endpoints[*probed..] {
-            tokio::spawn(load_probe::run(Arc::clone(self), Arc::clone(endpoint), limit));
+        for endpoint in newcomers {
+            tokio::spawn(load_probe::run(Arc::clone(self), endpoint, limit));
         }
-        *probed = state.endpoints.len();
     }
 
     /// A load probe was answered.
@@ -601,6 +607,11 @@ impl State {
         let mut leaving = self.present();
         let mut changes = 0;
         for (peer, address) in peers {
+            if peer.absent {
+                // Whether it is there is not for a configuration to say.
+                leaving.remove(&(peer.name.clone(), address));
+                continue;
+            }
             let wanted = PeerConfig { weight: peer.weight.max(1), ..peer.clone() };
             match leaving.remove(&(peer.name.clone(), address)) {
                 None => self.add(now, wanted, address),
@@ -621,9 +632,14 @@ impl State {
     }
 
     fn add(&mut self, now: Nanos, peer: PeerConfig, address: SocketAddr) {
-        let id = PeerId(self.endpoints.len() as u32);
+        let id = self.upstream.number_of(&peer.name);
         // The endpoint comes first: events of the change already name it.
-        self.endpoints.push(Arc::new(Endpoint::new(id, &peer.name, address)));
+        let endpoint = Arc::new(Endpoint::new(id, &peer.name, address));
+        self.newcomers.push(Arc::clone(&endpoint));
+        match self.endpoints.get_mut(id.index()) {
+            Some(place) => *place = endpoint,
+            None => self.endpoints.push(endpoint),
+        }
         let added = self.upstream.apply(now, PeerChange::Add(peer));
         debug_assert_eq!(added, Some(id));
     }

@@ -58,7 +58,9 @@ pub(super) async fn run(driver: Arc<Driver>, endpoint: Arc<Endpoint>, limit: Spa
         let mut line = kept.take();
         let error = match timeout(limit.to_std(), ask(&mut line, &endpoint)).await {
             Ok(Ok(load)) => {
-                driver.load_reported(endpoint.id, load);
+                if !endpoint.is_removed() {
+                    driver.load_reported(endpoint.id, load);
+                }
                 (kept, told) = (line, false);
                 continue;
             }

@@ -154,7 +154,7 @@ impl Balance {
 }
 
 fn hosts(peers: &[PeerConfig], balance: Balance) -> Vec<Host> {
-    let in_service = peers.iter().enumerate().filter(|(_, peer)| !peer.down);
+    let in_service = peers.iter().enumerate().filter(|(_, peer)| !peer.down && !peer.absent);
     let host = |(backend, peer): (usize, &PeerConfig)| Host {
         backend,
         name: peer.name.clone(),

@@ -49,6 +49,8 @@ pub(super) struct Server {
     pub(super) backup: bool,
     /// `disabled`.
     pub(super) disabled: bool,
+    /// Not there at first: not in the configuration.
+    pub(super) absent: bool,
     /// `maxconn`; 0 is no limit.
     pub(super) maxconn: u32,
     /// `slowstart`, if any.
@@ -173,6 +175,7 @@ fn servers(peers: &[PeerConfig]) -> Vec<Server> {
         weight,
         backup: peer.backup,
         disabled: peer.down,
+        absent: peer.absent,
         maxconn: peer.max_conns,
         slow_start: (peer.slow_start != Span::ZERO).then(|| millis(peer.slow_start)),
     };

@@ -185,7 +185,8 @@ fn backend(out: &mut File, settings: &Settings, edge: &EdgeFacts, wiring: &Wirin
     out.comment("When no other server may serve, all backups share the load.");
     out.set("option allbackups");
     default_server(out, settings, edge);
-    for (server, address) in settings.servers.iter().zip(&wiring.backends) {
+    let servers = settings.servers.iter().zip(&wiring.backends);
+    for (server, address) in servers.filter(|(server, _)| !server.absent) {
         out.set(server_line(server, &address.to_string()));
     }
 }

@@ -139,7 +139,8 @@ fn upstream(out: &mut Lines, settings: &Settings, wiring: &Wiring) {
     if let Some(method) = method(settings) {
         out.line(format!("{method};"));
     }
-    for (server, address) in settings.servers.iter().zip(&wiring.backends) {
+    let servers = settings.servers.iter().zip(&wiring.backends);
+    for (server, address) in servers.filter(|(server, _)| !server.peer.absent) {
         out.line(server_line(server, &address.to_string()));
     }
     if settings.keepalive > 0 {

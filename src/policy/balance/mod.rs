@@ -251,6 +251,17 @@ impl Balancer {
         }
     }
 
+    /// The number of a peer that left is a new peer's now, of which it knows nothing; `active` of
+    /// the old one's requests have yet to end.
+    pub(super) fn forget(&mut self, peer: PeerId, active: u32, now: Nanos) {
+        match self {
+            Self::PeakEwma(policy) => policy.forget(peer, active, now),
+            Self::Prequal(policy) => policy.forget(peer),
+            Self::Haproxy(policy) => policy.forget(peer),
+            _ => {}
+        }
+    }
+
     /// Whether it asks peers for their load, and so has wishes of its own.
     #[inline]
     pub(super) const fn probes_load(&self) -> bool {

@@ -125,6 +125,13 @@ impl PeakEwmaTwo {
         self.known.resize_with(peers.count(), || PeakEwma::new(self.config, now));
     }
 
+    /// `peer` is new, but for `active` requests that have yet to end.
+    pub(super) fn forget(&mut self, peer: PeerId, active: u32, now: Nanos) {
+        if let Some(known) = self.known.get_mut(peer.index()) {
+            *known = PeakEwma { pending: active, ..PeakEwma::new(self.config, now) };
+        }
+    }
+
     pub(super) fn started(&mut self, peer: PeerId) {
         if let Some(known) = self.known.get_mut(peer.index()) {
             known.start();

@@ -65,26 +65,40 @@ impl HealthCounters {
         self.next
     }
 
-    /// The first checks of `count` servers are spread over one interval (`start_checks`). One that
-    /// joins later is checked at once.
-    fn start(&mut self, now: Nanos, count: usize) {
+    /// The first checks of those of `count` servers that are `there` are spread over one interval
+    /// (`start_checks`). One that joins later is checked at once.
+    fn start(&mut self, now: Nanos, count: usize, there: impl Fn(PeerId) -> bool) {
         let first = !std::mem::replace(&mut self.started, true);
+        let is_there = |place: &usize| there(PeerId(*place as u32));
+        let spread_over = (0..count).filter(is_there).count().max(1) as u128;
+        let mut before = 0;
         for place in self.servers.len()..count {
-            let offset = u128::from(self.interval.0) * place as u128 / count as u128;
+            let offset = u128::from(self.interval.0) * before / spread_over;
             let due = if first { now + Span(offset as u64) } else { now };
             self.servers.push(Counter { health: self.rise, errors: 0, due });
+            before += u128::from(is_there(&place));
         }
     }
 
-    /// Those to be checked now, out of `count` servers, if they are `wanted`. The next check comes
-    /// an interval after the result; should none be reported, after the longest it could take.
+    /// A new server has the number `id`, and is checked at once.
+    pub(in crate::policy) fn join(&mut self, now: Nanos, id: PeerId) {
+        if let Some(server) = self.servers.get_mut(id.index()) {
+            *server = Counter { health: self.rise, errors: 0, due: now };
+        }
+        self.next = self.next.min(now);
+    }
+
+    /// Those to be checked now, out of `count` servers of which some are `there`, if they are
+    /// `wanted`. The next check comes an interval after the result; should none be reported, after
+    /// the longest it could take.
     pub(in crate::policy) fn take_due(
         &mut self,
         now: Nanos,
         count: usize,
+        there: impl Fn(PeerId) -> bool,
         wanted: impl Fn(PeerId) -> bool,
     ) -> Vec<PeerId> {
-        self.start(now, count);
+        self.start(now, count, there);
         let again = now + self.interval + self.timeout;
         let mut due = Vec::new();
         for (place, server) in self.servers.iter_mut().enumerate() {
@@ -215,7 +229,7 @@ mod tests {
             fall: 3,
         };
         let mut counters = HealthCounters::new(&config, rules);
-        assert_eq!(counters.take_due(Nanos::ZERO, 1, |_| true), [PeerId(0)]);
+        assert_eq!(counters.take_due(Nanos::ZERO, 1, |_| true, |_| true), [PeerId(0)]);
         counters
     }
 

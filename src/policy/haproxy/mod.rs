@@ -105,6 +105,14 @@ impl HaproxyBackend {
         peer.is_usable() && (!peer.config.backup || in_use())
     }
 
+    /// A server joined: it is up, and checked at once.
+    pub(in crate::policy) fn join(&mut self, now: Nanos, id: PeerId) {
+        self.weightless.retain(|other| *other != id);
+        if let Some(checks) = &mut self.checks {
+            checks.join(now, id);
+        }
+    }
+
     /// Requests that wait or pause.
     pub(in crate::policy) fn waiting(&self) -> usize {
         self.queues.len()

@@ -92,25 +92,21 @@ impl CheckSchedule {
     }
 
     /// Spreads the first checks of `peers` over `width` from `now`. Later calls do nothing.
-    pub(in crate::policy) fn start(
-        &mut self,
-        now: Nanos,
-        width: Span,
-        peers: impl ExactSizeIterator<Item = PeerId>,
-    ) {
+    pub(in crate::policy) fn start(&mut self, now: Nanos, width: Span, peers: &[PeerId]) {
         if std::mem::replace(&mut self.started, true) {
             return;
         }
         let count = peers.len() as u128;
-        for (place, peer) in peers.enumerate() {
+        for (place, peer) in peers.iter().enumerate() {
             let offset = u128::from(width.0) * place as u128 / count;
-            self.due.push(Reverse((now + Span(offset as u64), peer)));
+            self.due.push(Reverse((now + Span(offset as u64), *peer)));
         }
     }
 
-    /// A peer that joins later is checked at once.
+    /// A peer that joins later is checked at once, and no longer when it would have been.
     pub(in crate::policy) fn add(&mut self, now: Nanos, peer: PeerId) {
         if self.started {
+            self.due.retain(|Reverse((_, other))| *other != peer);
             self.due.push(Reverse((now, peer)));
         }
     }
@@ -179,7 +175,7 @@ mod tests {
         const INTERVAL: Span = Span::from_millis(4);
         let mut schedule = CheckSchedule::new();
         assert_eq!(schedule.next(), Some(Nanos::ZERO));
-        schedule.start(Nanos(100), INTERVAL, (0..4).map(PeerId));
+        schedule.start(Nanos(100), INTERVAL, &[0, 1, 2, 3].map(PeerId));
         let mut take = |now| schedule.take_due(Nanos(now), INTERVAL, |_| true).map(|peer| peer.0);
         assert_eq!(take(100), Some(0));
         assert_eq!(take(100), None);
@@ -196,7 +192,7 @@ mod tests {
     fn a_peer_that_is_no_longer_wanted_is_not_checked() {
         let second = Span::from_secs(1);
         let mut schedule = CheckSchedule::new();
-        schedule.start(Nanos::ZERO, second, (0..2).map(PeerId));
+        schedule.start(Nanos::ZERO, second, &[0, 1].map(PeerId));
         assert_eq!(
             schedule.take_due(Nanos::MAX, second, |peer| peer != PeerId(0)),
             Some(PeerId(1))

@@ -67,7 +67,9 @@ impl Upstream {
             if self.checks.is_some() {
                 self.group.peers.change(id, |peer| peer.await_check(false));
             }
-            self.group.peers.begin_slow_start(id, Nanos::ZERO);
+            if self.peer(id).is_some_and(|peer| !peer.is_removed()) {
+                self.group.peers.begin_slow_start(id, Nanos::ZERO);
+            }
         }
         for list in [PeerList::Primaries, PeerList::Backups] {
             self.tell(Nanos::ZERO, list);
@@ -207,6 +209,16 @@ impl Upstream {
     pub(super) fn doom_connection(&mut self, peer: PeerId) {
         if let Some(envoy) = self.envoy_mut() {
             envoy.connections.doom(peer);
+        }
+    }
+
+    /// `peer` left: its idle connections close, and those in use when their requests end
+    /// (`ClusterManagerImpl::drainConnPools` in `source/common/upstream/cluster_manager_impl.cc`).
+    pub(super) fn close_connections(&mut self, peer: PeerId) {
+        let active = self.peer(peer).map_or(0, Peer::in_flight);
+        if let Some(envoy) = self.envoy_mut() {
+            envoy.connections.drain(peer, active);
+            envoy.connections.doom_all(peer);
         }
     }
 

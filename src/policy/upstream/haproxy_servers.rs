@@ -12,7 +12,7 @@ impl Upstream {
             return;
         }
         for (place, peer) in config.peers.iter().enumerate() {
-            if peer.weight == 0 {
+            if peer.weight == 0 && !peer.absent {
                 self.weightless(PeerId(place as u32));
             }
         }
@@ -165,7 +165,8 @@ impl Upstream {
             && checks.next() <= now
         {
             let wanted = |id| peers.get(id).is_some_and(Peer::is_checked);
-            let due = checks.take_due(now, peers.count(), wanted);
+            let there = |id| peers.get(id).is_some_and(|peer: &Peer| !peer.is_removed());
+            let due = checks.take_due(now, peers.count(), there, wanted);
             self.events.extend(due.into_iter().map(Event::ProbeDue));
         }
         if backend.warm_up.next().is_some_and(|next| next <= now) {

@@ -87,6 +87,7 @@ pub(super) fn peers(
             weight: or(group.value.weight.as_ref(), 1).max(1),
             backup: or(group.value.backup.as_ref(), false),
             down: or(group.value.down.as_ref(), false),
+            absent: false,
             max_conns: or(group.value.max_conns.as_ref(), 0),
             max_fails: or(group.value.max_fails.as_ref(), max_fails),
             fail_timeout: or(group.value.fail_timeout.as_ref(), fail_timeout),

@@ -187,6 +187,15 @@ impl HaproxyBalancer {
         }
     }
 
+    /// `peer` is new: nothing is left of the turns of the one that had its number.
+    pub(in crate::policy) fn forget(&mut self, peer: PeerId) {
+        for state in [&mut self.primaries, &mut self.backups] {
+            if let State::RoundRobin(trees) = state {
+                trees.forget(peer);
+            }
+        }
+    }
+
     /// Follows peers that came, went, or changed health or weight.
     pub(in crate::policy) fn peers_changed(&mut self, peers: &Peers) {
         for list in [PeerList::Primaries, PeerList::Backups] {

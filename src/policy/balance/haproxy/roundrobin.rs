@@ -161,6 +161,14 @@ impl TurnTrees {
         self.waiting[tree].insert(key.max(0) as u64, id);
     }
 
+    /// A server that is in no tree begins anew.
+    pub(super) fn forget(&mut self, id: PeerId) {
+        let turn = self.servers.get_mut(id.index());
+        if let Some(turn) = turn.filter(|turn| turn.place == Place::Nowhere) {
+            *turn = Turn::default();
+        }
+    }
+
     /// Brings the trees up to who is usable, and to their weights.
     pub(super) fn follow<'a>(&mut self, members: impl Iterator<Item = &'a Peer> + Clone) {
         for place in 0..self.servers.len() {

@@ -81,6 +81,12 @@ impl Prequal {
         self.reuse = self.config.reuse_of(fleet);
     }
 
+    /// What `peer` answered before it left counts no longer.
+    pub(super) fn forget(&mut self, peer: PeerId) {
+        self.pool.remove(peer);
+        self.due.retain(|other| *other != peer);
+    }
+
     pub(super) fn pick(&mut self, peers: &Peers, ask: Ask<'_>, mut draw: Draw) -> Option<PeerId> {
         self.pool.forget(ask.now, self.config.age);
         let usable = |id: PeerId| {

@@ -42,12 +42,17 @@ impl Pool {
 
     /// An answer arrives.
     pub(super) fn add(&mut self, peer: PeerId, load: LoadReport, received: Nanos) {
-        self.entries.retain(|entry| entry.peer != peer);
+        self.remove(peer);
         if self.entries.len() >= self.room {
             self.remove_oldest();
         }
         let LoadReport { rif, latency } = load;
         self.entries.push(Entry { peer, rif, latency, received, uses: 0, limit: u32::MAX });
+    }
+
+    /// Drops the answer of `peer`.
+    pub(super) fn remove(&mut self, peer: PeerId) {
+        self.entries.retain(|entry| entry.peer != peer);
     }
 
     /// Drops the answers older than `age`.
