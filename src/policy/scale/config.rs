@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::target::TargetConfig;
+use super::target_tracking::TargetTrackingConfig;
 use super::threshold::ThresholdConfig;
 use crate::policy::backoff::BackoffConfig;
 use crate::units::Span;
@@ -131,4 +133,8 @@ impl fmt::Display for Shown {
 pub enum ScaleRule {
     /// One more above an upper bound, one less below a lower one.
     Threshold(ThresholdConfig),
+    /// Keep the mean at a target, as the Kubernetes HPA does.
+    Target(TargetConfig),
+    /// Keep the mean at a target, as AWS Auto Scaling does.
+    TargetTracking(TargetTrackingConfig),
 }

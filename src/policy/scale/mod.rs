@@ -8,9 +8,12 @@ mod config;
 mod decision;
 mod instance;
 mod reason;
+mod rule;
 mod scaler;
 pub mod series;
 mod slots;
+mod target;
+mod target_tracking;
 mod threshold;
 
 pub use config::{ScaleConfig, ScaleMetric, ScaleRule};
@@ -19,6 +22,8 @@ pub use instance::{InstanceSample, Phase, Usage};
 pub use reason::{Finding, Limit, Reason};
 pub use scaler::Scaler;
 pub use series::Series;
+pub use target::{Behavior, PolicyKind, ScalingPolicy, ScalingRules, SelectPolicy, TargetConfig};
+pub use target_tracking::TargetTrackingConfig;
 pub use threshold::ThresholdConfig;
 
 #[cfg(test)]

@@ -66,6 +66,21 @@ pub enum Finding {
         /// Polls in a row that are needed.
         needed: u32,
     },
+    /// The mean, beside a target.
+    Target {
+        /// What was measured.
+        metric: ScaleMetric,
+        /// Its mean.
+        mean: f64,
+        /// Over how many instances.
+        of: u32,
+        /// What it should be.
+        target: f64,
+        /// Instances that were not measured and stood in for something assumed.
+        assumed: u32,
+        /// How many instances follow.
+        wanted: u32,
+    },
     /// The mean is between the bounds.
     Between {
         /// What was measured.
@@ -88,6 +103,28 @@ pub enum Limit {
     Min(u32),
     /// There may be no more than so many.
     Max(u32),
+    /// More, or fewer, were recommended a short time ago.
+    Stabilized {
+        /// What holds instead.
+        to: u32,
+        /// How far back recommendations count.
+        window: Span,
+    },
+    /// By what was added lately, no more than so many.
+    RateUp(u32),
+    /// By what was taken away lately, no fewer than so many.
+    RateDown(u32),
+    /// It has not been so for long enough.
+    Alarm {
+        /// Periods in a row that found it so.
+        periods: u32,
+        /// Periods in a row that are needed.
+        needed: u32,
+        /// How long one is.
+        period: Span,
+    },
+    /// New instances do not count yet.
+    WarmingUp,
     /// One decision adds no more than so many.
     StepUp(u32),
     /// One decision takes away no more than so many.
@@ -147,6 +184,15 @@ impl fmt::Display for Finding {
                 write!(f, "{} is below {}", Mean(*metric, *mean, *of), metric.show(*bound))?;
                 in_a_row(f, *polls, *needed)
             }
+            Self::Target { metric, mean, of, target, assumed, wanted } => {
+                let mean = Mean(*metric, *mean, *of);
+                write!(f, "{mean} beside a target of {} takes {wanted}", metric.show(*target))?;
+                match assumed {
+                    0 => Ok(()),
+                    1 => f.write_str(", 1 more being assumed"),
+                    more => write!(f, ", {more} more being assumed"),
+                }
+            }
             Self::Between { metric, mean, of, down, up } => {
                 let (down, up) = (metric.show(*down), metric.show(*up));
                 write!(f, "{} is between {down} and {up}", Mean(*metric, *mean, *of))
@@ -175,6 +221,15 @@ impl fmt::Display for Limit {
         match self {
             Self::Min(min) => write!(f, "there must be at least {min}"),
             Self::Max(max) => write!(f, "there may be no more than {max}"),
+            Self::Stabilized { to, window } => {
+                write!(f, "{to} were recommended within the last {window}")
+            }
+            Self::RateUp(most) => write!(f, "it may grow to {most} at once"),
+            Self::RateDown(least) => write!(f, "it may shrink to {least} at once"),
+            Self::Alarm { periods, needed, period } => {
+                write!(f, "that was so for {periods} of {needed} times {period}")
+            }
+            Self::WarmingUp => f.write_str("new instances are warming up"),
             Self::StepUp(most) => write!(f, "one decision adds no more than {most}"),
             Self::StepDown(most) => write!(f, "one decision takes away no more than {most}"),
             Self::CoolingUp { until } => {

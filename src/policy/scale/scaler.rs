@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::config::{ScaleConfig, ScaleRule};
+use super::config::ScaleConfig;
 use super::decision::{ActionError, Change, Direction, MetricsError, ScaleDecision};
 use super::instance::{InstanceSample, Phase};
 use super::reason::{Finding, Limit, Reason};
+use super::rule::{Judgement, Rule};
 use super::slots;
-use super::threshold::Threshold;
 use crate::units::{Nanos, Purpose, Seed, Span};
 
 /// How many instances there should be.
@@ -20,7 +20,7 @@ use crate::units::{Nanos, Purpose, Seed, Span};
 pub struct Scaler {
     config: ScaleConfig,
     seed: Seed,
-    rule: Threshold,
+    rule: Rule,
     desired: u32,
     next_poll: Nanos,
     /// Polls in a row that found no metrics.
@@ -54,9 +54,8 @@ impl Scaler {
         config.max = config.max.max(config.min);
         config.initial = config.initial.clamp(config.min, config.max);
         config.poll = config.poll.max(Span(1));
-        let ScaleRule::Threshold(threshold) = &config.rule;
         Self {
-            rule: Threshold::new(*threshold),
+            rule: Rule::new(&config.rule),
             desired: config.initial,
             next_poll: Nanos::ZERO + config.poll,
             failed_polls: 0,
@@ -106,16 +105,16 @@ impl Scaler {
             }
         };
         let instances = self.with_pending(listed);
-        let (wanted, finding) = self.rule.judge(self.config.metric, &instances, self.desired);
-        self.poll_again(now, wanted.is_none());
-        self.decide(now, &instances, wanted, finding)
+        let judgement = self.rule.judge(now, &self.config, &instances, self.desired);
+        self.poll_again(now, judgement.wanted.is_none());
+        self.decide(now, &instances, judgement)
     }
 
     /// Replaces instances that died, at once and whatever was measured; wants no other number than
     /// before. Harmless at any time.
     pub fn replace(&mut self, now: Nanos, instances: &[InstanceSample]) -> ScaleDecision {
         let instances = self.with_pending(instances);
-        self.decide(now, &instances, None, Finding::Unasked)
+        self.decide(now, &instances, Judgement::none(Finding::Unasked))
     }
 
     /// A change, or those of its slots that are named, was carried out or failed.
@@ -168,13 +167,15 @@ impl Scaler {
         &mut self,
         now: Nanos,
         instances: &[InstanceSample],
-        wanted: Option<u32>,
-        finding: Finding,
+        judgement: Judgement,
     ) -> ScaleDecision {
-        let mut limits = Vec::new();
+        let Judgement { wanted, finding, mut limits } = judgement;
         let before = self.desired;
         if let Some(wanted) = wanted {
             self.desired = self.limited(now, wanted, &mut limits);
+        }
+        if self.desired != before {
+            self.rule.changed(now, before, self.desired);
         }
         let size = instances.iter().filter(|instance| instance.is_member()).count() as u32;
         let change = self.change(now, instances, size, &mut limits);
@@ -225,10 +226,12 @@ impl Scaler {
         if let Some(limit) = self.pausing(now) {
             return Some(limit);
         }
-        if !self.pending.is_empty() {
+        let ScaleConfig { cooldown_up, cooldown_down, .. } = self.config;
+        let (direction, cooldown) =
+            if up { (Direction::Out, cooldown_up) } else { (Direction::In, cooldown_down) };
+        if !self.pending.is_empty() && self.rule.waits(direction, cooldown) {
             return Some(Limit::Busy);
         }
-        let ScaleConfig { cooldown_up, cooldown_down, .. } = self.config;
         if up {
             let until = Limit::cooling(now, self.last_out, cooldown_up)?;
             Some(Limit::CoolingUp { until })

@@ -25,7 +25,8 @@ impl Fleet {
     fn set(&mut self, usage: Option<f64>) {
         for instance in &mut self.instances {
             let until = self.now;
-            instance.usage = usage.map(|value| Usage { value, from: Nanos::ZERO, until });
+            instance.usage =
+                usage.map(|value| Usage { value, from: until - Span::from_secs(15), until });
         }
     }
 
@@ -352,5 +353,132 @@ fn rules() -> impl Strategy<Value = ScaleRule> {
         let bounds = ThresholdConfig::default();
         ScaleRule::Threshold(ThresholdConfig { up_polls, down_polls, step, ..bounds })
     };
-    (1..4u32, 1..4u32, 1..4u32).prop_map(threshold)
+    let target = |(percent, behaves, window): (u32, bool, u64)| {
+        let stabilization = Span::from_secs(window);
+        let behavior = behaves.then(Behavior::default);
+        let value = f64::from(percent) / 100.0;
+        ScaleRule::Target(TargetConfig { stabilization, behavior, ..TargetConfig::new(value) })
+    };
+    let tracking = |(percent, up_periods, down_periods): (u32, u32, u32)| {
+        let config = TargetTrackingConfig::new(f64::from(percent) / 100.0);
+        ScaleRule::TargetTracking(TargetTrackingConfig { up_periods, down_periods, ..config })
+    };
+    prop_oneof![
+        (1..4u32, 1..4u32, 1..4u32).prop_map(threshold),
+        (20..90u32, any::<bool>(), 0..200u64).prop_map(target),
+        (20..90u32, 1..4u32, 1..6u32).prop_map(tracking),
+    ]
+}
+
+/// As [`Fleet::poll`] under a load that the instances share.
+fn poll_under(fleet: &mut Fleet, load: f64) -> ScaleDecision {
+    let size = fleet.instances.len() as f64;
+    fleet.poll(Some((load / size).min(1.0)))
+}
+
+fn with_rule(rule: ScaleRule) -> Fleet {
+    Fleet::new(ScaleConfig { rule, ..ScaleConfig::new(1, 20) })
+}
+
+#[test]
+fn the_target_is_met_at_once_and_left_only_after_the_window() {
+    let target = TargetConfig { initialization: Span::ZERO, ..TargetConfig::new(0.5) };
+    let mut fleet = with_rule(ScaleRule::Target(target));
+    let sizes: Vec<u32> = (0..4).map(|_| poll_under(&mut fleet, 6.0).desired).collect();
+    // 100 % of each until there are enough: twice as many each time.
+    assert_eq!(sizes, [2, 4, 8, 12]);
+    let first = poll_under(&mut fleet, 2.0);
+    assert_eq!(
+        first.to_string(),
+        "12 → 12: mean utilization 16 % of 12 ready instances beside a target of 50 % takes 4, but \
+         12 were recommended within the last 300s"
+    );
+    let fell = loop {
+        let decision = poll_under(&mut fleet, 2.0);
+        if decision.desired < 12 {
+            break decision;
+        }
+    };
+    assert_eq!(fell.desired, 4);
+    assert_eq!(fleet.now, secs(15 * 4 + 315), "the last 12 was recommended at 60 s");
+}
+
+#[test]
+fn target_tracking_waits_for_its_alarms_and_shrinks_by_one() {
+    let mut fleet = with_rule(ScaleRule::TargetTracking(TargetTrackingConfig::new(0.5)));
+    let mut grew = None;
+    while fleet.now < secs(600) {
+        let decision = poll_under(&mut fleet, 3.0);
+        if decision.change != Change::None {
+            grew.get_or_insert((fleet.now, decision.desired));
+        }
+    }
+    assert_eq!(grew, Some((secs(180), 2)), "three minutes at 100 % of one");
+    assert_eq!(fleet.scaler.desired(), 6);
+    let mut fell = Vec::new();
+    while fleet.now < secs(3600) {
+        let decision = poll_under(&mut fleet, 1.0);
+        if decision.change != Change::None {
+            fell.push((fleet.now, decision.desired));
+        }
+    }
+    assert_eq!(fell[0].1, 5);
+    assert!(fell.windows(2).all(|pair| pair[1].0.since(pair[0].0) >= Span::from_secs(900)));
+    assert!(fleet.scaler.desired() >= 3, "40 % to 45 % is not below 90 % of 50 %");
+}
+
+proptest! {
+    /// At a constant load no rule goes back and forth for ever.
+    #[test]
+    fn at_a_constant_load_every_rule_settles(rule in rules(), load in 0.05..12.0f64) {
+        let by_one = match &rule {
+            ScaleRule::Threshold(rule) => rule.step == 1,
+            _ => true,
+        };
+        let mut fleet = with_rule(rule);
+        let mut changes = Vec::new();
+        for _ in 0..1500 {
+            let decision = poll_under(&mut fleet, load);
+            if let Some(direction) = decision.change.direction() {
+                changes.push((fleet.now, direction));
+            }
+        }
+        let late = changes.iter().filter(|(at, _)| *at > secs(15 * 1300)).count();
+        prop_assert!(!by_one || late == 0, "{late} late changes");
+    }
+
+    /// The more was recommended within the window, the higher the size, and the longer the window,
+    /// the later it falls.
+    #[test]
+    fn a_longer_window_never_gives_fewer(
+        loads in prop::collection::vec(0.1..8.0f64, 1..60),
+        (shorter, more) in (0..300u64, 0..300u64),
+    ) {
+        let run = |window: u64| {
+            let target = TargetConfig {
+                stabilization: Span::from_secs(window),
+                initialization: Span::ZERO,
+                ..TargetConfig::new(0.5)
+            };
+            let mut scaler = Scaler::new(
+                ScaleConfig { rule: ScaleRule::Target(target), ..ScaleConfig::new(1, 20) },
+                Seed::new(SEED, 0),
+            );
+            // What is recommended follows from the load alone: the usage of a group of one size.
+            let sizes = loads.iter().map(|load| {
+                let now = scaler.next_poll();
+                let until = now;
+                let usage = Usage { value: load / 8.0, from: Nanos::ZERO, until };
+                let instances: Vec<_> = (0..4)
+                    .map(|slot| InstanceSample { usage: Some(usage), ..ready(slot, Nanos::ZERO) })
+                    .collect();
+                let decision = scaler.poll(now, Ok(&instances));
+                scaler.acted(now, &decision.change, Ok(()));
+                decision.desired
+            });
+            sizes.collect::<Vec<u32>>()
+        };
+        let (short, long) = (run(shorter), run(shorter + more));
+        prop_assert!(short.iter().zip(&long).all(|(short, long)| short <= long));
+    }
 }

@@ -3,6 +3,7 @@
 use super::config::ScaleMetric;
 use super::instance::InstanceSample;
 use super::reason::Finding;
+use super::rule::Judgement;
 
 /// The threshold rule as configured.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,15 +40,14 @@ impl Threshold {
         Self { config, above: 0, below: 0 }
     }
 
-    /// What was measured says that the group should have how many instances, of `size` now, and
-    /// why; no number if nothing was measured.
+    /// How many of `size` instances there should be.
     pub(super) fn judge(
         &mut self,
         metric: ScaleMetric,
         instances: &[InstanceSample],
         size: u32,
-    ) -> (Option<u32>, Finding) {
-        let Some((mean, of)) = mean(instances) else { return (None, Finding::NoSample) };
+    ) -> Judgement {
+        let Some((mean, of)) = mean(instances) else { return Judgement::none(Finding::NoSample) };
         let ThresholdConfig { up, down, up_polls, down_polls, step } = self.config;
         self.above = if mean > up { self.above.saturating_add(1) } else { 0 };
         self.below = if mean < down { self.below.saturating_add(1) } else { 0 };
@@ -65,7 +65,7 @@ impl Threshold {
         } else {
             Finding::Between { metric, mean, of, down, up }
         };
-        (Some(desired), finding)
+        Judgement { wanted: Some(desired), finding, limits: Vec::new() }
     }
 }
 
