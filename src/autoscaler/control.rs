@@ -68,7 +68,7 @@ impl<F: Fleet, B: Balancing, S: Source, L: Log> Control<F, B, S, L> {
         serving: impl IntoIterator<Item = u32>,
     ) -> Self {
         let members = serving.into_iter().map(|slot| (slot, Member::serving())).collect();
-        let status = Status::default();
+        let status = Status::new(scaler.config());
         let next_step = Nanos::ZERO;
         Self { config, scaler, fleet, balancing, source, log, status, members, next_step }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::exposition::{Kind, Page, process};
-use crate::policy::scale::{Direction, Finding, Phase, ScaleDecision};
+use crate::policy::scale::{Direction, Finding, Phase, ScaleConfig, ScaleDecision, ScaleMetric};
 use crate::units::Nanos;
 
 /// Counts and states; copies share them.
@@ -13,11 +13,17 @@ pub struct Status(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
+    /// Fewest and most instances.
+    limits: (u32, u32),
     desired: u32,
+    /// What was measured last, and what it was compared with.
+    seen: Option<Seen>,
     /// Instances by what they are doing.
     instances: [u32; PHASES.len()],
     /// Decisions by what was done and what was found.
     decisions: BTreeMap<(&'static str, &'static str), u64>,
+    /// Decisions that change something: out, in.
+    changes: [u64; 2],
     polls: u64,
     polls_without_metrics: u64,
     errors: u64,
@@ -32,25 +38,51 @@ const PHASES: [(Phase, &str); 5] = [
     (Phase::Dead, "dead"),
 ];
 
+/// The mean over the instances, and the bounds of the rule, in the metric's unit.
+#[derive(Clone, Debug)]
+struct Seen {
+    metric: ScaleMetric,
+    mean: f64,
+    bounds: Vec<(&'static str, f64)>,
+}
+
+/// What a decision may change.
+const CHANGES: [&str; 2] = ["out", "in"];
+
 impl Status {
-    pub(super) fn decided(&self, decision: &ScaleDecision) {
+    /// Nothing has happened yet.
+    #[must_use]
+    pub fn new(config: &ScaleConfig) -> Self {
+        let limits = (config.min, config.max);
+        let state = State { limits, desired: config.initial, ..State::default() };
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// A decision was made.
+    pub fn decided(&self, decision: &ScaleDecision) {
         let mut state = self.lock();
         state.polls += 1;
-        let finding = finding(&decision.reason.finding);
+        let (finding, seen) = finding(&decision.reason.finding);
+        state.seen = seen.or_else(|| state.seen.take());
         state.polls_without_metrics += u64::from(finding == "no_metrics" || finding == "no_sample");
         let change = match decision.change.direction() {
             None => "none",
             Some(Direction::Out) => "out",
             Some(Direction::In) => "in",
         };
+        for (count, word) in state.changes.iter_mut().zip(CHANGES) {
+            *count += u64::from(word == change);
+        }
         *state.decisions.entry((change, finding)).or_default() += 1;
     }
 
-    pub(super) fn failed(&self) {
+    /// An order or a question failed.
+    pub fn failed(&self) {
         self.lock().errors += 1;
     }
 
-    pub(super) fn show(&self, desired: u32, phases: impl Iterator<Item = Phase>, next_poll: Nanos) {
+    /// What there should be, what each instance is doing, and when it polls next.
+    pub fn show(&self, desired: u32, phases: impl Iterator<Item = Phase>, next_poll: Nanos) {
         let mut state = self.lock();
         state.desired = desired;
         state.next_poll = next_poll;
@@ -64,9 +96,35 @@ impl Status {
     /// A page of it, at `now` since zero; OpenMetrics if `open`.
     #[must_use]
     pub fn page(&self, group: &str, now: Nanos, open: bool) -> String {
-        let state = self.lock();
         let mut page = Page::new(open);
+        self.write(&mut page, group, now);
+        process(&mut page);
+        page.finish()
+    }
+
+    /// Adds it to `page`, as it is at `now` since zero.
+    pub fn write(&self, page: &mut Page, group: &str, now: Nanos) {
+        let state = self.lock();
         let labels = [("group", group)];
+        page.family("lab_autoscaler_min_instances", Kind::Gauge, "Fewest instances.")
+            .sample(&labels, state.limits.0);
+        page.family("lab_autoscaler_max_instances", Kind::Gauge, "Most instances.")
+            .sample(&labels, state.limits.1);
+        let help = "What it decides by: the mean over the instances, as it read it last.";
+        page.family("lab_autoscaler_metric_value", Kind::Gauge, help);
+        if let Some(seen) = &state.seen {
+            page.sample(&[("group", group), ("metric", word(seen.metric))], seen.mean);
+        }
+        let help = "What it compared that with.";
+        page.family("lab_autoscaler_metric_bound", Kind::Gauge, help);
+        for (bound, value) in state.seen.iter().flat_map(|seen| &seen.bounds) {
+            page.sample(&[("group", group), ("bound", bound)], value);
+        }
+        let help = "Decisions that change something, by direction.";
+        page.family("lab_autoscaler_changes", Kind::Counter, help);
+        for (direction, count) in CHANGES.iter().zip(state.changes) {
+            page.sample(&[("group", group), ("direction", direction)], count);
+        }
         page.family("lab_autoscaler_desired_instances", Kind::Gauge, "Instances there should be.")
             .sample(&labels, state.desired);
         page.family("lab_autoscaler_instances", Kind::Gauge, "Instances by what they are doing.");
@@ -86,8 +144,6 @@ impl Status {
         let help = "Time until the next poll; more than the poll interval while it backs off.";
         page.family("lab_autoscaler_next_poll_seconds", Kind::Gauge, help)
             .sample(&labels, state.next_poll.since(now).as_secs_f64());
-        process(&mut page);
-        page.finish()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -95,16 +151,93 @@ impl Status {
     }
 }
 
-/// One word for what a rule found.
-const fn finding(finding: &Finding) -> &'static str {
+/// One word for what a rule found, and what it saw.
+fn finding(finding: &Finding) -> (&'static str, Option<Seen>) {
+    let seen = |metric: &ScaleMetric, mean: &f64, bounds: &[(&'static str, f64)]| {
+        Some(Seen { metric: *metric, mean: *mean, bounds: bounds.to_vec() })
+    };
     match finding {
-        Finding::NoSample => "no_sample",
-        Finding::NoMetrics(_) => "no_metrics",
-        Finding::Unasked => "unasked",
-        Finding::Died { .. } => "died",
-        Finding::OffTarget { .. } => "off_target",
-        Finding::Above { .. } => "above",
-        Finding::Below { .. } => "below",
-        Finding::Between { .. } => "between",
+        Finding::NoSample => ("no_sample", None),
+        Finding::NoMetrics(_) => ("no_metrics", None),
+        Finding::Unasked => ("unasked", None),
+        Finding::Died { .. } => ("died", None),
+        Finding::OffTarget { .. } => ("off_target", None),
+        Finding::Above { metric, mean, bound, .. } => {
+            ("above", seen(metric, mean, &[("up", *bound)]))
+        }
+        Finding::Below { metric, mean, bound, .. } => {
+            ("below", seen(metric, mean, &[("down", *bound)]))
+        }
+        Finding::Between { metric, mean, down, up, .. } => {
+            ("between", seen(metric, mean, &[("down", *down), ("up", *up)]))
+        }
+    }
+}
+
+/// The metric as a scenario names it.
+const fn word(metric: ScaleMetric) -> &'static str {
+    match metric {
+        ScaleMetric::Utilization => "utilization",
+        ScaleMetric::Cpu => "cpu",
+        ScaleMetric::InFlight => "in_flight",
+        ScaleMetric::Queue => "queue",
+        ScaleMetric::Requests => "requests",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::scale::{Change, Reason};
+
+    fn decision(change: Change, finding: Finding) -> ScaleDecision {
+        ScaleDecision {
+            size: 2,
+            desired: 3,
+            change,
+            reason: Reason { finding, limits: Vec::new() },
+        }
+    }
+
+    #[test]
+    fn what_happened_is_on_the_page() {
+        let status = Status::new(&ScaleConfig::new(1, 6));
+        status.decided(&decision(
+            Change::Out(vec![2]),
+            Finding::Above {
+                metric: ScaleMetric::Utilization,
+                mean: 0.9,
+                of: 2,
+                bound: 0.7,
+                polls: 1,
+                needed: 1,
+            },
+        ));
+        status.decided(&decision(Change::None, Finding::NoSample));
+        status.failed();
+        status.show(
+            3,
+            [Phase::Ready, Phase::Ready, Phase::Starting].into_iter(),
+            Nanos(5_000_000_000),
+        );
+        let text = status.page("api", Nanos(1_000_000_000), false);
+        for line in [
+            "lab_autoscaler_min_instances{group=\"api\"} 1",
+            "lab_autoscaler_max_instances{group=\"api\"} 6",
+            "lab_autoscaler_desired_instances{group=\"api\"} 3",
+            "lab_autoscaler_instances{group=\"api\",phase=\"ready\"} 2",
+            "lab_autoscaler_instances{group=\"api\",phase=\"starting\"} 1",
+            // Of the last poll that could measure.
+            "lab_autoscaler_metric_value{group=\"api\",metric=\"utilization\"} 0.9",
+            "lab_autoscaler_metric_bound{group=\"api\",bound=\"up\"} 0.7",
+            "lab_autoscaler_changes_total{group=\"api\",direction=\"out\"} 1",
+            "lab_autoscaler_changes_total{group=\"api\",direction=\"in\"} 0",
+            "lab_autoscaler_decisions_total{group=\"api\",change=\"none\",reason=\"no_sample\"} 1",
+            "lab_autoscaler_decisions_without_metrics_total{group=\"api\"} 1",
+            "lab_autoscaler_errors_total{group=\"api\"} 1",
+            "lab_autoscaler_next_poll_seconds{group=\"api\"} 4",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
     }
 }

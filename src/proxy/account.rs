@@ -34,7 +34,8 @@ pub(super) struct Exchange<'a> {
     /// The peer tried last.
     pub(super) upstream: Option<&'a str>,
     pub(super) attempts: u16,
-    /// `X-Request-Id` and `traceparent`, as the client sent them.
+    /// `X-Request-Id` and `traceparent`, as the client sent them; without the former the id in lab's
+    /// plan.
     pub(super) request_id: Option<&'a [u8]>,
     pub(super) traceparent: Option<&'a [u8]>,
 }

@@ -282,7 +282,7 @@ impl<'a> Forward<'a> {
             bytes_out: progress.bytes_out,
             upstream: self.tried.as_ref().map(|(_, peer)| peer.name.as_str()),
             attempts: self.tried.as_ref().map_or(0, |(number, _)| *number),
-            request_id: logged(b"x-request-id"),
+            request_id: logged(b"x-request-id").or_else(|| logged(b"x-lab-id")),
             traceparent: logged(b"traceparent"),
         });
         self.desk.body = upload.into_memory();
