@@ -168,6 +168,9 @@ fn finding(finding: &Finding) -> (&'static str, Option<Seen>) {
         Finding::Below { metric, mean, bound, .. } => {
             ("below", seen(metric, mean, &[("down", *bound)]))
         }
+        Finding::Target { metric, mean, target, .. } => {
+            ("target", seen(metric, mean, &[("target", *target)]))
+        }
         Finding::Between { metric, mean, down, up, .. } => {
             ("between", seen(metric, mean, &[("down", *down), ("up", *up)]))
         }

@@ -145,8 +145,7 @@ impl Driver {
             }
             Arc::new(endpoint)
         };
-        let endpoints: Vec<_> =
-            config.peers.iter().zip(addresses).zip(0..).map(endpoint).collect();
+        let endpoints: Vec<_> = config.peers.iter().zip(addresses).zip(0..).map(endpoint).collect();
         let state = State {
             upstream: Upstream::new(config, seed),
             newcomers: endpoints.iter().filter(|e| !e.is_removed()).cloned().collect(),
