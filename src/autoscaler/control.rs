@@ -462,3 +462,6 @@ impl<F: Fleet, B: Balancing, S: Source, L: Log> Control<F, B, S, L> {
         self.status.show(self.scaler.desired(), phases, self.scaler.next_poll());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -242,7 +242,11 @@ impl Base {
         let (authority, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let host = authority.strip_suffix(':').unwrap_or(authority);
         let good = |c: char| c.is_ascii_alphanumeric() || ".-_[]:".contains(c);
-        if host.is_empty() || !authority.chars().all(good) || prefix.contains(['?', '#', ' ']) {
+        if host.is_empty()
+            || host.starts_with(':')
+            || !authority.chars().all(good)
+            || prefix.contains(['?', '#', ' '])
+        {
             return None;
         }
         let has_port =
