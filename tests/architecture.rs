@@ -17,7 +17,7 @@ const STOREYS: &[(&str, &[&str])] = &[
     ("scenario", &["units", "policy", "traffic"]),
     ("record", &["units", "policy"]),
     ("engine", &["units", "policy", "traffic", "scenario"]),
-    ("import", &["units", "traffic", "scenario", "record"]),
+    ("import", &["units", "policy", "traffic", "scenario", "record"]),
     ("sim", &["units", "policy", "traffic", "scenario", "record"]),
     ("theory", &["units", "traffic"]),
     ("proxy", &["units", "host", "exposition", "http1", "policy", "scenario", "record"]),

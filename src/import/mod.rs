@@ -1,5 +1,5 @@
-//! What is there already, as scenarios and traces: configurations of NGINX and HAProxy, and access
-//! logs.
+//! What is there already, as scenarios and traces: configurations of NGINX and HAProxy, autoscalers
+//! of Kubernetes, and access logs.
 //!
 //! Text goes in, and the text of a scenario comes out: nothing here reads a file or a clock, so what
 //! was read can be tested and fuzzed as it is. What a configuration says
@@ -12,6 +12,7 @@ mod error;
 pub mod fit;
 mod glob;
 pub mod haproxy;
+pub mod hpa;
 pub mod log;
 pub mod nginx;
 mod toml_text;
