@@ -15,6 +15,7 @@ pub mod haproxy;
 pub mod hpa;
 pub mod log;
 pub mod nginx;
+pub mod series;
 mod toml_text;
 
 pub use draft::{Draft, DraftBackend, NotTaken, Setting};
