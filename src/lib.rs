@@ -7,6 +7,8 @@ pub mod backend;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod compare;
+#[cfg(feature = "live")]
+pub mod docker_filter;
 pub mod engine;
 pub mod experiment;
 #[cfg(feature = "live")]

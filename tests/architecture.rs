@@ -25,6 +25,7 @@ const STOREYS: &[(&str, &[&str])] = &[
     ("load", &["units", "host", "traffic", "scenario", "record"]),
     ("autoscaler", &["units", "host", "exposition", "http1", "policy", "scenario", "record"]),
     ("monitor", &["units", "host", "exposition", "policy", "traffic", "scenario", "record"]),
+    ("docker_filter", &["host"]),
     (
         "live",
         &[
@@ -39,6 +40,7 @@ const STOREYS: &[(&str, &[&str])] = &[
             "monitor",
             "backend",
             "load",
+            "docker_filter",
             "autoscaler",
         ],
     ),
@@ -68,6 +70,7 @@ const STOREYS: &[(&str, &[&str])] = &[
             "proxy",
             "backend",
             "load",
+            "docker_filter",
             "autoscaler",
             "live",
             "compare",

@@ -11,7 +11,9 @@ mod check;
 mod compare;
 mod completions;
 mod config;
+mod docker_proxy;
 pub mod exit;
+mod health;
 mod import;
 mod load;
 mod new;
@@ -19,7 +21,9 @@ mod overrides;
 mod progress;
 mod proxy;
 mod run;
+mod sandbox;
 mod schema;
+mod stack;
 mod terminal;
 mod theory;
 mod trace;
@@ -72,6 +76,15 @@ enum Command {
     Backend(backend::BackendArgs),
     /// Send load to an HTTP server
     Load(load::LoadArgs),
+    /// Run the stack of containers in compose/: up, status, down
+    Stack(stack::StackArgs),
+    /// Offer Docker's API as far as an autoscaler needs it
+    DockerProxy(docker_proxy::DockerProxyArgs),
+    /// Ask a program whether it is well
+    Health(health::HealthArgs),
+    /// Hold a container's network namespace
+    #[command(hide = true)]
+    Sandbox,
 }
 
 /// [`main`] with balancing policies of one's own, which scenarios choose by name as they do those
@@ -111,6 +124,10 @@ pub fn main() -> ExitCode {
         Command::Proxy(args) => return proxy::run(&args),
         Command::Backend(args) => return backend::run(&args),
         Command::Load(args) => return load::run(&args),
+        Command::Stack(args) => return stack::run(&args),
+        Command::DockerProxy(args) => return docker_proxy::run(&args),
+        Command::Health(args) => return health::run(&args),
+        Command::Sandbox => return sandbox::run(),
     };
     exit.into()
 }

@@ -1,6 +1,6 @@
 //! `lab proxy`: lab's own load balancer, as the live world runs it, or in front of anything.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,9 +28,10 @@ pub(super) struct ProxyArgs {
     /// Check the configuration, with the files that it names, and end: 0, or 2 if it is wrong
     #[arg(long)]
     check: bool,
-    /// Address of a backend; goes before the one in the file
+    /// Address of a backend, IP:PORT or HOST:PORT; goes before the one in the file. A host is looked
+    /// up at the start and at each reload
     #[arg(long = "peer", value_name = "NAME=ADDRESS", value_parser = peer)]
-    peers: Vec<(String, SocketAddr)>,
+    peers: Vec<(String, String)>,
     /// Where clients connect, in plain HTTP and in place of the file's listeners; port 0 lets the
     /// system choose [default: the file's, or 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
@@ -111,12 +112,31 @@ pub(super) fn run(arguments: &ProxyArgs) -> ExitCode {
     }
 }
 
-fn peer(text: &str) -> Result<(String, SocketAddr), String> {
+fn peer(text: &str) -> Result<(String, String), String> {
     let (name, address) = text.split_once('=').ok_or("it must be NAME=ADDRESS")?;
-    let address = address
-        .parse()
-        .map_err(|_| format!("{address:?} is not an address and port, such as 127.0.0.1:8081"))?;
-    Ok((name.to_owned(), address))
+    let is_named = address
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok());
+    if is_named || address.parse::<SocketAddr>().is_ok() {
+        return Ok((name.to_owned(), address.to_owned()));
+    }
+    Err(format!("{address:?} is not an address and port, such as 127.0.0.1:8081 or backend-1:8080"))
+}
+
+/// A name as in the DNS (RFC 1123, section 2.1), with the underscores that containers' names have.
+fn is_host(name: &str) -> bool {
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let is_numeric = name.chars().all(|c| c.is_ascii_digit() || c == '.');
+    !is_numeric && name.split('.').all(|label| !label.is_empty() && label.chars().all(fine))
+}
+
+/// Where `address` is now; of several addresses, the first of IPv4.
+fn resolve((name, address): &(String, String)) -> Result<(String, SocketAddr), String> {
+    let unknown = |why: &dyn std::fmt::Display| format!("backend {name}: {address}: {why}");
+    let found: Vec<SocketAddr> =
+        address.to_socket_addrs().map_err(|error| unknown(&error))?.collect();
+    let first = found.iter().find(|found| found.is_ipv4()).or(found.first());
+    first.map(|found| (name.clone(), *found)).ok_or_else(|| unknown(&"no such host"))
 }
 
 fn admin(text: &str) -> Result<AdminAddress, String> {
@@ -136,7 +156,8 @@ impl ProxyArgs {
         let file = load_balancer_with(&self.config, self.overrides.pairs())
             .map_err(|wrong| wrong.to_string())?;
         let seed = Seed::new(self.seed.unwrap_or(file.seed), self.replication);
-        let mut config = ProxyConfig::of_file(file, &self.peers)?;
+        let peers = self.peers.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
+        let mut config = ProxyConfig::of_file(file, &peers)?;
         config.seed = seed;
         config.replication = self.replication;
         config.view_base = self.view_base;
@@ -182,5 +203,30 @@ impl ProxyArgs {
         eprintln!("{} goes to {backends} backends", ready.listen);
         ready.control.iter().for_each(|at| eprintln!("admin: {at}"));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_at_an_address_or_at_a_host() {
+        for fine in ["b=127.0.0.1:80", "b=[::1]:80", "b=backend-1:8080", "b=lab_api-1.net:1"] {
+            assert!(peer(fine).is_ok(), "{fine}");
+        }
+        for wrong in
+            ["b", "b=", "b=80", "b=host", "b=host:", "b=host:70000", "b=1.2.3:80", "b=a b:1"]
+        {
+            assert!(peer(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_looked_up() {
+        let peer = peer("b=localhost:80").unwrap();
+        let (name, address) = resolve(&peer).unwrap();
+        assert_eq!((name.as_str(), address.port()), ("b", 80));
+        assert!(address.ip().is_loopback());
     }
 }

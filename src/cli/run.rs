@@ -1,6 +1,7 @@
 //! `lab run`: a scenario in both worlds.
 
 mod engines;
+mod provider;
 mod shown;
 
 use std::path::PathBuf;
@@ -42,6 +43,8 @@ pub(super) struct RunArgs {
     /// addresses and its own files are replaced
     #[arg(long, value_name = "FILE")]
     engine_config: Option<PathBuf>,
+    #[command(flatten)]
+    provider: provider::ProviderArgs,
     /// Rounds of the live world, to see how far it repeats itself
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
@@ -164,6 +167,7 @@ fn options(args: &RunArgs, scenario: &Scenario) -> Result<RunOptions, Failure> {
             .map_err(Failure::Usage)?,
         board: None,
         prometheus: None,
+        provider: args.provider.options(),
     })
 }
 

@@ -78,6 +78,7 @@ fn measure(
     let options = LiveOptions {
         scenario_file: file.to_owned(),
         engine_config: None,
+        provider: live::ProviderOptions::default(),
         overrides: scenario.overrides.clone(),
         real_time: priority::real_time_permitted(),
         scratch: folder.to_owned(),

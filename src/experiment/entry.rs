@@ -108,6 +108,7 @@ impl<'a> Entry<'a> {
             engine_config: around.options.engine_config.clone(),
             board: around.options.board.clone(),
             prometheus: around.options.prometheus,
+            provider: around.options.provider.clone(),
         };
         if let Some(board) = &around.options.board {
             board.begin(&self.adapted, round, self.foreseen.clone());

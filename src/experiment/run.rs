@@ -41,6 +41,8 @@ pub struct RunOptions {
     pub board: Option<Board>,
     /// A Prometheus that scrapes this run.
     pub prometheus: Option<SocketAddr>,
+    /// Where the backends of the live world live.
+    pub provider: live::ProviderOptions,
 }
 
 /// Why there is no outcome.

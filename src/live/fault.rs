@@ -134,7 +134,7 @@ impl FaultDriver {
         for (place, &target) in fault.targets.iter().enumerate() {
             match edge {
                 Edge::Begin => {
-                    self.begin(&fault, scenario, target, stack).await?;
+                    self.begin(&fault, scenario, target, stack, sampler).await?;
                     sampler.count_also(&stack.balancers.processes());
                     self.event(EventKind::FaultBegan, &fault, target, zero, describe(fault.kind));
                 }
@@ -219,6 +219,7 @@ impl FaultDriver {
         scenario: &Scenario,
         target: usize,
         stack: &mut Stack,
+        sampler: &Sampler,
     ) -> Result<(), LiveError> {
         match fault.kind {
             FaultKind::Drain => stack.balancers.order(scenario, target, Order::Drain).await?,
@@ -227,6 +228,9 @@ impl FaultDriver {
                     self.crashed.push(target);
                 }
                 if stack.backends[target].disturb(kind).await? {
+                    if matches!(kind, FaultKind::Slow(_)) {
+                        sampler.limited(target, true);
+                    }
                     return Ok(());
                 }
                 inject(&mut self.injected[target], kind);
@@ -259,6 +263,9 @@ impl FaultDriver {
             FaultKind::Drain => stack.balancers.order(scenario, target, Order::Resume).await?,
             kind => {
                 if stack.backends[target].relieve(kind).await? {
+                    if matches!(kind, FaultKind::Slow(_)) {
+                        sampler.limited(target, stack.provider.limits_cpu());
+                    }
                     return Ok(());
                 }
                 heal(&mut self.injected[target], kind);

@@ -13,6 +13,7 @@ pub mod sample;
 mod shown;
 pub mod world;
 
+pub use provider::{DockerError, DockerOptions, ProviderOptions};
 pub use world::{
     LiveError, LiveOptions, LiveRun, ProgramExit, Watcher, check_installed, find_program, run,
 };

@@ -28,6 +28,8 @@ pub struct Watched {
     pub control: SocketAddr,
     /// Its process.
     pub pid: u32,
+    /// Its CPU is limited on purpose: that it waits for a core says nothing of the host.
+    pub limited: bool,
 }
 
 /// One backend at the end of one second.
@@ -117,6 +119,12 @@ impl Sampler {
         watched[backend].pid = pid;
     }
 
+    /// A backend's CPU is limited on purpose from now on, or is not any more.
+    pub(super) fn limited(&self, backend: usize, limited: bool) {
+        let mut watched = self.watched.lock().expect("no sampler panics with the lock held");
+        watched[backend].limited = limited;
+    }
+
     /// Another process has come that counts, such as a worker that took over from one before it.
     pub(super) fn count_also(&self, pids: &[u32]) {
         let mut counted = self.counted.lock().expect("no sampler panics with the lock held");
@@ -147,6 +155,7 @@ async fn sample_every_second(
     let mut cpu_before: Vec<Option<Span>> = Vec::new();
     let mut work_before: Vec<Option<Work>> = Vec::new();
     let mut waits = Waits::default();
+    let mut limited_before: Vec<bool> = Vec::new();
     for second in 0u32.. {
         let at = zero + Span::from_secs(u64::from(second) + 1);
         tokio::time::sleep(at.since(clock::now()).to_std()).await;
@@ -155,7 +164,11 @@ async fn sample_every_second(
         let counted = counted.lock().expect("nothing panics with the lock held").clone();
         let open = counted.iter().filter_map(|pid| usage::open_descriptors(*pid)).max();
         held.descriptors.fetch_max(open.unwrap_or(0), Ordering::Relaxed);
-        let programs = counted.iter().copied().chain(watched.iter().map(|backend| backend.pid));
+        limited_before.resize(watched.len(), false);
+        let free =
+            |(backend, before): (&Watched, &bool)| (backend.pid, !backend.limited && !before);
+        let backends = watched.iter().zip(&limited_before).map(free);
+        let programs = counted.iter().map(|pid| (*pid, true)).chain(backends);
         held.waited.store(waits.add(programs, usage::waited_for_core).0, Ordering::Relaxed);
         let cpu: Vec<_> = watched.iter().map(|backend| usage::cpu_time(backend.pid)).collect();
         cpu_before.resize(cpu.len(), None);
@@ -191,6 +204,7 @@ async fn sample_every_second(
             taken.iter().for_each(|sample| board.observed(&sample.shown()));
         }
         samples.lock().expect("nothing panics with the lock held").extend(taken);
+        limited_before = watched.iter().map(|backend| backend.limited).collect();
         cpu_before = cpu;
         work_before = work;
     }
@@ -205,10 +219,17 @@ struct Waits {
 }
 
 impl Waits {
-    fn add(&mut self, pids: impl Iterator<Item = u32>, read: impl Fn(u32) -> Option<Span>) -> Span {
-        for pid in pids {
+    /// Each process comes with whether its wait since the last look counts.
+    fn add(
+        &mut self,
+        pids: impl Iterator<Item = (u32, bool)>,
+        read: impl Fn(u32) -> Option<Span>,
+    ) -> Span {
+        for (pid, counts) in pids {
             let Some(now) = read(pid) else { continue };
-            if let Some(before) = self.last.insert(pid, now) {
+            if let Some(before) = self.last.insert(pid, now)
+                && counts
+            {
                 self.sum += Span(now.0.saturating_sub(before.0));
             }
         }
@@ -288,9 +309,18 @@ mod tests {
     #[test]
     fn waits_add_up_over_processes_that_come_and_go() {
         let mut waits = Waits::default();
-        assert_eq!(waits.add([1, 2].into_iter(), |_| Some(Span(100))), Span::ZERO);
-        assert_eq!(waits.add([1, 2].into_iter(), |pid| (pid == 1).then_some(Span(130))), Span(30));
-        assert_eq!(waits.add([1, 3].into_iter(), |_| Some(Span(150))), Span(50));
-        assert_eq!(waits.add([3].into_iter(), |_| Some(Span(151))), Span(51));
+        let counted = |pids: [u32; 2]| pids.into_iter().map(|pid| (pid, true));
+        assert_eq!(waits.add(counted([1, 2]), |_| Some(Span(100))), Span::ZERO);
+        assert_eq!(waits.add(counted([1, 2]), |pid| (pid == 1).then_some(Span(130))), Span(30));
+        assert_eq!(waits.add(counted([1, 3]), |_| Some(Span(150))), Span(50));
+        assert_eq!(waits.add([(3, true)].into_iter(), |_| Some(Span(151))), Span(51));
+    }
+
+    #[test]
+    fn the_waits_of_a_process_whose_cpu_is_limited_do_not_count() {
+        let mut waits = Waits::default();
+        waits.add([(1, true)].into_iter(), |_| Some(Span(100)));
+        assert_eq!(waits.add([(1, false)].into_iter(), |_| Some(Span(900))), Span::ZERO);
+        assert_eq!(waits.add([(1, true)].into_iter(), |_| Some(Span(905))), Span(5));
     }
 }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use super::engine::{self, Balancers, own_spool};
 use super::fault::{FaultDriver, FaultProof};
 use super::ports;
-use super::provider::{self, Instance, Program, ProgramError, Provider};
+use super::provider::{
+    self, DockerError, Instance, Program, ProgramError, Provider, ProviderOptions,
+};
 use super::sample::{Sample, Sampler, Watched};
 use super::shown::Shown;
 use crate::engine::UserConfigurationError;
@@ -37,6 +39,9 @@ pub enum LiveError {
     /// A program could not be started.
     #[error(transparent)]
     Program(#[from] ProgramError),
+    /// Docker did not do as told.
+    #[error(transparent)]
+    Docker(#[from] DockerError),
     /// An engine is not installed.
     #[error("{command} is not installed here: it comes with {package}")]
     Missing {
@@ -108,6 +113,8 @@ pub struct LiveOptions {
     pub board: Option<Board>,
     /// A Prometheus that scrapes this run.
     pub prometheus: Option<SocketAddr>,
+    /// Where the backends live.
+    pub provider: ProviderOptions,
 }
 
 /// A finished round.
@@ -200,7 +207,7 @@ pub fn run(
     raise_descriptor_limit();
     runtime.block_on(async {
         watcher.phase("starting");
-        let provider = Rc::new(Provider::open(options).await?);
+        let provider = Rc::new(Provider::open(scenario, options).await?);
         let ran = round(scenario, options, &provider, watcher, stop).await;
         provider.close().await;
         ran
@@ -387,6 +394,7 @@ impl Stack {
                 name: backend.name.clone(),
                 control: endpoint.control,
                 pid: endpoint.pid,
+                limited: self.provider.limits_cpu(),
             })
             .collect()
     }

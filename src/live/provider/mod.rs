@@ -3,27 +3,44 @@
 //! The world and its faults know [`Provider`] and [`Instance`] only: whether a crash is a signal or
 //! an order to Docker is decided here.
 
+pub mod docker;
 pub mod group;
 pub mod process;
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::process::Signal;
 
+pub use docker::{DockerError, DockerOptions};
 pub use process::{Program, ProgramError};
 
 use super::world::{BackendEndpoint, LiveError, LiveOptions, ProgramExit, no_control};
 use super::world::{overrides, strings};
 use crate::host::usage;
-use crate::scenario::Backend;
-use crate::traffic::FaultKind;
+use crate::scenario::{Backend, Engine, Scenario};
+use crate::traffic::{ClassConfig, FaultKind};
+use docker::Site;
+use docker::backend::ContainerBackend;
+
+/// Where the backends of a run are to live.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum ProviderOptions {
+    /// As processes of this very binary.
+    #[default]
+    Process,
+    /// As containers.
+    Docker(DockerOptions),
+}
 
 /// Where the backends of a run live.
 #[derive(Debug)]
 pub(super) enum Provider {
     /// Processes of this very binary.
     Process,
+    /// Containers on networks of their own.
+    Docker(Rc<Site>),
 }
 
 /// A backend that was started.
@@ -31,12 +48,24 @@ pub(super) enum Provider {
 pub(super) enum Instance {
     /// A process.
     Process(Program),
+    /// A container.
+    Container(Box<ContainerBackend>),
 }
 
 impl Provider {
     /// Makes what all backends of a run share.
-    pub(super) async fn open(_options: &LiveOptions) -> Result<Self, LiveError> {
-        Ok(Self::Process)
+    pub(super) async fn open(
+        scenario: &Scenario,
+        options: &LiveOptions,
+    ) -> Result<Self, LiveError> {
+        let elsewhere = matches!(scenario.balancer.engine, Engine::Elsewhere(_));
+        match &options.provider {
+            ProviderOptions::Process => Ok(Self::Process),
+            ProviderOptions::Docker(_) if elsewhere => Err(DockerError::Elsewhere.into()),
+            ProviderOptions::Docker(docker) => {
+                Ok(Self::Docker(Rc::new(Site::open(docker, computes(scenario)).await?)))
+            }
+        }
     }
 
     /// Starts `backend`. `address` is where it serves if the provider leaves the choice.
@@ -48,15 +77,32 @@ impl Provider {
     ) -> Result<Instance, LiveError> {
         match self {
             Self::Process => Ok(Instance::Process(start_process(options, &backend.name, address)?)),
+            Self::Docker(site) => {
+                let started = ContainerBackend::start(site, options, backend).await?;
+                Ok(Instance::Container(Box::new(started)))
+            }
         }
+    }
+
+    /// Whether each backend may use less than the host has, all the time.
+    pub(super) fn limits_cpu(&self) -> bool {
+        matches!(self, Self::Docker(site) if site.limits_cpu())
     }
 
     /// Removes what all backends shared, and those that are left.
     pub(super) async fn close(&self) {
         match self {
             Self::Process => {}
+            Self::Docker(site) => site.close().await,
         }
     }
+}
+
+/// Whether the backends compute what is asked of them and do not just wait: that is what they do at
+/// this path.
+fn computes(scenario: &Scenario) -> bool {
+    let path = |class: &ClassConfig| class.path.split('?').next() == Some("/load");
+    scenario.traffic.classes.iter().all(path)
 }
 
 fn start_process(
@@ -86,6 +132,7 @@ impl Instance {
                 let control = control.ok_or_else(|| no_control(program))?;
                 Ok(BackendEndpoint { listen, control, pid: program.pid() })
             }
+            Self::Container(container) => Ok(container.ready().await?),
         }
     }
 
@@ -95,6 +142,7 @@ impl Instance {
             (Self::Process(program), FaultKind::Crash) => program.kill().await,
             (Self::Process(program), FaultKind::Hang) => program.signal(Signal::STOP),
             (Self::Process(_), _) => return Ok(false),
+            (Self::Container(container), kind) => return Ok(container.disturb(kind).await?),
         }
         Ok(true)
     }
@@ -104,6 +152,7 @@ impl Instance {
         match (self, kind) {
             (Self::Process(program), FaultKind::Hang) => program.signal(Signal::CONT),
             (Self::Process(_), _) => return Ok(false),
+            (Self::Container(container), kind) => return Ok(container.relieve(kind).await?),
         }
         Ok(true)
     }
@@ -115,6 +164,7 @@ impl Instance {
                 Some('T') => (true, "process is stopped"),
                 _ => (false, "process is not stopped"),
             },
+            Self::Container(container) => container.is_hanging().await,
         }
     }
 
@@ -122,6 +172,7 @@ impl Instance {
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Process(program) => program.name(),
+            Self::Container(container) => container.name(),
         }
     }
 
@@ -129,6 +180,7 @@ impl Instance {
     pub(super) fn ended(&mut self) -> Option<String> {
         match self {
             Self::Process(program) => program.ended().map(|status| status.to_string()),
+            Self::Container(container) => container.ended(),
         }
     }
 
@@ -136,6 +188,7 @@ impl Instance {
     pub(super) fn log_tail(&self) -> String {
         match self {
             Self::Process(program) => program.log_tail(),
+            Self::Container(container) => container.log_tail(),
         }
     }
 
@@ -143,6 +196,7 @@ impl Instance {
     pub(super) async fn stop(&mut self, patience: Duration) -> ProgramExit {
         match self {
             Self::Process(program) => stop_program(program, patience).await,
+            Self::Container(container) => container.stop(patience).await,
         }
     }
 }

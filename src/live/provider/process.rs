@@ -217,10 +217,7 @@ impl Program {
     /// The last lines of its log, to be appended to a message.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        let tail = lines[lines.len().saturating_sub(8)..].join("\n    ");
-        if tail.is_empty() { tail } else { format!("; the end of its log:\n    {tail}") }
+        log_tail(&self.log)
     }
 
     /// The error of a program that did `what` instead of becoming ready.
@@ -228,4 +225,12 @@ impl Program {
     pub fn not_ready(&self, what: String) -> ProgramError {
         ProgramError::NotReady { name: self.name.clone(), what, log: self.log_tail() }
     }
+}
+
+/// The last lines of the log at `path`, to be appended to a message.
+pub(super) fn log_tail(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let tail = lines[lines.len().saturating_sub(8)..].join("\n    ");
+    if tail.is_empty() { tail } else { format!("; the end of its log:\n    {tail}") }
 }

@@ -116,6 +116,7 @@ async fn start(name: &str, servers: &[SocketAddr], workers: u32) -> Setup {
         round: 0,
         real_time: false,
         engine_config: None,
+        provider: crate::live::ProviderOptions::default(),
         board: None,
         prometheus: None,
     };
