@@ -1,12 +1,11 @@
 //! What a backend counts, and the Prometheus text format of it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::queue::Depth;
-use crate::host::usage;
+use crate::exposition::{Kind, Page, process};
 use crate::units::Span;
 
 /// Upper bounds of the service histogram, in seconds: 1, 2.5, 5 per decade.
@@ -58,111 +57,48 @@ impl Metrics {
 
     /// All of it as Prometheus text, version 0.0.4.
     pub(super) fn exposition(&self, depth: Depth, occupied: Span, workers: u32) -> String {
-        let mut text = String::with_capacity(2048);
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        family(
-            &mut text,
-            "lab_backend_requests_total",
-            "counter",
-            "Requests by status; 0 is a client that went away.",
-        );
+        let mut page = Page::new(false);
+        page.family("lab_backend_build", Kind::Info, "The program.")
+            .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+        let help = "Requests by status; 0 is a client that went away.";
+        page.family("lab_backend_requests", Kind::Counter, help);
         for (status, count) in self.responses.lock().unwrap_or_else(PoisonError::into_inner).iter()
         {
-            sample(
-                &mut text,
-                format_args!("lab_backend_requests_total{{status=\"{status}\"}} {count}"),
-            );
+            page.sample(&[("status", &status.to_string())], count);
         }
-        family(&mut text, "lab_backend_health_checks_total", "counter", "Health checks by result.");
+        page.family("lab_backend_health_checks", Kind::Counter, "Health checks by result.");
         for (result, counter) in ["failed", "passed"].iter().zip(&self.health) {
-            sample(
-                &mut text,
-                format_args!(
-                    "lab_backend_health_checks_total{{result=\"{result}\"}} {}",
-                    read(counter)
-                ),
-            );
+            page.sample(&[("result", result)], read(counter));
         }
-        single(
-            &mut text,
-            "lab_backend_request_body_bytes_total",
-            "counter",
-            "Request body bytes read.",
-            read(&self.body_bytes),
+        page.family("lab_backend_request_body_bytes", Kind::Counter, "Request body bytes read.")
+            .sample(&[], read(&self.body_bytes));
+        page.family("lab_backend_in_flight", Kind::Gauge, "Requests read and not yet answered.")
+            .sample(&[], read(&self.in_flight));
+        page.family("lab_backend_queue_depth", Kind::Gauge, "Requests waiting for a worker.")
+            .sample(&[], depth.waiting);
+        page.family("lab_backend_busy_workers", Kind::Gauge, "Workers that are occupied.")
+            .sample(&[], depth.busy);
+        let help =
+            "Time that workers were occupied, all together, also by requests still in service.";
+        page.family("lab_backend_busy_seconds", Kind::Counter, help)
+            .sample(&[], occupied.as_secs_f64());
+        page.family("lab_backend_workers", Kind::Gauge, "Workers.").sample(&[], workers);
+        let service: Vec<u64> = self.service.iter().map(read).collect();
+        let sum = Span(read(&self.service_ns)).as_secs_f64();
+        let help = "How long requests held a worker.";
+        page.family("lab_backend_service_seconds", Kind::Histogram, help).histogram(
+            &[],
+            &BOUNDS,
+            &service,
+            sum,
         );
-        single(
-            &mut text,
-            "lab_backend_in_flight",
-            "gauge",
-            "Requests read and not yet answered.",
-            read(&self.in_flight),
-        );
-        single(
-            &mut text,
-            "lab_backend_queue_depth",
-            "gauge",
-            "Requests waiting for a worker.",
-            depth.waiting as u64,
-        );
-        single(
-            &mut text,
-            "lab_backend_busy_workers",
-            "gauge",
-            "Workers that are occupied.",
-            depth.busy as u64,
-        );
-        family(
-            &mut text,
-            "lab_backend_busy_seconds_total",
-            "counter",
-            "Time that workers were occupied, all together, also by requests still in service.",
-        );
-        let occupied = occupied.as_secs_f64();
-        sample(&mut text, format_args!("lab_backend_busy_seconds_total {occupied}"));
-        single(&mut text, "lab_backend_workers", "gauge", "Workers.", u64::from(workers));
-        self.service_histogram(&mut text);
-        family(
-            &mut text,
-            "process_cpu_seconds_total",
-            "counter",
-            "CPU time of the process, user and system.",
-        );
-        let cpu = usage::cpu_time(std::process::id()).unwrap_or_default().as_secs_f64();
-        sample(&mut text, format_args!("process_cpu_seconds_total {cpu}"));
-        text
-    }
-
-    fn service_histogram(&self, text: &mut String) {
-        const NAME: &str = "lab_backend_service_seconds";
-        family(text, NAME, "histogram", "How long requests held a worker.");
-        let mut below = 0;
-        for (place, counter) in self.service.iter().enumerate() {
-            below += counter.load(Ordering::Relaxed);
-            match BOUNDS.get(place) {
-                Some(bound) => {
-                    sample(text, format_args!("{NAME}_bucket{{le=\"{bound}\"}} {below}"))
-                }
-                None => sample(text, format_args!("{NAME}_bucket{{le=\"+Inf\"}} {below}")),
-            }
-        }
-        let sum = Span(self.service_ns.load(Ordering::Relaxed)).as_secs_f64();
-        sample(text, format_args!("{NAME}_sum {sum}"));
-        sample(text, format_args!("{NAME}_count {below}"));
+        process(&mut page);
+        page.finish()
     }
 }
 
-fn family(text: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-}
-
-fn single(text: &mut String, name: &str, kind: &str, help: &str, value: u64) {
-    family(text, name, kind, help);
-    sample(text, format_args!("{name} {value}"));
-}
-
-fn sample(text: &mut String, line: std::fmt::Arguments<'_>) {
-    let _ = text.write_fmt(line);
-    text.push('\n');
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
 }
 
 #[cfg(test)]
