@@ -3,6 +3,8 @@
 #[cfg(feature = "cli")]
 mod calibrate;
 #[cfg(feature = "cli")]
+pub mod dry_run;
+#[cfg(feature = "cli")]
 mod engines;
 #[cfg(feature = "cli")]
 mod entry;

@@ -5,6 +5,7 @@
 //! metadata, in the order of their index. A file that lab did not write, or of which a part is
 //! missing, is an error and never a panic.
 
+mod cells;
 mod rows;
 
 use std::cell::Cell;
@@ -20,6 +21,7 @@ use polars::prelude::{
 };
 use serde::Serialize;
 
+pub use self::cells::{Cells, cells};
 use super::tables::{SCHEMA_VERSION, words};
 use super::{AttemptRow, EventRow, NO_UPSTREAM, Names, RecordError, RequestRow, TimelineRow};
 
