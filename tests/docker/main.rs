@@ -7,6 +7,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../observability/programs.rs"]
+#[allow(dead_code, reason = "shared with the tests of what is seen of lab")]
+mod programs;
+#[path = "../observability/prometheus.rs"]
+#[allow(dead_code, reason = "shared with the tests of what is seen of lab")]
+mod prometheus;
+
+mod discovery;
 mod docker;
 mod faults;
 mod filter;
