@@ -53,7 +53,7 @@ struct Reader {
     not_taken: Vec<NotTaken>,
 }
 
-/// Keys on the way to a value.
+/// Keys on the way to a value; the last may be a whole line, `type: External`.
 type Path<'a> = &'a [&'a str];
 
 impl Reader {
@@ -63,7 +63,8 @@ impl Reader {
         for key in path {
             let starts = |line: &str| {
                 let line = line.trim_start().trim_start_matches("- ").trim_start();
-                line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'))
+                line.trim_end() == *key
+                    || line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'))
             };
             let lines = self.text.lines().enumerate().skip(found);
             if let Some((place, _)) = lines.into_iter().find(|(_, line)| starts(line)) {
@@ -164,7 +165,7 @@ impl Reader {
                 "Pods" => self.pods(metric)?,
                 other => {
                     let why = format!("a metric of type {other} is not one of the instances");
-                    self.leave(&["spec", "metrics", "type"], why);
+                    self.leave(&["spec", "metrics", &format!("type: {other}")], why);
                     None
                 }
             };
@@ -196,6 +197,7 @@ impl Reader {
         let resource = metric.get(key).unwrap_or(&Value::Null);
         let name = resource.get("name").and_then(Value::as_str).unwrap_or_default();
         if name != "cpu" {
+            let path = ["spec", "metrics", key, &format!("name: {name}")];
             self.leave(&path, format!("lab measures no {name} of its instances"));
             return Ok(None);
         }
@@ -227,8 +229,8 @@ impl Reader {
         };
         let (metric, certain) = names::metric(name);
         if !certain {
-            let why = format!("the metric {name} is taken for {metric}, by its name alone");
-            self.leave(&path, why);
+            let why = format!("is taken for {metric}, by its name alone");
+            self.leave(&["spec", "metrics", "pods", &format!("name: {name}")], why);
         }
         Ok(Some((metric, value)))
     }
