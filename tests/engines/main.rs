@@ -7,8 +7,14 @@ mod envoy_configuration;
 mod envoy_worlds;
 mod haproxy_configuration;
 mod haproxy_user;
+#[cfg(feature = "cli")]
+mod haproxy_worlds;
 mod nginx_configuration;
+#[cfg(feature = "cli")]
+mod nginx_worlds;
 mod settings;
 #[cfg(feature = "cli")]
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(feature = "cli")]
+mod worlds;
