@@ -113,8 +113,20 @@ pub(super) struct Progress {
     pub(super) on_backups: bool,
     /// A second attempt was sent beside the first.
     pub(super) hedged: bool,
-    /// Bound to its server by its session, under HAProxy's rules.
-    pub(super) bound: bool,
+    /// How it came to its server.
+    pub(super) seat: Seat,
+}
+
+/// How a request came to its server. HAProxy's rules alone know more than one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seat {
+    /// The server was chosen for it.
+    Chosen,
+    /// Its session binds it there.
+    Bound,
+    /// A server that came back took it out of the queue, and does not count it as in flight
+    /// (`pendconn_grab_from_px` leaves `served` as it is).
+    Grabbed,
 }
 
 impl Progress {
@@ -129,7 +141,7 @@ impl Progress {
             draws: 0,
             on_backups: false,
             hedged: false,
-            bound: false,
+            seat: Seat::Chosen,
         }
     }
 

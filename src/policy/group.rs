@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::attempt::{Attempt, Progress, RequestFacts, SoFar};
+use super::attempt::{Attempt, Progress, RequestFacts, Seat, SoFar};
 use super::balance::haproxy::{HaproxyAlgorithm, Judge};
 use super::balance::{Ask, Balancer};
 use super::load_report::LoadReport;
@@ -87,9 +87,9 @@ impl Group {
         self.assign(now, pick.peer);
         let Pick { peer, draws, on_backups } = pick;
         let tried = SmallVec::new();
-        let (hedged, bound) = (false, false);
+        let (hedged, seat) = (false, Seat::Chosen);
         let progress =
-            Progress { tried, first_started: now, tries, draws, on_backups, hedged, bound };
+            Progress { tried, first_started: now, tries, draws, on_backups, hedged, seat };
         Attempt {
             facts: facts.by_field(),
             number: 1,
@@ -121,7 +121,8 @@ impl Group {
         Attempt { facts: *facts, number, peer: pick.peer, started: now, repeatable: true, progress }
     }
 
-    /// Begins attempt `number` at `peer`, where the request has kept its place since the last.
+    /// Begins attempt `number` at `peer`, where the request has kept its place since the last, or
+    /// which does not count it.
     pub(super) const fn begin_again(
         now: Nanos,
         facts: RequestFacts,

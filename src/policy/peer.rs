@@ -268,6 +268,11 @@ impl Peer {
         self.conns >= self.limit
     }
 
+    /// Whether so many more may be in flight.
+    pub(in crate::policy) const fn has_room_for(&self, more: u32) -> bool {
+        self.conns.saturating_add(more) <= self.limit
+    }
+
     /// Requests that wait for this very peer, which HAProxy's rules alone know.
     #[must_use]
     #[inline]
@@ -487,6 +492,11 @@ impl Peer {
     pub(in crate::policy) fn eject(&mut self, ejected: bool) {
         self.ejected = ejected;
         self.refresh();
+    }
+
+    /// Whether it is used whatever its health.
+    pub(in crate::policy) const fn is_panicked(&self) -> bool {
+        self.panicked
     }
 
     /// Used whatever its health, or no longer.

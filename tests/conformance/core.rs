@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use lab::policy::{
-    Admission, Algorithm, Attempt, Head, Next, Outcome, RequestFacts, Upstream, UpstreamConfig,
+    Admission, Algorithm, Attempt, Event, Forced, Head, Next, Outcome, PeerChange, PeerId,
+    RequestFacts, Ticket, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Seed, Span};
 
-use super::script::{Arm, Saw};
+use super::play::{Arm, Saw};
 use crate::engines::stage::Behaviour;
 
 pub(crate) struct Core {
@@ -15,12 +16,28 @@ pub(crate) struct Core {
     algorithm: Algorithm,
     now: Nanos,
     open: BTreeMap<u64, Attempt>,
+    waiting: BTreeMap<Ticket, u64>,
+    /// Servers that refuse a connection are among those tried.
+    shows_refusals: bool,
 }
 
 impl Core {
     pub(crate) fn new(config: &UpstreamConfig, seed: u64) -> Self {
-        let upstream = Upstream::new(config, Seed::new(seed, 0));
-        Self { upstream, algorithm: config.algorithm, now: Nanos::ZERO, open: BTreeMap::new() }
+        let mut upstream = Upstream::new(config, Seed::new(seed, 0));
+        upstream.handle_timeout(Nanos::ZERO);
+        Self {
+            upstream,
+            algorithm: config.algorithm,
+            now: Nanos::ZERO,
+            open: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            shows_refusals: true,
+        }
+    }
+
+    /// As an engine that does not tell whom it could not connect to.
+    pub(crate) fn without_refusals(self) -> Self {
+        Self { shows_refusals: false, ..self }
     }
 
     fn admit(&mut self, id: u64, key: Option<&str>, idempotent: bool) -> Admission {
@@ -43,10 +60,42 @@ impl Core {
             }
         }
     }
+
+    /// Who waited and has a server by now.
+    fn freed(&mut self) -> Vec<(u64, usize)> {
+        let mut freed = Vec::new();
+        while let Some(event) = self.upstream.poll_event() {
+            if let Event::Turn(ticket, attempt) = event {
+                let id = self.waiting.remove(&ticket).expect("it waits");
+                freed.push((id, attempt.peer.index()));
+                self.open.insert(id, attempt);
+            }
+        }
+        freed
+    }
+
+    /// What follows the pause before a retry.
+    fn resumed(&mut self, ticket: Ticket) -> Next {
+        loop {
+            while let Some(event) = self.upstream.poll_event() {
+                match event {
+                    Event::Turn(whose, attempt) if whose == ticket => return Next::Retry(attempt),
+                    Event::Expired(whose, refusal) if whose == ticket => {
+                        return Next::Refused(refusal);
+                    }
+                    _ => {}
+                }
+            }
+            self.now = self.upstream.next_timeout().expect("a pause ends").max(self.now);
+            self.upstream.handle_timeout(self.now);
+        }
+    }
 }
 
 impl Arm for Core {
     fn start(&mut self, id: u64, key: Option<&str>) -> Saw {
+        // Requests are so far apart that no two of a queue came in the same millisecond.
+        self.now += Span::from_millis(2);
         match self.admit(id, key, true) {
             Admission::Go(attempt) => {
                 let place = attempt.peer.index();
@@ -54,15 +103,19 @@ impl Arm for Core {
                 Saw::At(place)
             }
             Admission::Refused(refusal) => Saw::Refused(refusal.status),
-            Admission::Wait(ticket) => panic!("{ticket:?} waits where there is no line"),
+            Admission::Wait(ticket) => {
+                self.waiting.insert(ticket, id);
+                Saw::Queued
+            }
         }
     }
 
-    fn finish(&mut self, id: u64) {
+    fn finish(&mut self, id: u64) -> Vec<(u64, usize)> {
         let attempt = self.open.remove(&id).expect("a request in flight");
         let mut status = 0;
         let next = self.answer(attempt, 200, &mut status);
         assert!(matches!(next, Next::Done) && status == 200);
+        self.freed()
     }
 
     fn ask(&mut self, id: u64, method: &str, behaviours: &[Behaviour]) -> Saw {
@@ -73,26 +126,36 @@ impl Arm for Core {
             Admission::Refused(refusal) => Next::Refused(refusal),
             Admission::Wait(ticket) => Next::Wait(ticket),
         };
-        while let Next::Retry(attempt) = next {
-            let place = attempt.peer.index();
-            tried.push(place);
-            let outcome = match behaviours[place] {
-                Behaviour::Answer(code) => {
-                    next = self.answer(attempt, code, &mut status);
-                    continue;
+        loop {
+            next = match next {
+                Next::Done => return Saw::Answered { status, tried },
+                Next::Refused(refusal) => return Saw::Answered { status: refusal.status, tried },
+                Next::Wait(ticket) => self.resumed(ticket),
+                Next::Retry(attempt) => {
+                    let behaviour = behaviours[attempt.peer.index()];
+                    if behaviour != Behaviour::Refuse || self.shows_refusals {
+                        tried.push(attempt.peer.index());
+                    }
+                    let outcome = match behaviour {
+                        Behaviour::Answer(code) => {
+                            next = self.answer(attempt, code, &mut status);
+                            continue;
+                        }
+                        Behaviour::Close => Outcome::Closed { reused: false },
+                        Behaviour::BrokenHead => Outcome::InvalidHead,
+                        Behaviour::Refuse => Outcome::ConnectFailed,
+                        other => panic!("no script has {other:?}"),
+                    };
+                    self.upstream.finished(self.now, attempt, outcome)
                 }
-                Behaviour::Close => Outcome::Closed { reused: false },
-                Behaviour::BrokenHead => Outcome::InvalidHead,
-                Behaviour::Refuse => Outcome::ConnectFailed,
-                other => panic!("no script has {other:?}"),
             };
-            next = self.upstream.finished(self.now, attempt, outcome);
         }
-        match next {
-            Next::Refused(refusal) => Saw::Answered { status: refusal.status, tried },
-            Next::Done => Saw::Answered { status, tried },
-            other => panic!("{other:?} where there is no line"),
-        }
+    }
+
+    fn order(&mut self, server: usize, up: bool) -> Vec<(u64, usize)> {
+        let word = if up { None } else { Some(Forced::Down) };
+        self.upstream.apply(self.now, PeerChange::Force(PeerId(server as u32), word));
+        self.freed()
     }
 
     fn pause(&mut self, milliseconds: u64) {
@@ -100,8 +163,8 @@ impl Arm for Core {
     }
 
     fn second(&mut self, told: Option<u64>) -> u64 {
-        let second = told.unwrap_or_default();
-        self.now = Nanos::ZERO + Span::from_secs(second);
+        let Some(second) = told else { return 0 };
+        self.now = self.now.max(Nanos::ZERO + Span::from_secs(second));
         second
     }
 }

@@ -9,6 +9,7 @@ mod core;
 mod envoy;
 mod haproxy;
 mod nginx;
+mod play;
 mod proxy;
 mod real;
 mod script;

@@ -4,9 +4,10 @@ use lab::host::clock;
 use lab::policy::{Algorithm, ConsistentHashConfig, RetryConfig, UpstreamConfig};
 
 use super::core::Core;
+use super::play::{compare, play};
 use super::real::{Real, done, stage};
 use super::script::{
-    Server, Step, addresses, compare, concurrent, failing, keyed, keys, play, sequential, weights,
+    Server, Step, addresses, concurrent, failing, keyed, keys, sequential, weights,
 };
 use crate::engines::nginx::{Nginx, Settings, tried};
 use crate::engines::stage::{Seen, Stage};
@@ -116,7 +117,7 @@ fn failures_retries_and_returns() {
     servers[2].refuses = true;
     let mut compared = 0;
     for (seed, (method, algorithm)) in (11..).zip([ROUND_ROBIN, LEAST_CONN]) {
-        let script = failing(2_600, servers.len(), 10, seed);
+        let script = failing(2_600, servers.len(), [0, 0, 5, 50], 10, seed);
         compared += same_failing(method, algorithm, &servers, &script);
     }
     assert!(compared >= 5_000, "{compared}");

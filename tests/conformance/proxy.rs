@@ -9,8 +9,9 @@ use lab::units::Span;
 
 use super::core::Core;
 use super::nginx::config;
+use super::play::{compare, play};
 use super::real::{Real, done, stage};
-use super::script::{Server, Step, compare, concurrent, play, sequential, weights};
+use super::script::{Server, Step, concurrent, sequential, weights};
 use crate::engines::stage::Stage;
 
 fn proxy(upstream: UpstreamConfig, addresses: Vec<SocketAddr>) -> Proxy {

@@ -3,7 +3,8 @@
 use lab::host::clock;
 use lab::units::{Nanos, Span};
 
-use super::script::{Arm, Saw, Server};
+use super::play::{Arm, Saw};
+use super::script::Server;
 use crate::engines::Tried;
 use crate::engines::stage::{Behaviour, Placed, Request, Seen, Stage};
 
@@ -48,14 +49,15 @@ impl<E> Arm for Real<E> {
                 Saw::At(server)
             }
             Placed::Refused(status) => Saw::Refused(status),
-            Placed::Queued => Saw::Nothing,
+            Placed::Queued => Saw::Queued,
         }
     }
 
-    fn finish(&mut self, id: u64) {
+    fn finish(&mut self, id: u64) -> Vec<(u64, usize)> {
         done(self.stage.finish(id));
         self.in_flight -= 1;
         (self.settle)(&self.engine, self.in_flight);
+        Vec::new()
     }
 
     fn ask(&mut self, id: u64, method: &str, behaviours: &[Behaviour]) -> Saw {

@@ -1,4 +1,4 @@
-//! One script for an engine and for the core, and what each made of it.
+//! The scripts: what a client, the servers and an operator do, one after another.
 
 use lab::policy::PeerConfig;
 use lab::units::{Draw, Purpose, Seed, Span};
@@ -58,82 +58,8 @@ pub(crate) enum Step {
     Ask { id: u64, method: &'static str, behaviours: Vec<Behaviour> },
     /// Time passes, in milliseconds.
     Pause(u64),
-}
-
-/// What came of a step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Saw {
-    At(usize),
-    Refused(u16),
-    Answered { status: u16, tried: Vec<usize> },
-    Nothing,
-}
-
-/// What can be driven by a script.
-pub(crate) trait Arm {
-    fn start(&mut self, id: u64, key: Option<&str>) -> Saw;
-    /// Ends a request that a server keeps.
-    fn finish(&mut self, id: u64);
-    fn ask(&mut self, id: u64, method: &str, behaviours: &[Behaviour]) -> Saw;
-    /// Lets time pass.
-    fn pause(&mut self, milliseconds: u64);
-    /// The second of the clock in which the next step happens, which is `told` if it is.
-    fn second(&mut self, told: Option<u64>) -> u64;
-}
-
-/// Drives the arm. With `seconds`, each step happens in that second; without, the arm says in
-/// which it did.
-pub(crate) fn play(arm: &mut dyn Arm, script: &[Step], seconds: Option<&[u64]>) -> Played {
-    let mut played = Played::default();
-    let mut kept = std::collections::BTreeSet::new();
-    for (place, step) in script.iter().enumerate() {
-        played.seconds.push(arm.second(seconds.map(|seconds| seconds[place])));
-        played.saw.push(match step {
-            Step::Start { id, key } => {
-                let saw = arm.start(*id, key.as_deref());
-                if matches!(saw, Saw::At(_)) {
-                    kept.insert(*id);
-                }
-                saw
-            }
-            Step::Finish { id } => {
-                if kept.remove(id) {
-                    arm.finish(*id);
-                }
-                Saw::Nothing
-            }
-            Step::Ask { id, method, behaviours } => arm.ask(*id, method, behaviours),
-            Step::Pause(milliseconds) => {
-                arm.pause(*milliseconds);
-                Saw::Nothing
-            }
-        });
-    }
-    played
-}
-
-/// What an arm made of a script, and in which second each step was.
-#[derive(Debug, Default)]
-pub(crate) struct Played {
-    pub(crate) saw: Vec<Saw>,
-    pub(crate) seconds: Vec<u64>,
-}
-
-/// Compares request by request; how many there were.
-pub(crate) fn compare(title: &str, script: &[Step], engine: &Played, core: &Played) -> usize {
-    assert_eq!(engine.saw.len(), script.len());
-    assert_eq!(core.saw.len(), script.len());
-    let differs = (0..script.len()).find(|place| engine.saw[*place] != core.saw[*place]);
-    if let Some(place) = differs {
-        let from = place.saturating_sub(8);
-        let lines: Vec<String> = (from..=place)
-            .map(|at| {
-                format!("{:?}: engine {:?}, core {:?}", script[at], engine.saw[at], core.saw[at])
-            })
-            .collect();
-        panic!("{title}, step {place}:\n  {}", lines.join("\n  "));
-    }
-    engine.saw.iter().filter(|saw| **saw != Saw::Nothing).count()
+    /// An operator takes a server out of service, or back in.
+    Order { server: usize, up: bool },
 }
 
 fn draw(seed: u64) -> Draw {
@@ -191,17 +117,50 @@ pub(crate) fn concurrent(count: u64, most: usize, seed: u64) -> Vec<Step> {
     script
 }
 
+/// The same, with an operator who takes servers out and back in between.
+pub(crate) fn operated(script: Vec<Step>, servers: usize, seed: u64) -> Vec<Step> {
+    let mut draw = draw(seed);
+    let mut up = vec![true; servers];
+    let mut operated = Vec::new();
+    for step in script {
+        if draw.below(25) == 0 {
+            let server = draw.below(servers as u64) as usize;
+            up[server] = !up[server];
+            operated.push(Step::Order { server, up: up[server] });
+        }
+        operated.push(step);
+    }
+    operated
+}
+
+/// The same with keys: addresses of which some come again and again.
+pub(crate) fn from_addresses(mut script: Vec<Step>, seed: u64) -> Vec<Step> {
+    let known: Vec<String> = addresses(200, seed).collect();
+    let mut draw = draw(seed);
+    for step in &mut script {
+        if let Step::Start { key, .. } = step {
+            *key = Some(known[draw.below(known.len() as u64) as usize].clone());
+        }
+    }
+    script
+}
+
+/// How often, in percent, a server answers badly: one of four for some time, then another.
+pub(crate) type Moods = [u64; 4];
+
 /// `count` requests to servers of which each answers badly now and then: a server has a mood for
 /// some time. Pauses let seconds pass: `seconds` altogether.
-pub(crate) fn failing(count: u64, servers: usize, seconds: u64, seed: u64) -> Vec<Step> {
+pub(crate) fn failing(count: u64, servers: usize, of: Moods, seconds: u64, seed: u64) -> Vec<Step> {
     const BURSTS: u64 = 40;
     let mut draw = draw(seed);
     let mut moods = vec![0; servers];
     let mut script = Vec::new();
     for id in 0..count {
         if id % (count / BURSTS).max(1) == 0 {
-            script.push(Step::Pause(seconds * 1000 / BURSTS));
-            moods.iter_mut().for_each(|mood| *mood = [0, 0, 5, 50][draw.below(4) as usize]);
+            if seconds > 0 {
+                script.push(Step::Pause(seconds * 1000 / BURSTS));
+            }
+            moods.iter_mut().for_each(|mood| *mood = of[draw.below(4) as usize]);
         }
         let behaviours = moods.iter().map(|mood| {
             if draw.below(100) >= *mood {

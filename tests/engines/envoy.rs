@@ -59,14 +59,23 @@ impl Envoy {
         Ok(Self { program, admin })
     }
 
-    /// The counters and gauges whose names contain `part`, with their values.
-    pub(crate) fn statistics(&self, part: &str) -> Tried<Vec<(String, u64)>> {
+    /// Waits until the main thread has done what workers told it to before, such as an ejection,
+    /// and has told the workers: it answers after that.
+    pub(crate) fn settle(&self) -> Tried<()> {
+        self.admin("/ready").map(drop)
+    }
+
+    fn admin(&self, path: &str) -> Tried<String> {
         let mut wire = Wire::connect(self.admin)?;
-        let request =
-            format!("GET /stats?filter={part} HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
         wire.write(request.as_bytes())?;
         let body = wire.whole_response()?;
-        let text = String::from_utf8_lossy(&body);
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// The counters and gauges whose names contain `part`, with their values.
+    pub(crate) fn statistics(&self, part: &str) -> Tried<Vec<(String, u64)>> {
+        let text = self.admin(&format!("/stats?filter={part}"))?;
         let line = |line: &str| {
             let (name, value) = line.split_once(": ")?;
             Some((name.to_owned(), value.trim().parse().ok()?))

@@ -53,16 +53,29 @@ impl Haproxy {
         Ok(Self { _program: program, statistics })
     }
 
+    /// Takes a server out of service or back in, at once.
+    pub(crate) fn serve(&self, server: usize, up: bool) -> Tried<()> {
+        let (name, state) = (char::from(b'a' + server as u8), if up { "ready" } else { "maint" });
+        let said = self.tell(&format!("set server up/{name} state {state}"))?;
+        if said.trim().is_empty() { Ok(()) } else { Err(Problem::Unexpected(said)) }
+    }
+
     /// Requests that wait now, in the queue of the backend and in those of its servers.
     pub(crate) fn queued(&self) -> Tried<usize> {
-        let failed = || Problem::during("cannot read HAProxy's statistics");
-        let mut socket = UnixStream::connect(&self.statistics).map_err(failed())?;
-        socket.write_all(b"show stat up -1 -1\n").map_err(failed())?;
-        let mut text = String::new();
-        socket.read_to_string(&mut text).map_err(failed())?;
+        let text = self.tell("show stat up -1 -1")?;
         // The third column is the number of requests that wait now.
         let rows = text.lines().filter(|line| !line.starts_with('#'));
         Ok(rows.filter_map(|row| row.split(',').nth(2)?.parse::<usize>().ok()).sum())
+    }
+
+    /// What its stats socket says to `order`.
+    fn tell(&self, order: &str) -> Tried<String> {
+        let failed = || Problem::during("cannot use HAProxy's stats socket");
+        let mut socket = UnixStream::connect(&self.statistics).map_err(failed())?;
+        writeln!(socket, "{order}").map_err(failed())?;
+        let mut text = String::new();
+        socket.read_to_string(&mut text).map_err(failed())?;
+        Ok(text)
     }
 }
 
@@ -88,6 +101,21 @@ impl<'a> Line<'a> {
     /// Ends a request, and waits for those that may go since: their numbers and servers.
     pub(crate) fn finish(&mut self, stage: &mut Stage, id: u64) -> Tried<Vec<(u64, usize)>> {
         stage.finish(id)?;
+        self.left(stage)
+    }
+
+    /// Takes a server out of service or back in; the same.
+    pub(crate) fn serve(
+        &mut self,
+        stage: &mut Stage,
+        server: usize,
+        up: bool,
+    ) -> Tried<Vec<(u64, usize)>> {
+        self.haproxy.serve(server, up)?;
+        self.left(stage)
+    }
+
+    fn left(&mut self, stage: &mut Stage) -> Tried<Vec<(u64, usize)>> {
         if self.waiting == 0 {
             return Ok(Vec::new());
         }

@@ -34,7 +34,7 @@ pub(crate) enum Behaviour {
     Refuse,
     /// Never answers.
     Hang,
-    /// A head with a NUL byte in it.
+    /// A head with a NUL byte in a value, which HAProxy takes, and a space in a name.
     BrokenHead,
     /// A correct head, and the connection closes in the body.
     Cut,
@@ -394,7 +394,7 @@ fn act(behaviour: Behaviour, upstream: &mut Upstream, id: u64) -> Tried<bool> {
         Behaviour::Answer(status) => upstream.wire.write(&answer(status))?,
         Behaviour::Close => return Ok(false),
         Behaviour::BrokenHead => {
-            upstream.wire.write(b"HTTP/1.1 200 OK\r\nX-Bad: a\0b\r\n\r\n")?;
+            upstream.wire.write(b"HTTP/1.1 200 OK\r\nX-Bad: a\0b\r\nX Bad: c\r\n\r\n")?;
             return Ok(false);
         }
         Behaviour::Cut => {

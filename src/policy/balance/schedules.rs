@@ -3,9 +3,11 @@
 //!
 //! A scheduler is made anew of the healthy peers on every change of the peers or their health, and
 //! starts as if a random number of picks had been made, so that several balancers do not all begin
-//! with the same peer. The number is drawn by the first request that asks. While the weights of
-//! the healthy are equal and none of them starts slowly there is no scheduler: they take turns, from
-//! a random first one, by a counter that outlasts changes (`RoundRobinLoadBalancer`).
+//! with the same peer. The number (`seed_`) is drawn by the first request that asks, once for all
+//! schedulers. While the weights of the healthy are equal and none of them starts slowly there is no
+//! scheduler: they take turns, from that number on, by a counter that outlasts changes
+//! (`RoundRobinLoadBalancer`), and in a panic by another counter, since all peers of a list and
+//! its healthy ones are two sources of hosts (`rr_indexes_`).
 
 use super::Ask;
 use super::edf::Edf;
@@ -18,6 +20,8 @@ use crate::units::Draw;
 pub(in crate::policy) struct Schedules {
     primaries: Schedule,
     backups: Schedule,
+    /// Picks before the first. `None` until someone asks.
+    start: Option<u64>,
 }
 
 #[derive(Default)]
@@ -26,8 +30,9 @@ struct Schedule {
     members: Vec<PeerId>,
     /// Member `i` is `members[i]`. `None` until someone asks.
     edf: Option<Edf>,
-    /// Whose turn it is under equal weights. `None` until someone asks.
-    turn: Option<u64>,
+    /// Turns taken under equal weights, by the healthy and by all in a panic.
+    turns: [u64; 2],
+    panics: bool,
 }
 
 impl Schedules {
@@ -43,10 +48,12 @@ impl Schedules {
         }
     }
 
-    const fn of(&mut self, list: PeerList) -> &mut Schedule {
+    /// The schedule of a list, and the number of picks before its first.
+    fn of(&mut self, list: PeerList, draw: &mut Draw) -> (&mut Schedule, u64) {
+        let start = *self.start.get_or_insert_with(|| draw.below(1 << 32));
         match list {
-            PeerList::Primaries => &mut self.primaries,
-            PeerList::Backups => &mut self.backups,
+            PeerList::Primaries => (&mut self.primaries, start),
+            PeerList::Backups => (&mut self.backups, start),
         }
     }
 
@@ -58,13 +65,14 @@ impl Schedules {
         draw: &mut Draw,
         weight: impl Fn(&Peer) -> f64,
     ) -> Option<PeerId> {
-        let Schedule { members, edf, .. } = self.of(ask.list);
+        let (Schedule { members, edf, .. }, start) = self.of(ask.list, draw);
         let peer = |place: usize| members.get(place).and_then(|id| peers.get(*id));
         let may = |place: usize| peer(place).is_some_and(|peer| ask.allows(peer));
         let edf = edf.get_or_insert_with(|| {
             let all = || members.iter().filter_map(|id| peers.get(*id));
             let cycle: u64 = all().map(|peer| u64::from(peer.weight())).sum();
-            Edf::start(&all().map(&weight).collect::<Vec<f64>>(), draw.below(cycle))
+            // After a whole cycle all is as at its beginning, and small numbers are exact.
+            Edf::start(&all().map(&weight).collect::<Vec<f64>>(), start % cycle.max(1))
         });
         let place = edf.first(may)?;
         let chosen = peer(place)?;
@@ -79,9 +87,9 @@ impl Schedules {
         ask: Ask<'_>,
         mut draw: Draw,
     ) -> Option<PeerId> {
-        let schedule = self.of(ask.list);
+        let (schedule, start) = self.of(ask.list, &mut draw);
         if schedule.equal_weights {
-            return schedule.next_in_turn(peers, ask, &mut draw);
+            return schedule.next_in_turn(peers, ask, start);
         }
         self.pick(peers, ask, &mut draw, present_weight)
     }
@@ -105,15 +113,16 @@ impl Schedule {
         let first = taking_part().next().map(Peer::weight);
         self.equal_weights =
             taking_part().all(|peer| Some(peer.weight()) == first && !peer.is_ramping());
+        self.panics = taking_part().any(Peer::is_panicked);
     }
 
-    fn next_in_turn(&mut self, peers: &Peers, ask: Ask<'_>, draw: &mut Draw) -> Option<PeerId> {
-        let turn = self.turn.get_or_insert_with(|| draw.below(1 << 32));
+    fn next_in_turn(&mut self, peers: &Peers, ask: Ask<'_>, start: u64) -> Option<PeerId> {
+        let turns = &mut self.turns[usize::from(self.panics)];
         let count = self.members.len() as u64;
-        for next in *turn..*turn + count {
-            let id = self.members[(next % count) as usize];
+        for taken in *turns..*turns + count {
+            let id = self.members[((start + taken) % count) as usize];
             if peers.get(id).is_some_and(|peer| ask.allows(peer)) {
-                *turn = next + 1;
+                *turns = taken + 1;
                 return Some(id);
             }
         }

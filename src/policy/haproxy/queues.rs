@@ -77,6 +77,13 @@ impl Queues {
         taken.map(|queued| (queued.waiter, bound))
     }
 
+    /// The first of those who wait for any server.
+    pub(in crate::policy) fn take_unbound(&mut self) -> Option<Waiter> {
+        let taken = self.backend.pop_front();
+        self.count -= usize::from(taken.is_some());
+        taken.map(|queued| queued.waiter)
+    }
+
     /// The first in the queue of `server` alone.
     pub(in crate::policy) fn take_bound(&mut self, server: PeerId) -> Option<Waiter> {
         let taken = self.servers.get_mut(server.index())?.pop_front();

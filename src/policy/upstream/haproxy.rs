@@ -6,6 +6,7 @@ use super::{
     RefusalReason, RequestFacts, RetryConfig, Ticket, Upstream, UpstreamConfig, next_number,
 };
 use crate::policy::RetryConditions;
+use crate::policy::attempt::Seat;
 use crate::policy::group::Group;
 use crate::policy::haproxy::checks::Sign;
 use crate::policy::haproxy::{Census, HaproxyBackend, Paused};
@@ -72,7 +73,7 @@ impl Upstream {
     ) -> Admission {
         let mut progress = Progress::new(self.retry.tries);
         progress.first_started = now;
-        progress.bound = bound.is_some();
+        progress.seat = if bound.is_some() { Seat::Bound } else { Seat::Chosen };
         let choice = match bound {
             Some(server) => Choice::Server(server),
             None => self.choose_server(now, &facts, 1, None),
@@ -159,8 +160,15 @@ impl Upstream {
     /// An attempt ended: its place is free (`process_srv_queue`).
     #[inline(never)]
     pub(super) fn end_at_haproxy(&mut self, now: Nanos, attempt: &Attempt) {
-        let _ = self.group.end(now, attempt, false);
-        self.serve_queues(now, attempt.peer);
+        if attempt.progress.seat != Seat::Grabbed {
+            let _ = self.group.end(now, attempt, false);
+        } else if let Some(backend) = self.haproxy_mut() {
+            backend.let_go(attempt.peer);
+        }
+        let peer = self.group.peers.get(attempt.peer);
+        if peer.zip(self.haproxy()).is_some_and(|(peer, backend)| backend.may_dequeue(peer)) {
+            self.serve_queues(now, attempt.peer);
+        }
     }
 
     /// Those who waited take the free places of `server`. One without a limit never has any: nobody
@@ -232,7 +240,9 @@ impl Upstream {
         }
         let Attempt { facts, peer: server, mut progress, .. } = attempt;
         progress.tries = progress.tries.saturating_sub(1);
-        progress.bound &= !leaves;
+        if leaves {
+            progress.seat = Seat::Chosen;
+        }
         if !progress.tried.contains(&server) {
             progress.tried.push(server);
         }
@@ -258,8 +268,9 @@ impl Upstream {
         let HaproxyRules { redispatch, .. } = backend.rules;
         let peer = self.group.peers.get(attempt.peer);
         let unfit = peer.is_none_or(|peer| !peer.is_usable() && !peer.is_draining());
-        let elsewhere =
-            !attempt.progress.bound && backend.census.active > 1 && self.any_server_does();
+        let elsewhere = attempt.progress.seat != Seat::Bound
+            && backend.census.active > 1
+            && self.any_server_does();
         redispatch
             && (unfit
                 || backend.warm_up.contains(attempt.peer)
@@ -283,7 +294,7 @@ impl Upstream {
     pub(super) fn send_elsewhere(&mut self, now: Nanos, server: PeerId, waiter: Waiter) {
         self.left_queue(Some(server));
         let Waiter { ticket, facts, number, mut progress, .. } = waiter;
-        progress.bound = false;
+        progress.seat = Seat::Chosen;
         self.go_on_at_haproxy(
             now,
             Traveller { facts, number, progress, ticket: Some(ticket) },

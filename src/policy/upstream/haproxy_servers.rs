@@ -3,7 +3,10 @@
 
 use super::{Attempt, Event, Nanos, Peer, PeerChange, PeerId, Upstream, UpstreamConfig};
 use crate::policy::HaproxyAlgorithm;
+use crate::policy::attempt::Seat;
+use crate::policy::group::Group;
 use crate::policy::haproxy::checks::Sign;
+use crate::policy::limit::Waiter;
 
 impl Upstream {
     /// Under HAProxy's rules a server of weight 0 gets no new requests.
@@ -106,17 +109,21 @@ impl Upstream {
     }
 
     /// `pendconn_grab_from_px`: a server that came back takes of those who wait for any, as many as
-    /// it may have.
+    /// it may have. It does not count them, so that it may have more than its limit afterwards.
     fn grab(&mut self, now: Nanos, id: PeerId) {
-        loop {
+        for taken in 0.. {
             let Some(peer) = self.group.peers.get(id) else { return };
             let Some(backend) = self.haproxy() else { return };
-            if peer.is_full() || !backend.serves_all(peer) {
+            if !peer.has_room_for(taken + 1) || !backend.serves_all(peer) {
                 return;
             }
-            let taken = self.haproxy_mut().and_then(|b| b.queues.take_for(id, true));
-            let Some((waiter, bound)) = taken else { return };
-            self.take_turn(now, id, waiter, bound);
+            let Some(backend) = self.haproxy_mut() else { return };
+            let waiter = backend.queues.take_unbound();
+            let Some(Waiter { ticket, facts, number, mut progress, .. }) = waiter else { return };
+            backend.grab(id);
+            progress.seat = Seat::Grabbed;
+            let attempt = Group::begin_again(now, facts, number, id, progress);
+            self.events.push_back(Event::Turn(ticket, attempt));
         }
     }
 

@@ -48,9 +48,9 @@ impl Upstream {
         hedging.begin(now);
         resilience.counts.hedges += 1;
         first.progress.hedged = true;
-        let Progress { first_started, tries, .. } = first.progress;
+        let Progress { first_started, tries, seat, .. } = first.progress;
         let progress =
-            Progress { tried, first_started, tries, draws, on_backups, hedged: true, bound: false };
+            Progress { tried, first_started, tries, draws, on_backups, hedged: true, seat };
         Some(self.group.begin(now, &first.facts, 2, pick, progress))
     }
 
