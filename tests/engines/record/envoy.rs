@@ -182,13 +182,14 @@ pub(super) fn outlier(case: &Json) -> Tried<Json> {
         stage.behave(place(&name.to_string()), Behaviour::Answer(500));
     }
     if all_fail {
-        return all_ejected(case, &mut stage);
+        return all_ejected(case, &envoy, &mut stage);
     }
     let mut picks = String::new();
     let mut id = 0;
     for word in case.at("picks").text().split_inclusive('|') {
         for _ in word.trim_end_matches('|').chars() {
             picks.push_str(&letters(&stage.ask(Request::get(id))?.hits));
+            envoy.settle()?;
             id += 1;
         }
         if word.ends_with('|') {
@@ -233,11 +234,12 @@ fn back_after(stage: &mut Stage, mut id: u64, burst: Nanos, was_away: bool) -> T
 }
 
 /// The answers from request 12 on, when all have failed nearly often enough.
-fn all_ejected(case: &Json, stage: &mut Stage) -> Tried<Json> {
+fn all_ejected(case: &Json, envoy: &Envoy, stage: &mut Stage) -> Tried<Json> {
     let wanted = case.at("answers").list().len();
     let mut answers = Vec::new();
     for id in 0..12 + wanted as u64 {
         let seen = stage.ask(Request::get(id))?;
+        envoy.settle()?;
         if id >= 12 {
             let what = if seen.hits.is_empty() {
                 String::from_utf8_lossy(&seen.response.body).into_owned()
