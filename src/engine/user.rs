@@ -37,6 +37,53 @@ impl UserConfiguration {
     }
 }
 
+/// How an engine's file calls its servers and backends where it is explained which stands for which.
+pub(super) struct Words<'a> {
+    /// Line of the group of servers, and what it is called there, such as "upstream `app`".
+    pub(super) group: (usize, String),
+    /// What stands in front of a backend's name in a comment, such as `server …; # `.
+    pub(super) example: &'a str,
+}
+
+/// The backend of each server, out of those called `names`: by the name that it gives, if all do,
+/// else by its place. `servers` are their lines, and the names that they may mean.
+///
+/// # Errors
+/// When two servers mean the same backend, or their numbers differ.
+pub(super) fn assignment(
+    words: &Words<'_>,
+    servers: &[(usize, Vec<&str>)],
+    names: &[&str],
+) -> Result<Vec<usize>, UserConfigurationError> {
+    let place = |word: &&str| names.iter().position(|name| name == word);
+    let of = |server: &(usize, Vec<&str>)| server.1.iter().find_map(place);
+    let named: Vec<usize> = servers.iter().filter_map(of).collect();
+    if !named.is_empty() && named.len() == servers.len() {
+        let twice = (1..named.len()).find(|place| named[..*place].contains(&named[*place]));
+        return match twice {
+            Some(place) => Err(UserConfigurationError::Syntax {
+                line: servers[place].0,
+                what: format!("a second server here stands for {}", names[named[place]]),
+            }),
+            None => Ok(named),
+        };
+    }
+    if servers.len() == names.len() {
+        return Ok((0..servers.len()).collect());
+    }
+    Err(UserConfigurationError::Misfit(format!(
+        "line {}: {} has {} servers, and the scenario has {} backends ({}): make them as many, or \
+         name each server's backend in a comment behind it (`{}{}`)",
+        words.group.0,
+        words.group.1,
+        servers.len(),
+        names.len(),
+        names.join(", "),
+        words.example,
+        names.first().unwrap_or(&"b1"),
+    )))
+}
+
 /// Why a user's configuration cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserConfigurationError {

@@ -17,4 +17,6 @@ mod settings;
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(feature = "cli")]
+mod user_worlds;
+#[cfg(feature = "cli")]
 mod worlds;

@@ -5,7 +5,7 @@
 
 use super::words::{Line, Word, lines};
 use super::{FILE, SOCKET};
-use crate::engine::user::Edit;
+use crate::engine::user::{self, Edit, Words};
 use crate::engine::{UserConfiguration, UserConfigurationError, Wiring};
 use crate::scenario::Scenario;
 
@@ -215,36 +215,16 @@ fn assignment(
     servers: &[&Line<'_>],
     names: &[&str],
 ) -> Result<Vec<usize>, UserConfigurationError> {
-    let of = |server: &&Line<'_>| {
-        let comment = server.comment.split_whitespace().next();
-        let own = server.words.get(1).map(|word| word.text.as_str());
-        let place = |word: Option<&str>| names.iter().position(|name| Some(*name) == word);
-        place(comment).or_else(|| place(own))
-    };
-    let named: Vec<usize> = servers.iter().filter_map(of).collect();
-    if named.len() == servers.len() {
-        let twice = (1..named.len()).find(|place| named[..*place].contains(&named[*place]));
-        return match twice {
-            Some(place) => {
-                let what = format!("a second server here stands for {}", names[named[place]]);
-                Err(syntax(servers[place], &what))
-            }
-            None => Ok(named),
-        };
-    }
-    if servers.len() == names.len() {
-        return Ok((0..servers.len()).collect());
-    }
-    Err(UserConfigurationError::misfit(&format!(
-        "line {}: `{}` has {} servers, and the scenario has {} backends ({}): make them as many, or \
-         name each server's backend in a comment behind it (`server … # {}`)",
-        section.head.number,
-        section.head.words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "),
-        servers.len(),
-        names.len(),
-        names.join(", "),
-        names.first().unwrap_or(&"b1"),
-    )))
+    let words: Vec<&str> = section.head.words.iter().map(|word| word.text.as_str()).collect();
+    let group = (section.head.number, format!("`{}`", words.join(" ")));
+    let servers: Vec<(usize, Vec<&str>)> = servers
+        .iter()
+        .map(|it| {
+            let own = it.words.get(1).map(|word| word.text.as_str());
+            (it.number, it.comment.split_whitespace().take(1).chain(own).collect())
+        })
+        .collect();
+    user::assignment(&Words { group, example: "server … # " }, &servers, names)
 }
 
 fn syntax(line: &Line<'_>, what: &str) -> UserConfigurationError {

@@ -4,6 +4,7 @@
 //! follows NGINX by default, so that adapting a scenario is taking away what NGINX has not.
 
 mod adapt;
+mod dump;
 mod gaps;
 mod parse;
 mod settings;

@@ -1,12 +1,14 @@
-//! An `nginx.conf` of the user's own, bound to the backends of a scenario.
+//! An `nginx.conf` of the user's own, or all files of one as `nginx -T` prints them, bound to the
+//! backends of a scenario.
 //!
 //! Replaced are the addresses of `listen` and of each upstream's `server`, and what only one NGINX
 //! on a host may have (`pid`, `daemon`). Everything else is run as it stands.
 
 use super::FILE;
+use super::dump::whole;
 use super::parse::{Directive, parse};
 use super::write::quoted;
-use crate::engine::user::Edit;
+use crate::engine::user::{self, Edit, Words};
 use crate::engine::{UserConfiguration, UserConfigurationError, Wiring};
 use crate::scenario::Scenario;
 
@@ -22,6 +24,7 @@ pub(in crate::engine) fn user_configuration(
     scenario: &Scenario,
     wiring: &Wiring,
 ) -> Result<UserConfiguration, UserConfigurationError> {
+    let text = &*whole(text)?;
     let directives = parse(text)?;
     let mut rewriting = Rewriting { wiring, edits: Vec::new(), notes: Vec::new() };
     rewriting.upstreams(&directives, scenario)?;
@@ -171,35 +174,12 @@ fn assignment(
     servers: &[&Directive],
     names: &[&str],
 ) -> Result<Vec<usize>, UserConfigurationError> {
-    let of = |server: &&Directive| {
-        let word = server.comment.split_whitespace().next()?;
-        names.iter().position(|name| *name == word)
-    };
-    let named: Vec<Option<usize>> = servers.iter().map(of).collect();
-    if !named.is_empty() && named.iter().all(Option::is_some) {
-        let named: Vec<usize> = named.into_iter().flatten().collect();
-        let twice = (1..named.len()).find(|place| named[..*place].contains(&named[*place]));
-        return match twice {
-            Some(place) => Err(UserConfigurationError::Syntax {
-                line: servers[place].line,
-                what: format!("a second server of this upstream is called {}", names[named[place]]),
-            }),
-            None => Ok(named),
-        };
-    }
-    if servers.len() != names.len() {
-        return Err(UserConfigurationError::misfit(&format!(
-            "line {}: upstream `{}` has {} servers, and the scenario has {} backends ({}): make \
-             them as many, or name each server's backend in a comment behind it (`server …; # {}`)",
-            upstream.line,
-            upstream.argument(),
-            servers.len(),
-            names.len(),
-            names.join(", "),
-            names.first().unwrap_or(&"b1"),
-        )));
-    }
-    Ok((0..servers.len()).collect())
+    let group = (upstream.line, format!("upstream `{}`", upstream.argument()));
+    let servers: Vec<(usize, Vec<&str>)> = servers
+        .iter()
+        .map(|it| (it.line, it.comment.split_whitespace().take(1).collect()))
+        .collect();
+    user::assignment(&Words { group, example: "server …; # " }, &servers, names)
 }
 
 #[cfg(test)]
@@ -296,7 +276,7 @@ http {
             ),
             (
                 "http { upstream a { server x; # b1\n server y; # b1\n } server { listen 1; } }",
-                "line 2: a second server of this upstream is called b1",
+                "line 2: a second server here stands for b1",
             ),
             (
                 "http { upstream a { server x; # b1\n }\n server { } }",
