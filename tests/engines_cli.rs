@@ -4,8 +4,11 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use serde_json::Value;
 use support::{Folder, SMALL, code, stderr, stdout};
@@ -80,6 +83,15 @@ fn the_models_of_several_engines_leave_a_run_each() {
     let again = folder.run(&["compare", nginx.to_str().unwrap(), "--json"]);
     let again: Value = serde_json::from_slice(&again.stdout).unwrap();
     assert_eq!(saved["worlds"][0]["shares"], again["worlds"][0]["shares"], "the same rules");
+    let all = std::fs::read(run.join("summary.json")).unwrap();
+    let all: Value = serde_json::from_slice(&all).unwrap();
+    let top = folder.run(&["compare", run.to_str().unwrap(), "--json"]);
+    assert_eq!(code(&top), 0, "{}", stderr(&top));
+    let top: Value = serde_json::from_slice(&top.stdout).unwrap();
+    assert_eq!(all["statistics"], top["statistics"]);
+    assert_eq!(all["apart"], top["apart"]);
+    let top = folder.run(&["compare", run.to_str().unwrap()]);
+    assert!(stdout(&top).contains("nginx − own"), "{}", stdout(&top));
 }
 
 /// lab's own proxy, started here, is in front of backends at the addresses that the scenario gives.
@@ -117,4 +129,62 @@ fn a_balancer_that_runs_already_is_driven_at_its_url() {
     assert!(results["worlds"][0]["requests"].as_u64().unwrap() > 200);
     assert_eq!(results["worlds"][0]["failed"], 0);
     assert!(results["worlds"][0]["shares"][1]["requests"].as_u64().unwrap() > 50);
+}
+
+/// Serves every request until the process ends; the first lines and `host` fields that came.
+fn stub() -> (std::net::SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let seen = Arc::<Mutex<Vec<String>>>::default();
+    let heads = Arc::clone(&seen);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let heads = Arc::clone(&heads);
+            thread::spawn(move || {
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                let mut stream = stream;
+                let mut head = String::new();
+                while let Some(Ok(line)) = lines.next() {
+                    if line.starts_with("GET ") || line.starts_with("host: ") {
+                        head.push_str(&format!("{line}\n"));
+                    } else if line.is_empty() {
+                        heads.lock().unwrap().push(std::mem::take(&mut head));
+                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                        if stream.write_all(answer).is_err() {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    (address, seen)
+}
+
+#[test]
+fn the_host_and_the_path_of_a_url_reach_the_requests() {
+    let folder = Folder::new();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (address, seen) = stub();
+    let text = SMALL.split("[[backend]]").next().unwrap().replace("\"3s\"", "\"1s\"");
+    let text = text.replace("\"500ms\"", "\"100ms\"");
+    let backend = format!(
+        "{text}[[backend]]\nname = \"a\"\naddress = \"{free}\"\n\
+         service = {{ law = \"exponential\", mean = \"10ms\" }}\n"
+    );
+    folder.file("small.toml", &backend);
+    let host = format!("localhost:{}", address.port());
+    let url = format!("url:http://{host}/shop/v1/");
+    let arguments = ["run", "small.toml", "--engine", &url, "--only", "live", "--quiet"];
+    let output = folder.run(&arguments);
+    assert!(matches!(code(&output), 0 | 4), "{}", stderr(&output));
+    let seen = seen.lock().unwrap();
+    let expected = format!("GET /shop/v1/ HTTP/1.1\nhost: {host}\n");
+    assert!(seen.len() > 50, "{} requests", seen.len());
+    assert!(seen.iter().all(|head| *head == expected), "{expected}: {:?}", seen.first());
+    for wrong in ["url:http://u@h/", "url:http://h/a?b", "url:http://h/#a", "url:https://h/"] {
+        let output = folder.run(&["run", "small.toml", "--engine", wrong]);
+        assert_eq!(code(&output), 2, "{wrong}");
+        assert!(stderr(&output).contains("is no engine"), "{wrong}: {}", stderr(&output));
+    }
 }

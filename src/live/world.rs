@@ -247,7 +247,7 @@ async fn round(
     let spool = options.scratch.join("requests.jsonl");
     let mut load = Program::start(
         "load generator",
-        &load_arguments(options, &stack.balancers.targets(), zero, &spool),
+        &load_arguments(options, &stack.balancers.urls(), zero, &spool),
         &options.scratch.join("load.log"),
     )?;
     watcher.phase("running");
@@ -434,11 +434,10 @@ impl Stack {
 
 fn load_arguments(
     options: &LiveOptions,
-    targets: &[SocketAddr],
+    targets: &[String],
     zero: Nanos,
     spool: &Path,
 ) -> Vec<String> {
-    let targets: Vec<String> = targets.iter().map(|target| format!("http://{target}")).collect();
     let mut arguments = vec![
         "load".to_owned(),
         format!("--scenario={}", options.scenario_file.display()),

@@ -103,7 +103,8 @@ pub enum Engine {
     Haproxy,
     /// Envoy.
     Envoy,
-    /// A balancer that runs already: its URL, beginning with `http://`.
+    /// A balancer that runs already: its URL, `http://HOST[:PORT][/PATH]`. Requests name that host,
+    /// and their paths follow that path.
     Elsewhere(String),
 }
 
@@ -135,9 +136,7 @@ impl std::str::FromStr for Engine {
 
     fn from_str(text: &str) -> Result<Self, UnknownEngine> {
         if let Some(url) = text.strip_prefix("url:") {
-            let host = url.strip_prefix("http://").unwrap_or_default();
-            let whole = !host.is_empty() && !host.starts_with('/');
-            return if whole {
+            return if is_base_url(url) {
                 Ok(Self::Elsewhere(url.to_owned()))
             } else {
                 Err(UnknownEngine(text.to_owned()))
@@ -154,9 +153,20 @@ impl std::fmt::Display for Engine {
     }
 }
 
+/// Whether paths of requests can follow `url`: it has a host, perhaps a port and a path, and neither
+/// user nor query; the comma separates URLs where several are given.
+fn is_base_url(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let host = rest.split('/').next().unwrap_or_default();
+    let plain = |c: char| c.is_ascii_graphic() && !"@?#,".contains(c);
+    !host.is_empty() && !host.starts_with(':') && rest.chars().all(plain)
+}
+
 /// A word that names no engine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no engine: one of `own`, `nginx`, `haproxy`, `envoy`, or `url:http://HOST:PORT`")]
+#[error(
+    "`{0}` is no engine: one of `own`, `nginx`, `haproxy`, `envoy`, or `url:http://HOST:PORT/PATH`"
+)]
 pub struct UnknownEngine(pub String);
 
 /// How far the state of the peers is shared.

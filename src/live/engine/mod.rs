@@ -131,15 +131,16 @@ impl Balancers {
         })
     }
 
-    /// Where clients connect, one address per instance.
-    pub(super) fn targets(&self) -> Vec<SocketAddr> {
-        match self {
-            Self::Own(own) => own.targets.clone(),
-            Self::Nginx(nginx) => nginx.foreign.targets.clone(),
-            Self::Haproxy(haproxy) => haproxy.foreign.targets.clone(),
-            Self::Envoy(envoy) => envoy.foreign.targets.clone(),
-            Self::Elsewhere(elsewhere) => vec![elsewhere.target],
-        }
+    /// Where clients connect, one URL per instance.
+    pub(super) fn urls(&self) -> Vec<String> {
+        let targets = match self {
+            Self::Own(own) => &own.targets,
+            Self::Nginx(nginx) => &nginx.foreign.targets,
+            Self::Haproxy(haproxy) => &haproxy.foreign.targets,
+            Self::Envoy(envoy) => &envoy.foreign.targets,
+            Self::Elsewhere(elsewhere) => return vec![elsewhere.url.clone()],
+        };
+        targets.iter().map(|target| format!("http://{target}")).collect()
     }
 
     /// The programs, one per instance.

@@ -22,7 +22,7 @@ section! {
     /// What stands between clients and backends. Rules and defaults are those of NGINX.
     pub(crate) struct BalancerSection {
         /// What runs in the live world: `own` is lab's proxy; `nginx`, `haproxy` and `envoy` are
-        /// the real programs, configured from this scenario; `url:http://HOST:PORT` is a balancer
+        /// the real programs, configured from this scenario; `url:http://HOST:PORT/PATH` is a balancer
         /// that runs already and knows the backends by their `address`. The model follows the
         /// rules of the engine. Default: own.
         optional engine: Engine,
@@ -253,7 +253,7 @@ impl Read for Engine {
         match text.parse() {
             Ok(engine) => Some(engine),
             Err(_) => {
-                let words = ["own", "nginx", "haproxy", "envoy", "url:http://HOST:PORT"];
+                let words = ["own", "nginx", "haproxy", "envoy", "url:http://HOST:PORT/PATH"];
                 let help = suggestion(&text, words, "one of");
                 problems.report_with(&node.place, format!("`{text}` is no engine"), help);
                 None
