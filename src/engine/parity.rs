@@ -28,6 +28,8 @@ pub struct Parity {
     pub time_outs: String,
     /// [`access_log`].
     pub access_log: String,
+    /// What it shows of single servers while it runs.
+    pub view_of_servers: String,
 }
 
 impl Parity {
@@ -45,6 +47,7 @@ impl Parity {
             ("health checks", self.health_checks),
             ("time-outs", self.time_outs),
             ("access log", self.access_log),
+            ("view of servers", self.view_of_servers),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()

@@ -106,6 +106,7 @@ pub fn parity(scenario: &Scenario) -> Vec<(String, String)> {
         health_checks: parity::health_checks(balancer.upstream.health.as_ref()),
         time_outs: parity::time_outs(balancer.connect_timeout, balancer.read_timeout),
         access_log: parity::access_log(&balancer.edge),
+        view_of_servers: "state and requests in flight, each second".to_owned(),
     }
     .settings()
 }

@@ -306,6 +306,7 @@ impl Settings {
             health_checks: parity::health_checks(check.as_ref()),
             time_outs: parity::time_outs(connect, server),
             access_log: if self.logs { "every request" } else { "off" }.to_owned(),
+            view_of_servers: "state and requests in flight, each second".to_owned(),
         }
     }
 }

@@ -57,6 +57,7 @@ pub fn summary(scenario: &Scenario) -> Vec<(String, String)> {
         health_checks: parity::health_checks(None),
         time_outs: parity::time_outs(settings.connect_timeout.span(), settings.read_timeout.span()),
         access_log: parity::access_log(&settings.edge),
+        view_of_servers: "none (open source): client connections alone, each second".to_owned(),
     }
     .settings()
 }

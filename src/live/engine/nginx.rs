@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use self::statistics::Connections;
 use super::Order;
 use super::foreign::{self, Foreign};
 use crate::engine::nginx::{FILE, summary};
@@ -38,6 +39,8 @@ pub(in crate::live) struct Nginx {
     members: Vec<Member>,
     /// The configuration is the user's: lab does not know how to change its servers.
     is_users: bool,
+    /// Once all instances run.
+    connections: Option<Connections>,
 }
 
 impl Nginx {
@@ -61,6 +64,7 @@ impl Nginx {
             wirings: Vec::new(),
             members: members(scenario, &addresses),
             is_users: options.engine_config.is_some(),
+            connections: None,
         };
         for (instance, wiring) in wirings.into_iter().enumerate() {
             let (here, wiring) = foreign::present(&absolute(scenario)?, &wiring);
@@ -79,6 +83,7 @@ impl Nginx {
             nginx.foreign.programs.push(program);
             nginx.wirings.push(wiring);
         }
+        nginx.connections = Some(Connections::watch(&nginx.wirings));
         Ok(nginx)
     }
 
@@ -130,6 +135,7 @@ impl Nginx {
     pub(super) async fn facts(&self) -> manifest::Engine {
         let mut facts = self.foreign.facts.clone();
         facts.statistics = statistics::statistics(&self.wirings).await;
+        facts.statistics.extend(self.connections.iter().flat_map(Connections::statistics));
         facts
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::Method;
+use tokio::task::JoinHandle;
 
 use crate::engine::Wiring;
 use crate::host::call;
@@ -32,6 +34,54 @@ pub(super) async fn statistics(wirings: &[Wiring]) -> Vec<(String, String)> {
         failures(&log).into_iter().for_each(&mut add);
     }
     sums.into_iter().map(|(name, count)| (name.to_owned(), count.to_string())).collect()
+}
+
+/// The connections of clients, once a second: all that open-source NGINX shows while it runs. It has
+/// no view of single servers.
+pub(super) struct Connections {
+    /// Of all instances together, per second.
+    counts: Arc<Mutex<Vec<u64>>>,
+    task: JoinHandle<()>,
+}
+
+impl Connections {
+    /// Counts until it is dropped.
+    pub(super) fn watch(wirings: &[Wiring]) -> Self {
+        let admins: Vec<SocketAddr> = wirings.iter().map(|wiring| wiring.admin).collect();
+        let counts = Arc::<Mutex<Vec<u64>>>::default();
+        let counted = Arc::clone(&counts);
+        let task = tokio::spawn(async move {
+            let mut second = tokio::time::interval(Duration::from_secs(1));
+            loop {
+                second.tick().await;
+                let mut all = None;
+                for admin in &admins {
+                    let status = stub_status(*admin).await;
+                    // The question is a connection too.
+                    let active = status.first().map(|(_, active)| active.saturating_sub(1));
+                    all = active.map(|active| active + all.unwrap_or(0)).or(all);
+                }
+                counted.lock().unwrap_or_else(PoisonError::into_inner).extend(all);
+            }
+        });
+        Self { counts, task }
+    }
+
+    /// The mean of all seconds and the highest; nothing where NGINX shows none.
+    pub(super) fn statistics(&self) -> Vec<(String, String)> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(most) = counts.iter().max() else { return Vec::new() };
+        let mean = counts.iter().sum::<u64>() as f64 / counts.len() as f64;
+        [("mean of each second", format!("{mean:.1}")), ("most in a second", most.to_string())]
+            .map(|(name, value)| (format!("client connections, {name}"), value))
+            .into()
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 async fn stub_status(admin: SocketAddr) -> Vec<(&'static str, u64)> {
