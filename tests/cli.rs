@@ -248,13 +248,17 @@ fn a_log_becomes_a_trace_and_a_scenario_that_runs() {
     let log: String = (0..400).map(line).collect();
     folder.file("access.log", &log);
     for trace in ["trace.csv", "trace.parquet"] {
-        let output =
-            folder.run(&["import", "access.log", "-o", trace, "--scenario", "played.toml"]);
+        let played = format!("{trace}.toml");
+        let import = ["import", "access.log", "-o", trace, "--scenario", &played];
+        let output = folder.run(&import);
         assert_eq!(code(&output), 0, "{}", stderr(&output));
         for said in ["400 requests", "format combined", "items-id", "whole seconds", "uniform"] {
             assert!(stdout(&output).contains(said), "{said}: {}", stdout(&output));
         }
-        let output = folder.run(&["run", "played.toml", "--only", "sim", "--json"]);
+        let again = folder.run(&import);
+        assert_eq!(code(&again), 2);
+        assert!(stderr(&again).contains("is there already"), "{}", stderr(&again));
+        let output = folder.run(&["run", &played, "--only", "sim", "--json"]);
         assert_eq!(code(&output), 0, "{}", stderr(&output));
     }
     assert_eq!(code(&folder.run(&["import", "access.log", "--scenario", "fitted.toml"])), 0);

@@ -1,13 +1,14 @@
-//! `lab compare`: the worlds of one run, or two runs, from their files.
+//! `lab compare`: the worlds of one run, the engines of a run of several, or two runs, from their
+//! files.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::exit::Exit;
-use super::run::verdict;
+use super::run::{verdict, worst};
 use super::terminal::{complain, paint, print};
-use crate::experiment::{Recorded, RunError, Two};
+use crate::experiment::{Recorded, RunError, Two, is_of_engines, read_engines};
 use crate::report::terminal::{render, render_two};
 
 /// Arguments of `lab compare`.
@@ -36,6 +37,9 @@ pub(super) fn run(args: &CompareArgs) -> Exit {
 }
 
 fn compare(args: &CompareArgs) -> Result<Exit, RunError> {
+    if args.other.is_none() && is_of_engines(&args.run) {
+        return compare_engines(args);
+    }
     let one = Recorded::open(&args.run)?;
     let Some(other) = &args.other else {
         let results = one.results();
@@ -57,6 +61,17 @@ fn compare(args: &CompareArgs) -> Result<Exit, RunError> {
         worlds.iter().for_each(show);
     }
     Ok(Exit::Held)
+}
+
+/// As `lab run --engine a,b` showed it.
+fn compare_engines(args: &CompareArgs) -> Result<Exit, RunError> {
+    let results = read_engines(&args.run)?;
+    if args.json {
+        print(&(serde_json::to_string_pretty(&results).unwrap_or_default() + "\n"));
+    } else {
+        print(&crate::report::engines::render(&results, paint()));
+    }
+    Ok(worst(&results))
 }
 
 fn show(two: &Two) {

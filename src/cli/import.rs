@@ -70,6 +70,8 @@ enum Refused {
     Empty { path: PathBuf },
     #[error("the trace and the scenario cannot both go to {}", .0.display())]
     Same(PathBuf),
+    #[error("{} is there already; give another name, or remove it", .0.display())]
+    Exists(PathBuf),
     #[error("what was written would be no right scenario; please report this:\n{0}")]
     Wrong(Diagnostics),
 }
@@ -98,6 +100,11 @@ struct Found {
 fn import(args: &ImportArgs) -> Result<(), Refused> {
     if let Some(path) = args.output.as_ref().filter(|path| Some(*path) == args.scenario.as_ref()) {
         return Err(Refused::Same(path.clone()));
+    }
+    // Before the log is read, and both or none.
+    let mut outputs = args.output.iter().chain(&args.scenario);
+    if let Some(path) = outputs.find(|path| path.is_file() && !path.starts_with("/dev")) {
+        return Err(Refused::Exists(path.clone()));
     }
     let (format, log) = read(args)?;
     refuse_bad(args, format, &log)?;

@@ -4,6 +4,8 @@ mod engines;
 mod provider;
 mod shown;
 
+pub(super) use engines::worst;
+
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -36,7 +38,7 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     overrides: Overrides,
     /// The balancer, in place of the scenario's: own, nginx, haproxy, envoy or
-    /// url:http://HOST:PORT; several, with commas between, are compared
+    /// url:http://HOST:PORT/PATH; several, with commas between, are compared
     #[arg(long, value_name = "ENGINE", value_delimiter = ',')]
     engine: Vec<Engine>,
     /// Run the engine with this configuration of your own; only where it listens, its servers'

@@ -26,7 +26,9 @@ pub mod verdict;
 
 pub use attribution::ModelMode;
 pub use digest::{Digest, Little};
-pub use engines::{EngineColumn, EnginesResults, EnginesRun, MeasuredEngine};
+pub use engines::{
+    ENGINES_SCHEMA_VERSION, EngineColumn, EnginesResults, EnginesRun, MeasuredEngine,
+};
 pub use layout::Layout;
 pub use pairs::PairSample;
 pub use results::{Evidence, comparison, results};

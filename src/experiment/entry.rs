@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::run::{Files, RunError, RunOptions, costs_of, other_models};
 use super::{identity, judge, model, reality};
 use crate::compare::{self, Digest, Evidence, Layout, Results, ValidityItem, WorldSummary};
-use crate::engine::{self, Wiring};
+use crate::engine::{self, Configuration, Wiring};
 use crate::host::date;
 use crate::live::{LiveOptions, LiveRun, Watcher};
 use crate::monitor::Series;
@@ -130,22 +130,22 @@ impl<'a> Entry<'a> {
         Ok(())
     }
 
-    /// Copies what the engine was started with to `engine/`, and what was changed in the user's own.
+    /// Copies what the engine was started with to `engine/`, that of further instances to
+    /// `engine/instance-N/`, and what was changed in the user's own.
     fn keep_configuration(&self, scratch: &Path, around: &Around<'_>) -> Result<(), RunError> {
         let engine = &self.asked.balancer.engine;
         let wiring = Wiring::example(self.asked.backends.len());
         let Some(example) = engine::configuration(self.asked, engine, &wiring) else {
             return Ok(());
         };
-        let (first, kept) = (scratch.join(format!("{engine}-1")), self.folder.join("engine"));
-        fs::create_dir_all(&kept).map_err(RecordError::io("create the folder", &kept))?;
-        for file in &example.files {
-            let from = first.join(&file.name);
-            // A configuration of the user's own is one file.
-            if from.exists() {
-                let to = kept.join(&file.name);
-                fs::copy(&from, &to).map_err(RecordError::io("copy the configuration to", &to))?;
-            }
+        let kept = self.folder.join("engine");
+        for instance in 1..=self.asked.balancer.instances {
+            let from = scratch.join(format!("{engine}-{instance}"));
+            let to = match instance {
+                1 => kept.clone(),
+                _ => kept.join(format!("instance-{instance}")),
+            };
+            copy_files(&example, &from, &to)?;
         }
         if let Some(text) = &around.options.engine_config {
             let user = engine::user_configuration(engine, text, self.asked, &wiring)
@@ -201,6 +201,18 @@ impl<'a> Entry<'a> {
             rounds: live.iter().map(Digest::summary).collect(),
         })
     }
+}
+
+/// Copies those files of a configuration that there are: one of the user's own is one file.
+fn copy_files(configuration: &Configuration, from: &Path, to: &Path) -> Result<(), RunError> {
+    fs::create_dir_all(to).map_err(RecordError::io("create the folder", to))?;
+    for file in &configuration.files {
+        let (from, to) = (from.join(&file.name), to.join(&file.name));
+        if from.exists() {
+            fs::copy(&from, &to).map_err(RecordError::io("copy the configuration to", &to))?;
+        }
+    }
+    Ok(())
 }
 
 /// Rounds are of one engine only if its version, configuration and settings were the same in all.

@@ -19,6 +19,8 @@ mod reality;
 #[cfg(feature = "cli")]
 mod recorded;
 #[cfg(feature = "cli")]
+mod recorded_engines;
+#[cfg(feature = "cli")]
 mod run;
 pub mod theory;
 #[cfg(feature = "cli")]
@@ -30,5 +32,7 @@ pub use calibrate::{CALIBRATION_SECONDS, calibrate};
 pub use engines::{EnginesOutcome, run_engines};
 #[cfg(feature = "cli")]
 pub use recorded::{Recorded, Two};
+#[cfg(feature = "cli")]
+pub use recorded_engines::{is_of_engines, read_engines};
 #[cfg(feature = "cli")]
 pub use run::{Outcome, RunError, RunOptions, run};

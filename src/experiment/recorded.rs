@@ -123,6 +123,18 @@ impl Recorded {
         Some(Two { one: results.worlds.pop()?, other, comparison })
     }
 
+    /// The model's replication that has the live world's requests, and each round of the live
+    /// world.
+    pub(super) fn summaries(&self) -> (Option<WorldSummary>, Vec<WorldSummary>) {
+        let summary = |part: &Part| part.digest.summary();
+        (self.sim.first().map(summary), self.live.iter().map(summary).collect())
+    }
+
+    /// The balancer that ran; `None` if the live world did not.
+    pub(super) fn engine_facts(&self) -> Option<crate::record::manifest::Engine> {
+        (!self.live.is_empty()).then(|| self.manifest.engine.clone())
+    }
+
     /// Where it was read from.
     #[must_use]
     pub fn folder(&self) -> &Path {
