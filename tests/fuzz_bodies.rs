@@ -8,6 +8,8 @@ mod access_log;
 mod chunked;
 #[path = "../fuzz/bodies/config.rs"]
 mod config;
+#[path = "../fuzz/bodies/draft.rs"]
+mod draft;
 #[path = "../fuzz/bodies/exposition.rs"]
 mod exposition;
 #[path = "../fuzz/bodies/haproxy_cfg.rs"]

@@ -2,29 +2,18 @@
 //!
 //! Servers are a, b, c, … in configuration order. Every case starts from a fresh group.
 
+#[path = "vectors/recorded.rs"]
+mod recorded;
+
 use std::collections::HashMap;
-use std::path::Path;
 
 use lab::policy::{
     Admission, Algorithm, Attempt, Head, Next, Outcome, PeerConfig, QueueConfig, RequestFacts,
     ResilienceConfig, RetryConfig, Rules, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Seed, Span};
+use recorded::recorded;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-
-#[derive(Deserialize)]
-struct Recorded<Case> {
-    cases: Vec<Case>,
-}
-
-fn recorded<Case: DeserializeOwned>(name: &str) -> Vec<Case> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let recorded: Recorded<Case> = serde_json::from_str(&text).unwrap();
-    assert!(!recorded.cases.is_empty(), "{name} holds no cases");
-    recorded.cases
-}
 
 /// Servers named a, b, c, … with these weights and the parameters of their `server` lines.
 fn servers(weights: &[u32], options: impl Fn(usize) -> String) -> Vec<PeerConfig> {

@@ -7,9 +7,10 @@
 
 #[path = "engines/edf_starts.rs"]
 mod edf_starts;
+#[path = "vectors/recorded.rs"]
+mod recorded;
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use edf_starts::{starts, was_due};
 
@@ -21,18 +22,8 @@ use lab::policy::{
     PeerConfig, RequestFacts, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Seed, Span};
+use recorded::{read, recorded};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-
-fn read<T: DeserializeOwned>(name: &str) -> T {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name);
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-#[derive(Deserialize)]
-struct Recorded<Case> {
-    cases: Vec<Case>,
-}
 
 const LEAST_REQUEST: Algorithm = Algorithm::LeastRequest(LeastRequestConfig::DEFAULT);
 
@@ -61,8 +52,7 @@ struct PicksCase {
 
 #[test]
 fn weighted_round_robin_picks_as_envoy_did() {
-    for PicksCase { weights, picks } in read::<Recorded<PicksCase>>("envoy_round_robin.json").cases
-    {
+    for PicksCase { weights, picks } in recorded::<PicksCase>("envoy_round_robin.json") {
         let rates: Vec<f64> = weights.iter().copied().map(f64::from).collect();
         let fits = |mut edf: Edf| {
             picks.chars().map(place).all(|server| {
@@ -103,8 +93,7 @@ enum Op {
 
 #[test]
 fn unequal_weights_and_requests_in_flight_pick_as_envoy_did() {
-    let recorded = read::<Recorded<HeldCase>>("envoy_weighted_least_request.json");
-    for HeldCase { weights, ops } in recorded.cases {
+    for HeldCase { weights, ops } in recorded::<HeldCase>("envoy_weighted_least_request.json") {
         let rates: Vec<f64> = weights.iter().copied().map(f64::from).collect();
         let fits = |mut edf: Edf| {
             let mut active = vec![0.0; rates.len()];
@@ -231,7 +220,7 @@ fn chi_square(counts: &HashMap<char, u64>, shares: &[f64]) -> f64 {
 fn shares_are_those_of_envoy_within_chance() {
     const MANY: u64 = 200_000;
     let mut seen = 0;
-    for case in read::<Recorded<StatisticsCase>>("envoy_statistics.json").cases {
+    for case in recorded::<StatisticsCase>("envoy_statistics.json") {
         seen += 1;
         match case {
             StatisticsCase::TwoHosts {

@@ -3,9 +3,11 @@
 //!
 //! Servers are a, b, c, … in configuration order. Every case starts from a fresh backend.
 
+#[path = "vectors/recorded.rs"]
+mod recorded;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
 
 use lab::policy::rules::{HaproxyRetryOn, HaproxyRules};
 use lab::policy::{
@@ -13,22 +15,9 @@ use lab::policy::{
     PeerConfig, RequestFacts, Rules, Ticket, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Seed, Span};
+use recorded::recorded;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
-
-#[derive(Deserialize)]
-struct Recorded<Case> {
-    cases: Vec<Case>,
-}
-
-fn recorded<Case: DeserializeOwned>(name: &str) -> Vec<Case> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let recorded: Recorded<Case> = serde_json::from_str(&text).unwrap();
-    assert!(!recorded.cases.is_empty(), "{name} holds no cases");
-    recorded.cases
-}
 
 /// Servers named a, b, c, … with these weights and the options of their `server` lines.
 fn servers(weights: &[u32], options: &[String]) -> Vec<PeerConfig> {

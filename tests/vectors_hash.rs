@@ -3,21 +3,19 @@
 //!
 //! Servers are a, b, c, … in configuration order. Every request ends before the next begins.
 
+#[path = "vectors/recorded.rs"]
+mod recorded;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
 
 use lab::policy::{
     Admission, Algorithm, ConsistentHashConfig, MaglevConfig, Outcome, PeerConfig, RequestFacts,
     Ring, Upstream, UpstreamConfig,
 };
 use lab::units::{Nanos, Seed};
+use recorded::recorded;
 use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct Recorded {
-    cases: Vec<Case>,
-}
 
 #[derive(Deserialize)]
 struct Case {
@@ -38,13 +36,6 @@ struct Case {
     table_first_100: Option<String>,
     #[serde(default)]
     minimum_ring_size: u32,
-}
-
-fn recorded(name: &str) -> Vec<Case> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name);
-    let recorded: Recorded = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    assert!(!recorded.cases.is_empty(), "{name} holds no cases");
-    recorded.cases
 }
 
 fn upstream(case: &Case, algorithm: Algorithm) -> Upstream {
@@ -81,7 +72,7 @@ fn replay(case: &Case, algorithm: Algorithm, digest: impl Fn(&str) -> u64) {
 
 #[test]
 fn ip_hash_chooses_as_nginx() {
-    for case in recorded("nginx_ip_hash.json") {
+    for case in recorded::<Case>("nginx_ip_hash.json") {
         let digest = |address: &str| {
             let address: IpAddr = address.parse().unwrap();
             Algorithm::IpHash.digest_address(address)
@@ -92,7 +83,7 @@ fn ip_hash_chooses_as_nginx() {
 
 #[test]
 fn hash_chooses_as_nginx() {
-    for case in recorded("nginx_hash.json") {
+    for case in recorded::<Case>("nginx_hash.json") {
         replay(&case, Algorithm::Hash, |key| Algorithm::Hash.digest(key.as_bytes()));
     }
 }
@@ -100,7 +91,7 @@ fn hash_chooses_as_nginx() {
 #[test]
 fn the_ketama_ring_chooses_as_nginx() {
     let algorithm = Algorithm::ConsistentHash(ConsistentHashConfig::default());
-    for case in recorded("nginx_hash_consistent.json") {
+    for case in recorded::<Case>("nginx_hash_consistent.json") {
         assert_eq!(case.servers.len(), case.weights.len());
         replay(&case, algorithm, |key| algorithm.digest(key.as_bytes()));
     }
@@ -108,7 +99,7 @@ fn the_ketama_ring_chooses_as_nginx() {
 
 #[test]
 fn the_envoy_ring_chooses_as_envoy() {
-    for case in recorded("envoy_ring_hash.json") {
+    for case in recorded::<Case>("envoy_ring_hash.json") {
         let ring = Ring::Envoy { size: case.minimum_ring_size };
         let config = ConsistentHashConfig { ring, bounded_load: None };
         let algorithm = Algorithm::ConsistentHash(config);
@@ -118,7 +109,7 @@ fn the_envoy_ring_chooses_as_envoy() {
 
 #[test]
 fn maglev_chooses_as_envoy_in_every_entry_of_the_table() {
-    for case in recorded("envoy_maglev.json") {
+    for case in recorded::<Case>("envoy_maglev.json") {
         let algorithm = Algorithm::Maglev(MaglevConfig { table_size: case.table_size });
         replay(&case, algorithm, |key| algorithm.digest(key.as_bytes()));
         let mut upstream = upstream(&case, algorithm);

@@ -5,17 +5,15 @@ use std::path::{Path, PathBuf};
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
-use super::ChartError;
 use super::axis::{LabelledAt, Logarithmic};
 use super::canvas::{self, Drawn, PALETTE, Sheet};
-use super::percentile::{key_points, nines, percent};
+use super::percentile::{axes, points};
+use super::{ChartError, Draw, draw_into};
 use crate::compare::{EnginesResults, WorldSummary};
 use crate::report::number::short_latency;
 use crate::units::World;
 
-type Draw = fn(&Sheet<'_>, &EnginesResults) -> Drawn;
-
-const CHARTS: [(&str, Draw); 3] = [
+const CHARTS: [(&str, Draw<EnginesResults>); 3] = [
     ("comparison.png", percentiles),
     ("comparison-shares.png", shares),
     ("comparison-over-time.png", over_time),
@@ -26,14 +24,7 @@ const CHARTS: [(&str, Draw); 3] = [
 /// # Errors
 /// When a picture cannot be drawn or written.
 pub fn draw_engines(results: &EnginesResults, folder: &Path) -> Result<Vec<PathBuf>, ChartError> {
-    CHARTS
-        .iter()
-        .map(|(name, draw)| {
-            let path = folder.join(name);
-            canvas::draw(&path, |sheet| draw(sheet, results))?;
-            Ok(path)
-        })
-        .collect()
+    draw_into(folder, &CHARTS, results)
 }
 
 /// One line or row of bars.
@@ -104,28 +95,9 @@ where
 fn percentiles(sheet: &Sheet<'_>, results: &EnginesResults) -> Drawn {
     let sheet = title(sheet, "Latency by percentile, from the scheduled instant", results)?;
     let series = series(results);
-    let points = || series.iter().flat_map(|it| &it.world.curve).filter(|point| point.1 > 0);
-    let last = points().map(|(quantile, _)| nines(*quantile)).fold(1.0, f64::max);
-    let low = points().map(|point| point.1 as f64).fold(f64::INFINITY, f64::min);
-    let low = low.clamp(1.0, 1e18) * 0.9;
-    let high = points().map(|point| point.1 as f64).fold(low * 2.0, f64::max) * 1.1;
-    let mut chart = ChartBuilder::on(&sheet)
-        .margin(24)
-        .x_label_area_size(64)
-        .y_label_area_size(110)
-        .build_cartesian_2d(
-            LabelledAt::new(0.0..last, key_points(last)),
-            Logarithmic::new(low..high),
-        )?;
-    canvas::mesh(
-        &mut chart,
-        ("percentile", &|nines: &f64| percent(*nines)),
-        ("latency", &|nanos: &f64| short_latency(*nanos)),
-    )?;
+    let (mut chart, last) = axes(&sheet, series.iter().map(|it| &it.world.curve[..]))?;
     for it in &series {
-        let curve = it.world.curve.iter().filter(|point| point.1 > 0);
-        let points = curve.map(|(q, latency)| (nines(*q).min(last), *latency as f64)).collect();
-        line(&mut chart, it, points)?;
+        line(&mut chart, it, points(&it.world.curve, last).collect())?;
     }
     canvas::legend(&mut chart, SeriesLabelPosition::UpperLeft)
 }

@@ -38,10 +38,11 @@ pub enum ChartError {
     },
 }
 
-type Draw = fn(&canvas::Sheet<'_>, &Results) -> canvas::Drawn;
+/// Draws something onto a sheet.
+type Draw<T> = fn(&canvas::Sheet<'_>, &T) -> canvas::Drawn;
 
 /// File name and drawing of each chart.
-const CHARTS: [(&str, Draw); 6] = [
+const CHARTS: [(&str, Draw<Results>); 6] = [
     ("latency-percentiles.png", percentile::draw),
     ("latency-over-time.png", over_time::draw),
     ("latency-distribution.png", distribution::draw),
@@ -55,7 +56,16 @@ const CHARTS: [(&str, Draw); 6] = [
 /// # Errors
 /// When a picture cannot be drawn or written.
 pub fn draw_all(results: &Results, folder: &Path) -> Result<Vec<PathBuf>, ChartError> {
-    CHARTS
+    draw_into(folder, &CHARTS, results)
+}
+
+/// Draws each of `charts`, by its file's name, into `folder`; the paths.
+fn draw_into<T>(
+    folder: &Path,
+    charts: &[(&str, Draw<T>)],
+    results: &T,
+) -> Result<Vec<PathBuf>, ChartError> {
+    charts
         .iter()
         .map(|(name, draw)| {
             let path = folder.join(name);
