@@ -1,6 +1,7 @@
 //! NGINX in both worlds: it must notice a crash by itself, and a drain is a reload.
 
-use crate::worlds::{Worlds, killed};
+use crate::support::{Folder, code, stderr};
+use crate::worlds::{Worlds, alone, json, killed, quiet};
 
 const BALANCER: &str = r#"
 engine = "nginx"
@@ -27,4 +28,21 @@ fn a_killed_lab_leaves_no_master_and_no_worker() {
     killed(BALANCER, |processes| {
         processes.iter().filter(|process| process.1.starts_with("nginx: ")).count() >= 2
     });
+}
+
+/// What NGINX shows while it runs is kept, and the configuration of each instance.
+#[test]
+fn every_instance_keeps_its_configuration() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let balancer = format!("instances = 2{BALANCER}");
+    folder.file("disturbed.toml", &quiet(&balancer));
+    let output = folder.run(&["run", "disturbed.toml", "--only", "live", "--quiet"]);
+    assert!(matches!(code(&output), 0 | 4), "{}", stderr(&output));
+    let run = folder.runs("disturbed").remove(0);
+    let read = |name: &str| std::fs::read_to_string(run.join("engine").join(name)).unwrap();
+    let (first, second) = (read("nginx.conf"), read("instance-2/nginx.conf"));
+    assert_ne!(first, second, "each listens at its own address");
+    let statistics = json(&run.join("run.json"))["engine"]["statistics"].to_string();
+    assert!(statistics.contains("client connections, most in a second"), "{statistics}");
 }
