@@ -122,7 +122,7 @@ impl Group {
     }
 
     /// Begins attempt `number` at `peer`, where the request has kept its place since the last, or
-    /// which does not count it.
+    /// which has grabbed it.
     pub(super) const fn begin_again(
         now: Nanos,
         facts: RequestFacts,

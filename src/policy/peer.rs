@@ -108,6 +108,8 @@ pub struct Peer {
     id: PeerId,
     /// Requests now assigned to it.
     conns: u32,
+    /// Those of them that a server of HAProxy does not count as served ([`Self::grab`]).
+    grabbed: u32,
     /// `max_conns`, with the largest number for no limit.
     limit: u32,
     /// Requests that wait for this very peer, under HAProxy's rules.
@@ -184,6 +186,7 @@ impl Peer {
         Self {
             id,
             conns: 0,
+            grabbed: 0,
             limit: limit(config.max_conns),
             waiting: 0,
             closed: config.down,
@@ -268,9 +271,29 @@ impl Peer {
         self.conns >= self.limit
     }
 
-    /// Whether so many more may be in flight.
-    pub(in crate::policy) const fn has_room_for(&self, more: u32) -> bool {
-        self.conns.saturating_add(more) <= self.limit
+    /// Requests in flight that HAProxy's rules count (`served`).
+    #[inline]
+    pub(in crate::policy) const fn served(&self) -> u32 {
+        self.conns - self.grabbed
+    }
+
+    /// Whether HAProxy's rules let so many more be in flight.
+    pub(in crate::policy) const fn may_serve(&self, more: u32) -> bool {
+        self.served().saturating_add(more) <= self.limit
+    }
+
+    /// It takes a request out of HAProxy's queue as it comes back, and does not count it: so
+    /// `pendconn_grab_from_px` leaves `served`.
+    pub(in crate::policy) fn grab(&mut self) {
+        self.conns += 1;
+        self.grabbed += 1;
+        self.weigh();
+    }
+
+    /// The end of an attempt that it grabbed.
+    pub(in crate::policy) fn let_go(&mut self) {
+        self.grabbed = self.grabbed.saturating_sub(1);
+        self.release();
     }
 
     /// Requests that wait for this very peer, which HAProxy's rules alone know.
@@ -290,7 +313,7 @@ impl Peer {
     /// as many may wait.
     #[inline]
     pub(in crate::policy) const fn lacks_room(&self, room: u32) -> bool {
-        let busy = self.conns.saturating_add(self.waiting);
+        let busy = self.served().saturating_add(self.waiting);
         let limited = self.config.max_conns != 0;
         limited && (busy >= self.limit.saturating_add(room) || (room == 0 && self.waiting > 0))
     }
@@ -562,8 +585,8 @@ impl Peer {
 
     /// It comes back as a new peer. What it still has in flight ends as before.
     pub(in crate::policy) fn revive(&mut self, config: PeerConfig) {
-        let Self { id, conns, waiting, late, .. } = *self;
-        *self = Self { conns, waiting, late, ..Self::new(id, config) };
+        let Self { id, conns, grabbed, waiting, late, .. } = *self;
+        *self = Self { conns, grabbed, waiting, late, ..Self::new(id, config) };
         self.refresh();
     }
 

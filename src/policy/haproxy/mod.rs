@@ -33,9 +33,6 @@ pub(in crate::policy) struct HaproxyBackend {
     pub(in crate::policy) usable: Vec<bool>,
     /// Drained by a weight of 0.
     pub(in crate::policy) weightless: Vec<PeerId>,
-    /// Where each request is that its server does not count
-    /// ([`Seat::Grabbed`](super::attempt::Seat::Grabbed)).
-    grabbed: Vec<PeerId>,
 }
 
 /// A request that pauses before a retry.
@@ -90,7 +87,6 @@ impl HaproxyBackend {
             warm_up: WarmUp::default(),
             usable: Vec::new(),
             weightless: Vec::new(),
-            grabbed: Vec::new(),
         };
         backend.recount(peers);
         backend.usable = peers.iter().map(Peer::is_usable).collect();
@@ -115,25 +111,6 @@ impl HaproxyBackend {
         if let Some(checks) = &mut self.checks {
             checks.join(now, id);
         }
-    }
-
-    /// A request is at `server`, which does not count it.
-    pub(in crate::policy) fn grab(&mut self, server: PeerId) {
-        self.grabbed.push(server);
-    }
-
-    /// The attempt at `server` of a request that it does not count has ended.
-    pub(in crate::policy) fn let_go(&mut self, server: PeerId) {
-        if let Some(place) = self.grabbed.iter().position(|id| *id == server) {
-            self.grabbed.swap_remove(place);
-        }
-    }
-
-    /// Whether those who wait may have a place of `server` that became free, which looks at all
-    /// requests that are there (`may_dequeue_tasks` in `include/haproxy/queue.h`).
-    pub(in crate::policy) fn may_dequeue(&self, server: &Peer) -> bool {
-        let uncounted = self.grabbed.iter().filter(|id| **id == server.id()).count();
-        server.has_room_for(uncounted as u32 + 1)
     }
 
     /// Requests that wait or pause.

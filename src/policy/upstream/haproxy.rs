@@ -160,13 +160,16 @@ impl Upstream {
     /// An attempt ended: its place is free (`process_srv_queue`).
     #[inline(never)]
     pub(super) fn end_at_haproxy(&mut self, now: Nanos, attempt: &Attempt) {
-        if attempt.progress.seat != Seat::Grabbed {
+        if attempt.progress.seat == Seat::Grabbed {
+            if let Some(peer) = self.group.peers.get_mut(attempt.peer) {
+                peer.let_go();
+            }
+        } else {
             let _ = self.group.end(now, attempt, false);
-        } else if let Some(backend) = self.haproxy_mut() {
-            backend.let_go(attempt.peer);
         }
-        let peer = self.group.peers.get(attempt.peer);
-        if peer.zip(self.haproxy()).is_some_and(|(peer, backend)| backend.may_dequeue(peer)) {
+        // All that is there counts for this, grabbed or not (`may_dequeue_tasks` in
+        // `include/haproxy/queue.h`).
+        if self.group.peers.get(attempt.peer).is_some_and(|peer| !peer.is_full()) {
             self.serve_queues(now, attempt.peer);
         }
     }
@@ -176,7 +179,7 @@ impl Upstream {
     pub(super) fn serve_queues(&mut self, now: Nanos, server: PeerId) {
         loop {
             let Some(peer) = self.group.peers.get(server) else { return };
-            if peer.config.max_conns == 0 || peer.is_full() {
+            if peer.config.max_conns == 0 || !peer.may_serve(1) {
                 return;
             }
             let Some(backend) = self.haproxy() else { return };

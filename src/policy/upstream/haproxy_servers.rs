@@ -114,13 +114,14 @@ impl Upstream {
         for taken in 0.. {
             let Some(peer) = self.group.peers.get(id) else { return };
             let Some(backend) = self.haproxy() else { return };
-            if !peer.has_room_for(taken + 1) || !backend.serves_all(peer) {
+            if !peer.may_serve(taken + 1) || !backend.serves_all(peer) {
                 return;
             }
-            let Some(backend) = self.haproxy_mut() else { return };
-            let waiter = backend.queues.take_unbound();
+            let waiter = self.haproxy_mut().and_then(|backend| backend.queues.take_unbound());
             let Some(Waiter { ticket, facts, number, mut progress, .. }) = waiter else { return };
-            backend.grab(id);
+            if let Some(peer) = self.group.peers.get_mut(id) {
+                peer.grab();
+            }
             progress.seat = Seat::Grabbed;
             let attempt = Group::begin_again(now, facts, number, id, progress);
             self.events.push_back(Event::Turn(ticket, attempt));

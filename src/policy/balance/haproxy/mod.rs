@@ -232,7 +232,7 @@ fn first_of(
 /// Place in the tree of leastconn (`fwlc_queue_srv` in `src/lb_fwlc.c`): idle servers first, then
 /// by what they would have with one more, by weight.
 fn load_key(peer: &Peer) -> u64 {
-    match u64::from(peer.in_flight()) + u64::from(peer.waiting()) {
+    match u64::from(peer.served()) + u64::from(peer.waiting()) {
         0 => 0,
         inflight => (inflight + 1) * u64::from(WEIGHT_MAX) / u64::from(effective(peer)),
     }

@@ -96,7 +96,7 @@ impl PointRing {
         let slots = ((self.served + 1) * self.factor).div_ceil(100);
         let (each, rest) = (slots / self.total, slots % self.total);
         let share = (before + weight) * rest / self.total - before * rest / self.total;
-        u64::from(peer.in_flight()) < (weight * each + share).max(1)
+        u64::from(peer.served()) < (weight * each + share).max(1)
     }
 
     /// `chash_get_next_server`: for requests without a key, point after point.
@@ -145,6 +145,6 @@ impl PointRing {
 }
 
 fn is_busier(one: &Peer, other: &Peer) -> bool {
-    let load = |peer: &Peer, by: &Peer| u64::from(peer.in_flight()) * u64::from(effective(by));
+    let load = |peer: &Peer, by: &Peer| u64::from(peer.served()) * u64::from(effective(by));
     load(one, other) > load(other, one)
 }
