@@ -6,6 +6,11 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use lab::host::clock;
+use lab::units::Span;
 
 use super::problem::{Problem, Tried};
 use super::program::{Folder, Program, find, free_address, said};
@@ -71,7 +76,14 @@ impl Haproxy {
     /// What its stats socket says to `order`.
     fn tell(&self, order: &str) -> Tried<String> {
         let failed = || Problem::during("cannot use HAProxy's stats socket");
-        let mut socket = UnixStream::connect(&self.statistics).map_err(failed())?;
+        // It may listen there a little later than where its clients come.
+        let deadline = clock::now() + Span::from_secs(5);
+        let mut socket = loop {
+            match UnixStream::connect(&self.statistics) {
+                Err(_) if clock::now() < deadline => thread::sleep(Duration::from_millis(5)),
+                connected => break connected.map_err(failed())?,
+            }
+        };
         writeln!(socket, "{order}").map_err(failed())?;
         let mut text = String::new();
         socket.read_to_string(&mut text).map_err(failed())?;
