@@ -98,7 +98,7 @@ fn the_models_of_several_engines_leave_a_run_each() {
 #[test]
 fn a_balancer_that_runs_already_is_driven_at_its_url() {
     let folder = Folder::new();
-    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap();
     let held = [free(), free()];
     let addresses = held.each_ref().map(|it| it.local_addr().unwrap());
     drop(held);
