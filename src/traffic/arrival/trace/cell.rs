@@ -55,8 +55,9 @@ fn decimal(text: &str, unit: u64) -> Option<Span> {
     }
     let read = |part: &str| if part.is_empty() { Some(0) } else { part.parse::<u128>().ok() };
     let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
-    let units = read(whole)? * scale + read(fraction)?;
-    let nanos = (units * u128::from(unit) + scale / 2) / scale;
+    // Apart, since together twenty digits, eighteen behind the point and the unit do not fit.
+    let (unit, whole, fraction) = (u128::from(unit), read(whole)?, read(fraction)?);
+    let nanos = whole * unit + (fraction * unit + scale / 2) / scale;
     u64::try_from(nanos).ok().map(Span)
 }
 
@@ -89,5 +90,7 @@ mod tests {
             assert_eq!(Unit::Fixed(1_000_000_000).read(text), None, "{text}");
         }
         assert_eq!(Unit::Written.read("5 parsecs"), None);
+        let longest = "99999999999999999999.999999999999999999";
+        assert_eq!(Unit::Fixed(1_000_000_000).read(longest), None);
     }
 }
