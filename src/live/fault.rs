@@ -312,7 +312,7 @@ impl FaultDriver {
     }
 
     fn event(&mut self, kind: EventKind, fault: &Fault, target: usize, zero: Nanos, words: String) {
-        self.events.push(EventRow {
+        let row = EventRow {
             world: World::Live,
             replication: self.options.round,
             at_ns: clock::now().since(zero).0,
@@ -323,7 +323,11 @@ impl FaultDriver {
             } else {
                 format!("{}: {words}", self.names[target])
             },
-        });
+        };
+        if let Some(board) = &self.options.board {
+            board.event(&row);
+        }
+        self.events.push(row);
     }
 }
 

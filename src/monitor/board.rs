@@ -162,6 +162,11 @@ impl Board {
         self.round(|round| round.live.gauges(seen.second, seen.backend, gauges));
     }
 
+    /// Something rare in the live world that is in no balancer's spool.
+    pub fn event(&self, row: &EventRow) {
+        self.rows(&[], std::slice::from_ref(row));
+    }
+
     /// Rows of the live world.
     pub(super) fn rows(&self, requests: &[RequestRow], events: &[EventRow]) {
         self.round(|round| {

@@ -168,9 +168,8 @@ fn gauges<'a>(
     family("lab_run_upstream_up", help, &|now| Some(f64::from(u8::from(now.up))));
     page.family("lab_run_instances", Kind::Gauge, "Backends that are there.");
     for (world, series) in worlds {
-        let mut known = series.at(known).peekable();
-        if known.peek().is_some() {
-            page.sample(&[("world", world)], known.filter(|(_, now)| now.running).count());
+        if let Some(count) = series.instances(known) {
+            page.sample(&[("world", world)], count);
         }
     }
 }

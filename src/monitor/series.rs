@@ -26,6 +26,8 @@ pub struct Series {
 struct Second {
     count: Count,
     upstreams: Vec<UpstreamSecond>,
+    /// As the model says; in the live world those that run are counted.
+    instances: Option<u16>,
     events: BTreeMap<EventKind, u64>,
 }
 
@@ -115,6 +117,7 @@ impl Series {
                 running: row.state != PeerState::Removed,
             },
         );
+        self.second(u64::from(row.second) * NANOS_PER_SECOND).instances = Some(row.instances);
     }
 
     /// Counts something rare.
@@ -157,6 +160,15 @@ impl Series {
         let last = seconds.checked_sub(1).and_then(|last| self.seconds.get(last as usize));
         let upstreams = last.map_or(&[][..], |second| &second.upstreams);
         upstreams.iter().enumerate().filter_map(|(i, one)| Some((i, one.at_its_end?)))
+    }
+
+    /// Instances that are there at the end of the first `seconds` seconds, if that is known.
+    pub(super) fn instances(&self, seconds: u32) -> Option<usize> {
+        let last = self.seconds.get(seconds.checked_sub(1)? as usize)?;
+        let mut known = self.at(seconds).peekable();
+        known.peek()?;
+        let running = known.filter(|(_, now)| now.running).count();
+        Some(last.instances.map_or(running, usize::from))
     }
 
     fn second(&mut self, at_ns: u64) -> &mut Second {
@@ -214,6 +226,7 @@ mod tests {
         assert_eq!(series.at(0).count(), 0);
         assert_eq!(series.at(1).count(), 0);
         assert_eq!(series.at(2).collect::<Vec<_>>(), [(0, gauges)]);
+        assert_eq!((series.instances(1), series.instances(2)), (None, Some(1)));
     }
 
     #[test]

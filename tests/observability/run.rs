@@ -149,6 +149,12 @@ fn every_panel_finds_something_in_a_run() {
         let query =
             format!("min_over_time(lab_run_upstream_up{{world=\"{world}\", upstream=\"b\"}}[20s])");
         assert_eq!(api.one(&query), 0.0, "{world}");
+        for kind in ["fault_began", "fault_ended"] {
+            let query = format!("lab_run_events_total{{world=\"{world}\", kind=\"{kind}\"}}");
+            assert_eq!(api.one(&query), 1.0, "{world} {kind}");
+        }
+        let query = format!("min_over_time(lab_run_instances{{world=\"{world}\"}}[20s])");
+        assert_eq!(api.one(&query), 1.0, "{world}");
     }
 
     let output = run.child.wait_with_output().expect("it ends");
