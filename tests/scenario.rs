@@ -61,7 +61,9 @@ fn every_scenario_loads_under_the_name_of_its_file() {
     for path in files {
         let scenario = scenario::load(&path).unwrap_or_else(|errors| panic!("{errors}"));
         assert_eq!(path.file_stem().and_then(|stem| stem.to_str()), Some(&*scenario.name));
-        assert!(scenario.duration.as_secs_f64() < 55.0, "{}: too long", scenario.name);
+        // An autoscaler's story takes longer.
+        let longest = if scenario.autoscaler.is_some() { 95.0 } else { 55.0 };
+        assert!(scenario.duration.as_secs_f64() < longest, "{}: too long", scenario.name);
         assert!(scenario.checks.len() >= 3, "{}: too few checks", scenario.name);
     }
 }
@@ -262,6 +264,55 @@ fn a_balancer_file_needs_no_traffic() {
     scenario::load_balancer("scenarios/failover.toml").unwrap_or_else(|errors| panic!("{errors}"));
     let wrong = scenario::load_balancer("tests/scenario/balancer/wrong.toml").expect_err("wrong");
     assert_current(Path::new("tests/scenario/balancer/wrong.txt"), &format!("{wrong}\n"));
+}
+
+#[test]
+fn a_scaled_group_has_a_slot_for_each_instance_it_may_get() {
+    let scenario = scenario::load("tests/scenario/valid/autoscaler.toml")
+        .unwrap_or_else(|errors| panic!("{errors}"));
+    let names: Vec<_> = scenario.backends.iter().map(|b| (&*b.name, b.absent)).collect();
+    let (there, not_yet) = (false, true);
+    assert_eq!(
+        names,
+        [
+            ("api-1", there),
+            ("api-2", there),
+            ("api-3", there),
+            ("api-4", not_yet),
+            ("api-5", not_yet),
+            ("api-6", not_yet),
+            ("spare", there)
+        ]
+    );
+    let peers = scenario.balancer.upstream.peers.iter().map(|peer| (&*peer.name, peer.absent));
+    assert!(peers.eq(names.iter().copied()));
+    let facts = scenario.autoscaler.expect("an autoscaler");
+    assert_eq!((&*facts.group, facts.slots.clone()), ("api", 0..6));
+    assert_eq!((facts.scale.min, facts.scale.initial, facts.scale.max), (2, 3, 6));
+    assert_eq!(facts.slo.expect("an SLO").text, "p99 < 300ms");
+}
+
+#[test]
+fn an_autoscaler_needs_little_to_be_said() {
+    let text = |rest: &str| {
+        format!(
+            "schema_version = 1\n[scenario]\nduration = \"9s\"\n[traffic]\nrate = \"1/s\"\n\
+             [autoscaler]\nmax = 2\n{rest}\n[[backend]]\nname = \"a\"\n\
+             service = {{ law = \"constant\", value = \"1ms\" }}\n\
+             [[check]]\nthat = \"errors < 1%\"\n"
+        )
+    };
+    let facts = |rest: &str| {
+        let scenario = scenario::parse(&text(rest), "a.toml").unwrap_or_else(|e| panic!("{e}"));
+        scenario.autoscaler.expect("an autoscaler")
+    };
+    let plain = facts("");
+    assert_eq!((plain.scale.min, plain.scale.initial, plain.scale.max), (1, 1, 2));
+    assert_eq!(plain.scale.poll, Span::from_secs(15));
+    assert_eq!(plain.scale.cooldown_up, Span::from_secs(75), "one window and one scrape");
+    assert_eq!(plain.slo.expect("the first check that each second may hold").text, "errors < 1%");
+    assert_eq!(facts("cooldown_up = \"0s\"").scale.cooldown_up, Span::ZERO);
+    assert_eq!(facts("scrape_interval = \"30s\"").rate_window, Span::from_secs(120));
 }
 
 #[test]

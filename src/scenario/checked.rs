@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::autoscaler::AutoscalerFacts;
 use super::check::Check;
 use super::edge::EdgeFacts;
 use super::hash_key::HashKey;
@@ -35,8 +36,11 @@ pub struct Scenario {
     pub traffic: TrafficConfig,
     /// The balancer.
     pub balancer: BalancerFacts,
-    /// Every backend, `count` expanded; backend `i` is peer `i`.
+    /// Every backend, `count` expanded, and a scaled group to its largest size; backend `i` is
+    /// peer `i`.
     pub backends: Vec<Backend>,
+    /// Who changes the number of instances of a group, if anyone.
+    pub autoscaler: Option<AutoscalerFacts>,
     /// The host of the live world.
     pub host: HostFacts,
     /// In order of their beginning.
@@ -186,6 +190,8 @@ pub struct Backend {
     pub name: String,
     /// Name of the `[[backend]]` group it belongs to.
     pub group: String,
+    /// An instance that an autoscaler may start, and that is not there at the beginning.
+    pub absent: bool,
     /// Requests served at once; at least 1.
     pub workers: u32,
     /// Most requests waiting; beyond it the backend answers 503. `None` is no limit.

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::autoscaler::AutoscalerFacts;
 use super::checked::{BalancerFacts, Scenario};
 use super::diagnostic::{Diagnostics, Place, Problems};
 use super::file::{LawForm, ScenarioFile};
@@ -28,6 +29,8 @@ pub struct BalancerFile {
     pub balancer: BalancerFacts,
     /// `address` of each peer, in the same order; `None` where the file gives none.
     pub addresses: Vec<Option<SocketAddr>>,
+    /// Who changes the number of instances of a group, for `lab autoscale`.
+    pub autoscaler: Option<AutoscalerFacts>,
 }
 
 /// Loads a scenario.
@@ -110,6 +113,7 @@ pub fn parse_balancer(
         seed: file.scenario.as_ref().and_then(|s| s.value.seed.as_ref()).map_or(1, |s| s.value),
         balancer: lower::balancer(file, &around, problems),
         addresses: lower::addresses(file, problems),
+        autoscaler: lower::autoscaler(file, &[], problems),
     })
 }
 

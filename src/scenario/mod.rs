@@ -5,6 +5,7 @@
 //! `lower` applies defaults, resolves names and refuses what cannot be meant. Problems of all three
 //! are collected and shown together.
 
+pub mod autoscaler;
 pub mod check;
 pub mod checked;
 pub mod diagnostic;
@@ -18,6 +19,7 @@ pub mod schema;
 mod section;
 mod tree;
 
+pub use autoscaler::{AutoscalerFacts, MetricSource};
 pub use check::{Check, Measure, Relation, Subject, Tolerance};
 pub use checked::{
     Backend, BalancerFacts, Discipline, Engine, HostFacts, Scenario, StateSharing, UnknownEngine,

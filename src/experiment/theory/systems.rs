@@ -133,6 +133,7 @@ const fn backend(service: Law) -> Backend {
     Backend {
         name: String::new(),
         group: String::new(),
+        absent: false,
         workers: 1,
         queue_limit: None,
         speed: 1.0,
@@ -191,6 +192,7 @@ impl Setup {
             traffic: traffic(self.source),
             balancer: balancer(self.algorithm, &backends),
             backends,
+            autoscaler: None,
             host: HostFacts::default(),
             faults: Vec::new(),
             checks: Vec::new(),

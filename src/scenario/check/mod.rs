@@ -62,6 +62,22 @@ pub enum Measure {
     /// From the beginning of the fault named by [`Subject::during`] to the end of the last failed
     /// request that was due before the next fault.
     Failover,
+    /// Number of scaling events.
+    ScaleEvents,
+    /// Flaps of the autoscaler per second (written per hour).
+    Flaps,
+    /// Instances times the hours they were there.
+    InstanceHours,
+    /// Time in seconds that did not hold the SLO.
+    SloViolated,
+}
+
+impl Measure {
+    /// Whether it is about what the autoscaler did.
+    #[must_use]
+    pub const fn is_of_scaling(&self) -> bool {
+        matches!(self, Self::ScaleEvents | Self::Flaps | Self::InstanceHours | Self::SloViolated)
+    }
 }
 
 /// What must hold of a measure.

@@ -6,6 +6,7 @@
 //! errors < 0.1%      failed <= 3      retried < 50      goodput > 90/s
 //! spread(b1) = 38% ± 2%                          of a backend or a group; points
 //! failover(crash-b) < 2s      jain > 0.99
+//! scale_events < 10   flaps < 2/h   instance_hours < 3   slo_violated < 20s    of the autoscaler
 //! sim.p99 ~ live.p99 ± 10%                       of the right-hand side
 //! ```
 //! Quotes around names and values are optional; `+-` and `+/-` stand for `±`.
@@ -42,11 +43,13 @@ enum Unit {
 
 const fn unit(measure: &Measure) -> Unit {
     match measure {
-        Measure::Quantile(_) | Measure::Mean | Measure::Failover => Unit::Duration,
+        Measure::Quantile(_) | Measure::Mean | Measure::Failover | Measure::SloViolated => {
+            Unit::Duration
+        }
         Measure::Errors | Measure::Spread(_) => Unit::Share,
-        Measure::Failed | Measure::Retried => Unit::Count,
-        Measure::Goodput => Unit::Rate,
-        Measure::Jain => Unit::Number,
+        Measure::Failed | Measure::Retried | Measure::ScaleEvents => Unit::Count,
+        Measure::Goodput | Measure::Flaps => Unit::Rate,
+        Measure::Jain | Measure::InstanceHours => Unit::Number,
     }
 }
 
@@ -80,9 +83,22 @@ fn subject(cursor: &mut Cursor<'_>) -> Result<Subject, CheckError> {
 }
 
 fn measure(cursor: &Cursor<'_>, at: usize, word: &str) -> Result<Measure, CheckError> {
-    const NAMES: [&str; 11] = [
-        "p50", "p99", "max", "mean", "errors", "failed", "retried", "goodput", "spread", "jain",
+    const NAMES: [&str; 15] = [
+        "p50",
+        "p99",
+        "max",
+        "mean",
+        "errors",
+        "failed",
+        "retried",
+        "goodput",
+        "spread",
+        "jain",
         "failover",
+        "scale_events",
+        "flaps",
+        "instance_hours",
+        "slo_violated",
     ];
     if let Some(percent) =
         word.strip_prefix('p').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
@@ -106,6 +122,10 @@ fn measure(cursor: &Cursor<'_>, at: usize, word: &str) -> Result<Measure, CheckE
         "spread" => Measure::Spread(String::new()),
         "jain" => Measure::Jain,
         "failover" => Measure::Failover,
+        "scale_events" => Measure::ScaleEvents,
+        "flaps" => Measure::Flaps,
+        "instance_hours" => Measure::InstanceHours,
+        "slo_violated" => Measure::SloViolated,
         _ => {
             let message = if word.is_empty() {
                 "expected a measure".to_owned()

@@ -5,6 +5,7 @@
 
 mod adaptive;
 mod algorithm;
+mod autoscaler;
 mod balancer;
 mod edge;
 mod resilience;
@@ -12,6 +13,10 @@ mod traffic;
 
 pub(crate) use adaptive::{LeastRequestSection, PeakEwmaSection, PrequalSection};
 pub(crate) use algorithm::{AlgorithmWord, HashTypeWord, RingWord};
+pub(crate) use autoscaler::{
+    AutoscalerSection, Level, ScaleBackoffSection, ScalingPolicySection, ScalingRulesSection,
+    TargetSection, TargetTrackingSection, ThresholdSection,
+};
 pub(crate) use balancer::{
     BackendSection, BalancerSection, FaultKindWord, FaultSection, HealthSection, QueueSection,
     RetrySection, RetryWord, Target,
@@ -49,6 +54,8 @@ section! {
         optional balancer: BalancerSection,
         /// The servers, one table for each group of equal ones.
         required backend: Vec<Written<BackendSection>>,
+        /// Who changes the number of instances. Default: nobody.
+        optional autoscaler: AutoscalerSection,
         /// The host of the live world.
         optional host: HostSection,
         /// What goes wrong, and when.

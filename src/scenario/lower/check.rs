@@ -16,6 +16,8 @@ struct Names<'a> {
     stages: Vec<&'a str>,
     faults: Vec<&'a str>,
     backends: Vec<&'a str>,
+    /// Whether there is an autoscaler.
+    scales: bool,
 }
 
 /// The checks in order.
@@ -39,6 +41,7 @@ pub(super) fn lower(
         stages,
         faults: faults.iter().map(|fault| fault.name.as_str()).collect(),
         backends: servers,
+        scales: file.autoscaler.is_some(),
     };
     let sections = file.check.as_ref().map_or(&[][..], |list| &list.value);
     sections
@@ -113,6 +116,17 @@ fn resolve(
                 "`failover` needs the name of a fault",
                 format!("such as failover({})", names.faults.first().unwrap_or(&"crash-b")),
             ),
+        }
+    }
+    if subject.measure.is_of_scaling() {
+        let restrictions =
+            [&subject.class, &subject.stage, &subject.during, &subject.before, &subject.after];
+        if !names.scales {
+            let help = "add [autoscaler]";
+            problems.report_with(&that.place, "there is no autoscaler", help);
+        } else if restrictions.iter().any(|name| name.is_some()) {
+            let message = "what the autoscaler did is told of the whole run alone";
+            problems.report(&that.place, message);
         }
     }
     let mut known = |what, name: Option<&String>, valid: &[&str]| {

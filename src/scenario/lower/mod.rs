@@ -6,6 +6,7 @@
 
 mod adaptive;
 mod algorithm;
+mod autoscaler;
 mod backend;
 mod balancer;
 mod check;
@@ -14,12 +15,14 @@ mod elsewhere;
 mod fault;
 mod law;
 mod resilience;
+mod rule;
 mod source;
 mod stage;
 mod traffic;
 
 use std::path::{Path, PathBuf};
 
+pub(super) use autoscaler::lower as autoscaler;
 pub(super) use backend::addresses;
 pub(super) use law::law;
 
@@ -66,6 +69,7 @@ pub(super) fn scenario(
     let backends = backend::lower(file, problems);
     let faults = fault::lower(file, &backends, duration, problems);
     let checks = check::lower(file, &traffic, &faults, &backends, around.text, problems);
+    let autoscaler = autoscaler::lower(file, &checks, problems);
     elsewhere::check(file, &backends, problems);
     Scenario {
         name: name(run, around.path, problems),
@@ -79,6 +83,7 @@ pub(super) fn scenario(
         traffic,
         balancer: balancer::facts(file, around, problems),
         backends,
+        autoscaler,
         host: host(file, around),
         faults,
         checks,
