@@ -44,7 +44,7 @@ const STOREYS: &[(&str, &[&str])] = &[
             "autoscaler",
         ],
     ),
-    ("compare", &["units", "traffic", "scenario", "engine", "record"]),
+    ("compare", &["units", "policy", "traffic", "scenario", "engine", "record"]),
     ("report", &["units", "record", "engine", "compare", "scenario"]),
     (
         "experiment",

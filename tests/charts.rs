@@ -65,6 +65,7 @@ fn world(world: World, scale: f64) -> WorldSummary {
             failover_ns: Some(30_000_000),
         }],
         groups: vec![],
+        scaling: None,
         warnings: vec![],
     }
 }

@@ -83,6 +83,61 @@ fn everything() -> Scenario {
     )
 }
 
+/// Instances that come, die, drain and go, at balancers that know only their own requests.
+fn scaled() -> Scenario {
+    scenario(
+        r#"
+        [scenario]
+        seed = 3
+        duration = "30s"
+        replications = 4
+        [traffic]
+        stage = [
+            { name = "low", duration = "6s", rate = "60/s" },
+            { name = "high", duration = "12s", rate = "260/s" },
+            { name = "low-again", duration = "12s", rate = "40/s" },
+        ]
+        [balancer]
+        algorithm = "least_conn"
+        instances = 2
+        [[backend]]
+        name = "api"
+        workers = 2
+        service = { law = "exponential", mean = "20ms" }
+        [[backend]]
+        name = "spare"
+        backup = true
+        discipline = "ps"
+        service = { law = "exponential", mean = "20ms" }
+        [autoscaler]
+        max = 6
+        poll = "1s"
+        scrape_interval = "500ms"
+        rate_window = "2s"
+        start_up = "1500ms"
+        drain_timeout = "100ms"
+        cooldown_up = "1s"
+        cooldown_down = "2s"
+        [[fault]]
+        name = "crash"
+        kind = "crash"
+        target = "api-1"
+        at = "14s"
+        for = "5s"
+        "#,
+    )
+}
+
+#[test]
+fn a_scaled_group_gives_the_same_bytes_over_any_number_of_threads() {
+    let scenario = scaled();
+    let first = bytes(&scenario, 1);
+    assert!(first[0].contains("start 1"), "the one that died is replaced");
+    for threads in [2, 3] {
+        assert!(bytes(&scenario, threads) == first, "{threads} threads gave other bytes");
+    }
+}
+
 fn bytes(scenario: &Scenario, threads: usize) -> Vec<String> {
     let runs = replicate(scenario, &Options::default(), threads, |_| Rows::default());
     runs.into_iter()

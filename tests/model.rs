@@ -14,6 +14,8 @@ mod envoy;
 mod fault;
 #[path = "model/property.rs"]
 mod property;
+#[path = "model/scale.rs"]
+mod scale;
 #[path = "model/station.rs"]
 mod station;
 #[path = "model/trace.rs"]

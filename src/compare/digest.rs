@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 
 use super::layout::{Layout, Period};
+use super::scaling::Tally;
 use super::seconds::Seconds;
 use super::summary::Second;
 use crate::record::histogram::Histogram;
-use crate::record::{RequestError, RequestRow, Sink, TimelineRow};
+use crate::record::{EventRow, RequestError, RequestRow, Sink, TimelineRow};
 use crate::units::time::NANOS_PER_SECOND;
 use crate::units::{Nanos, World};
 
@@ -62,6 +63,8 @@ pub struct Digest {
     pub(super) interrupted: u64,
     seconds: Seconds,
     in_flight: Vec<Vec<u32>>,
+    /// What the autoscaler did, in each replication; empty without one.
+    pub(super) scaling: Vec<Tally>,
     piece: usize,
 }
 
@@ -100,6 +103,7 @@ impl Digest {
             interrupted: 0,
             seconds: Seconds::new(layout.timeout),
             in_flight: vec![Vec::new(); layout.peers.len()],
+            scaling: layout.scaling.iter().map(|facts| Tally::new(facts, layout.end)).collect(),
             piece: 0,
         }
     }
@@ -125,6 +129,7 @@ impl Digest {
     /// Tells that the run was cut short: rates are over the time up to `at`.
     pub fn end_at(&mut self, at: Nanos) {
         self.end = self.end.min(at.max(self.layout.warm_up));
+        self.scaling.iter_mut().for_each(|tally| tally.end_at(at));
     }
 
     /// Adds the counts of another replication of the same scenario and world. Seconds and
@@ -141,6 +146,7 @@ impl Digest {
             mine.extend(theirs);
         }
         self.interrupted += other.interrupted;
+        self.scaling.extend(other.scaling.iter().cloned());
         self.replications += other.replications;
         self.end = self.end.min(other.end);
     }
@@ -217,6 +223,9 @@ impl Sink for Digest {
             return;
         }
         self.seconds.add(row);
+        if let (Some(tally), Some(facts)) = (self.scaling.first_mut(), &self.layout.scaling) {
+            tally.request(facts, row);
+        }
         let due = Nanos(row.scheduled_ns);
         if due < self.layout.warm_up {
             return;
@@ -226,6 +235,12 @@ impl Sink for Digest {
         self.cells[class * self.layout.pieces().len() + piece].add(row);
         if row.failed() {
             self.failure(row);
+        }
+    }
+
+    fn event(&mut self, row: &EventRow) {
+        if let (Some(tally), Some(facts)) = (self.scaling.first_mut(), &self.layout.scaling) {
+            tally.event(facts, row);
         }
     }
 

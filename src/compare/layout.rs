@@ -6,6 +6,7 @@
 //! is then a set of pieces, and the pieces of an interval are the batches from which confidence
 //! intervals are made.
 
+use super::scaling::ScalingLayout;
 use super::summary::GroupKind;
 use crate::scenario::Scenario;
 use crate::units::{Nanos, Span};
@@ -35,6 +36,10 @@ pub struct StageFacts {
     pub period: Period,
     /// Its mean offered load, requests per second.
     pub rate: f64,
+    /// Its offered load at its beginning, requests per second.
+    pub from_rate: f64,
+    /// And at its end.
+    pub until_rate: f64,
     /// Whether the offered load stays the same throughout.
     pub steady: bool,
 }
@@ -86,6 +91,8 @@ pub struct Layout {
     pub end: Nanos,
     /// The client gives up this long after a request was due.
     pub timeout: Span,
+    /// Who changes the number of instances, if anyone.
+    pub scaling: Option<ScalingLayout>,
     pieces: Vec<Piece>,
 }
 
@@ -96,6 +103,8 @@ impl Layout {
         let stages = scenario.traffic.stages().iter().map(|stage| StageFacts {
             period: Period { name: stage.name.clone(), from: stage.from, until: stage.until },
             rate: stage.mean_rate().0,
+            from_rate: stage.rate_from.0,
+            until_rate: stage.rate_until.0,
             steady: stage.rate_from == stage.rate_until,
         });
         let faults = scenario.faults.iter().map(|fault| Period {
@@ -111,6 +120,7 @@ impl Layout {
             warm_up: Nanos(scenario.warm_up.0),
             end: scenario.end(),
             timeout: scenario.traffic.client.timeout,
+            scaling: ScalingLayout::new(scenario),
             pieces: Vec::new(),
         }
         .recut()
@@ -128,6 +138,16 @@ impl Layout {
     #[must_use]
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces
+    }
+
+    /// The offered load of an open loop at an instant, requests per second; 0 outside its stages.
+    #[must_use]
+    pub fn planned_rate(&self, at: Nanos) -> f64 {
+        let stage = self.stages.iter().find(|stage| at < stage.period.until);
+        let Some(stage) = stage.or(self.stages.last()) else { return 0.0 };
+        let (from, until) = (stage.period.from, stage.period.until);
+        let share = at.since(from).0 as f64 / until.since(from).0.max(1) as f64;
+        stage.from_rate + (stage.until_rate - stage.from_rate) * share.clamp(0.0, 1.0)
     }
 
     /// Peers that get traffic as long as all is well, with their index.
@@ -226,7 +246,10 @@ pub(crate) mod tests {
             capacity: 200.0,
             third_moment: true,
         };
-        let stage = |period| StageFacts { period, rate: 100.0, steady: true };
+        let stage = |period| {
+            let (rate, from_rate, until_rate) = (100.0, 100.0, 100.0);
+            StageFacts { period, rate, from_rate, until_rate, steady: true }
+        };
         Layout {
             classes: vec!["api".into(), "web".into()],
             stages: vec![stage(period("low", 0, 30)), stage(period("high", 30, 60))],
@@ -239,6 +262,7 @@ pub(crate) mod tests {
             warm_up: Nanos(10_000_000_000),
             end: Nanos(60_000_000_000),
             timeout: Span::from_secs(1),
+            scaling: None,
             pieces: Vec::new(),
         }
         .recut()

@@ -29,6 +29,9 @@ pub(super) fn measure(subject: &Subject, world: &WorldDigests<'_>) -> Result<Mea
     if subject.measure == Measure::Failover {
         return failover(subject, world);
     }
+    if subject.measure.is_of_scaling() {
+        return scaling(subject, world);
+    }
     let layout = world.pooled.layout();
     let selection = selection(subject, layout)?;
     let sample = Replicated::new(&world.pooled, world.each, selection);
@@ -63,6 +66,9 @@ fn estimate(
             plain(spread::jain(&spread::shares(layout, &sample.all.peers, sample.all.seconds)))
         }
         Measure::Failover => return Err("failover is a measure of a fault".to_owned()),
+        Measure::ScaleEvents | Measure::Flaps | Measure::InstanceHours | Measure::SloViolated => {
+            return Err("it is a measure of the autoscaler".to_owned());
+        }
     })
 }
 
@@ -100,6 +106,20 @@ fn failover(subject: &Subject, world: &WorldDigests<'_>) -> Result<Measured, Str
         measured.remark = " (no request failed)".to_owned();
     }
     Ok(measured)
+}
+
+/// What the autoscaler did, in the mean of the replications.
+fn scaling(subject: &Subject, world: &WorldDigests<'_>) -> Result<Measured, String> {
+    let digest = &world.pooled;
+    let summary = super::scaling::summary(digest.layout(), &digest.scaling, &digest.seconds());
+    let summary = summary.ok_or("the scenario has no autoscaler")?;
+    let value = match subject.measure {
+        Measure::ScaleEvents => summary.scale_events,
+        Measure::Flaps => summary.flaps_per_hour / 3600.0,
+        Measure::InstanceHours => summary.instance_hours,
+        _ => f64::from(summary.slo_violated_seconds.ok_or("the autoscaler has no SLO")?) * 1e9,
+    };
+    Ok(Measured::new(&subject.measure, Estimate { value, low: None, high: None }))
 }
 
 /// The requests that `subject` is about.
@@ -162,11 +182,14 @@ impl Measured {
 pub(super) fn show(measure: &Measure, value: f64) -> String {
     let rounded = |value: f64, places: f64| format!("{}", (value * places).round() / places);
     match measure {
-        Measure::Quantile(_) | Measure::Mean | Measure::Failover => readable(value),
+        Measure::Quantile(_) | Measure::Mean | Measure::Failover | Measure::SloViolated => {
+            readable(value)
+        }
         Measure::Errors | Measure::Spread(_) => format!("{}%", rounded(value * 100.0, 1000.0)),
-        Measure::Failed | Measure::Retried => rounded(value, 100.0),
+        Measure::Failed | Measure::Retried | Measure::ScaleEvents => rounded(value, 100.0),
+        Measure::Flaps => format!("{}/h", rounded(value * 3600.0, 100.0)),
         Measure::Goodput => Rate(value).to_string(),
-        Measure::Jain => rounded(value, 1e6),
+        Measure::Jain | Measure::InstanceHours => rounded(value, 1e6),
     }
 }
 

@@ -15,6 +15,7 @@ mod measured;
 pub mod pairs;
 mod results;
 mod sample;
+pub mod scaling;
 mod seconds;
 pub mod spread;
 pub mod statistic;
@@ -32,6 +33,7 @@ pub use engines::{
 pub use layout::Layout;
 pub use pairs::PairSample;
 pub use results::{Evidence, comparison, results};
+pub use scaling::{LoadStep, ScalingAgreement, ScalingEvent, ScalingLayout, ScalingSummary};
 pub use summarise::summary_of;
 pub use summary::*;
 pub use validity::{FaultProof, LiveFacts, ProcessExit};

@@ -5,6 +5,7 @@ use super::digest::Digest;
 use super::distance;
 use super::pairs::PairSample;
 use super::sample::Selection;
+use super::scaling::agreement;
 use super::summarise::summarise;
 use super::summary::{Comparison, Results, SUMMARY_SCHEMA_VERSION, Validity, WorldSummary};
 use super::verdict::{WorldDigests, evaluate_in};
@@ -108,6 +109,7 @@ fn compare(
         .zip(&live_summary.shares)
         .map(|(sim, live)| (sim.share - live.share).abs() * 100.0)
         .fold(0.0, f64::max);
+    let poll = sim.layout().scaling.as_ref().map(|facts| facts.poll);
     let per_round = |count: u64| (count as f64 / f64::from(live.pooled.replications())).round();
     Comparison {
         quantiles: distance::quantile_differences(&sim_summary.latency, &live_summary.latency),
@@ -117,6 +119,7 @@ fn compare(
         failed_difference: per_round(live_summary.failed) as i64 - sim_summary.failed as i64,
         retried_difference: per_round(live_summary.retried) as i64 - sim_summary.retried as i64,
         paired: pairs.and_then(|(sim, live)| PairSample::differences(sim, live)),
+        scaling: poll.and_then(|poll| agreement(&sim_summary, live_summary, poll)),
         attribution: Vec::new(),
         repeatability: repeatability(&rounds),
     }

@@ -5,7 +5,7 @@ use super::estimate::Replicated;
 use super::layout::Period;
 use super::sample::{Selection, Since};
 use super::summary::{FaultEffect, Group, GroupKind, WorldSummary};
-use super::{growth, spread};
+use super::{growth, scaling, spread};
 use crate::record::RequestError;
 use crate::record::histogram::Histogram;
 
@@ -37,7 +37,9 @@ pub(super) fn summarise(pooled: &Digest, each: &[Digest]) -> WorldSummary {
     let whole = Replicated::new(pooled, each, Selection::default());
     let shares = spread::shares(pooled.layout(), &whole.all.peers, whole.all.seconds);
     let (max_over_mean, p95_over_mean) = spread::utilisation_over_mean(&shares);
+    let seconds = pooled.seconds();
     WorldSummary {
+        scaling: scaling::summary(pooled.layout(), &pooled.scaling, &seconds),
         world: pooled.world(),
         replications: pooled.replications,
         requests: whole.all.requests,
@@ -53,7 +55,7 @@ pub(super) fn summarise(pooled: &Digest, each: &[Digest]) -> WorldSummary {
         shares,
         utilisation_max_over_mean: max_over_mean,
         utilisation_p95_over_mean: p95_over_mean,
-        seconds: pooled.seconds(),
+        seconds,
         in_flight: in_flight(pooled),
         faults: fault_effects(pooled),
         groups: groups(pooled, each),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::scaling::{ScalingAgreement, ScalingSummary};
 use crate::units::World;
 
 /// A statistic with its 95 % confidence interval, where one can be given.
@@ -163,6 +164,9 @@ pub struct WorldSummary {
     pub faults: Vec<FaultEffect>,
     /// Per class, stage, and before, during and after each fault.
     pub groups: Vec<Group>,
+    /// What the autoscaler did, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<ScalingSummary>,
     /// Loud warnings: a queue that grows through the run, a law without a third moment, ….
     pub warnings: Vec<String>,
 }
@@ -227,6 +231,9 @@ pub struct Comparison {
     pub retried_difference: i64,
     /// Pair by pair.
     pub paired: Option<Paired>,
+    /// The two autoscalers, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<ScalingAgreement>,
     /// Where the difference comes from.
     pub attribution: Vec<Attribution>,
     /// The live world's own repeatability: largest relative difference between rounds, per

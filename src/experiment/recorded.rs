@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::run::{RunError, other_models};
 use crate::compare::{self, Digest, Evidence, Layout, PairSample, Results, WorldSummary};
 use crate::engine;
-use crate::record::{Manifest, RequestRow, Sink, TimelineRow, read};
+use crate::record::{EventRow, Manifest, RequestRow, Sink, TimelineRow, read};
 use crate::scenario::{self, Scenario};
 use crate::sim::ServiceTimes;
 use crate::units::{Span, World};
@@ -62,6 +62,9 @@ impl Recorded {
         };
         read::requests(&folder.join("requests.parquet"), |row| recorded.request(row))?;
         read::timeline(&folder.join("timeline.parquet"), |row| recorded.timeline(row))?;
+        if recorded.scenario.autoscaler.is_some() {
+            read::events(&folder.join("events.parquet"), |row| recorded.event(row))?;
+        }
         Ok(recorded)
     }
 
@@ -164,6 +167,10 @@ impl Recorded {
         if row.world == World::Live && row.service_ns > 0 {
             part.service_times.push((row.id, row.attempts, Span(row.service_ns)));
         }
+    }
+
+    fn event(&mut self, row: &EventRow) {
+        self.part(row.world, row.replication).digest.event(row);
     }
 
     fn timeline(&mut self, row: &TimelineRow) {

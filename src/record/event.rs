@@ -21,7 +21,7 @@ pub enum EventKind {
     Restored,
     /// A peer gets nothing new.
     Drained,
-    /// The number of instances changed.
+    /// The number of instances changes, or one of those that come and go does ([`scaling`](super::scaling)).
     Scaled,
     /// Configuration was loaded again.
     Reloaded,

@@ -33,6 +33,7 @@ pub mod read;
 #[cfg(feature = "files")]
 pub mod recorder;
 pub mod request;
+pub mod scaling;
 pub mod sink;
 pub mod spool;
 #[cfg(feature = "files")]

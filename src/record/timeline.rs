@@ -31,7 +31,7 @@ pub struct TimelineRow {
     /// Share of the backend's workers that was busy (model), or CPU share of its process (live);
     /// NaN if unknown.
     pub cpu: f32,
-    /// Running instances of the group.
+    /// Instances that are ready, of all backends.
     pub instances: u16,
     /// State of the peer at the end of the second.
     pub state: PeerState,

@@ -1,5 +1,6 @@
 //! Results for people and machines: terminal, JSON, charts.
 
+mod autoscaling;
 #[cfg(feature = "charts")]
 pub mod chart;
 pub mod engines;

@@ -1,5 +1,6 @@
 //! The table that one would paste into a ticket.
 
+use super::autoscaling;
 use super::number::{count, difference, latency, percent, rate, signed};
 use super::table::{Paint, lay_out};
 use crate::compare::{
@@ -15,6 +16,9 @@ pub fn render(results: &Results, paint: Paint) -> String {
     text.push_str(&statistics(&columns, paint));
     if let Some(comparison) = &results.comparison {
         text.push_str(&truth(comparison, paint));
+        if let Some(agreement) = &comparison.scaling {
+            text.push_str(&autoscaling::agreement(agreement, paint));
+        }
     }
     text.push_str(&checks(&results.checks, paint));
     text.push_str(&warnings(results, paint));
@@ -43,9 +47,9 @@ pub fn render_two(
 }
 
 /// What is shown side by side.
-struct Columns<'a> {
-    labels: Vec<String>,
-    summaries: Vec<&'a WorldSummary>,
+pub(super) struct Columns<'a> {
+    pub(super) labels: Vec<String>,
+    pub(super) summaries: Vec<&'a WorldSummary>,
     /// Above the column of differences.
     apart: String,
 }
@@ -60,7 +64,7 @@ impl<'a> Columns<'a> {
     }
 
     /// The first row of a table with a column each, and one for the difference if there are two.
-    fn heading(&self, title: &str) -> Vec<String> {
+    pub(super) fn heading(&self, title: &str) -> Vec<String> {
         let mut row = vec![title.to_owned()];
         row.extend(self.labels.iter().cloned());
         if self.summaries.len() == 2 {
@@ -75,7 +79,7 @@ impl<'a> Columns<'a> {
 }
 
 fn statistics(columns: &Columns<'_>, paint: Paint) -> String {
-    let parts = [overview, latencies, spread, faults, groups];
+    let parts = [overview, latencies, spread, faults, autoscaling::section, groups];
     parts.iter().map(|part| part(columns, paint)).collect()
 }
 

@@ -16,6 +16,10 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let kind = if begins { EventKind::FaultBegan } else { EventKind::FaultEnded };
         self.record_event(kind, fault.name.clone(), self.describe(fault));
         for &target in &fault.targets {
+            // One that an autoscaler has not started, or has stopped, feels nothing.
+            if self.fleet[target].is_gone() {
+                continue;
+            }
             if begins {
                 self.begin_fault(number, fault, target);
             } else {
@@ -28,7 +32,10 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     fn begin_fault(&mut self, number: usize, fault: &Fault, target: usize) {
         self.fleet[target].disturb(self.now, number, fault);
         match fault.kind {
-            FaultKind::Crash => self.break_connections(PeerId(target as u32)),
+            FaultKind::Crash => {
+                self.break_connections(PeerId(target as u32));
+                self.instance_died(target);
+            }
             FaultKind::Hang | FaultKind::Slow(_) => self.plan_flights_again(target as u32),
             FaultKind::Drain => {
                 self.change_peer(target, &PeerChange::Drain(PeerId(target as u32)));
@@ -64,7 +71,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
 
     /// The process of `peer` died: whatever was on a connection to it ends now. An answer that
     /// had left still arrives; a connection that does not stand yet is refused when it knocks.
-    fn break_connections(&mut self, peer: PeerId) {
+    pub(super) fn break_connections(&mut self, peer: PeerId) {
         self.views.iter_mut().for_each(|view| view.pool.lose(peer));
         for slot in self.flights.trying(peer) {
             let flight = &self.flights[slot];

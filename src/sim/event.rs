@@ -44,6 +44,24 @@ pub(super) enum Event {
     Second,
     /// The load probe in this slot has reached its backend, or its answer the balancer.
     LoadProbe(u32),
+    /// The autoscaler looks at its instances.
+    Scrape,
+    /// The autoscaler decides.
+    Poll,
+    /// An instance is ready, if it is still the one in its slot.
+    InstanceReady {
+        /// Slot of the scaled group.
+        slot: u32,
+        /// Which of those that were in it.
+        instance: u32,
+    },
+    /// Whether an instance that drains has finished must be seen.
+    InstanceLeaves {
+        /// Slot of the scaled group.
+        slot: u32,
+        /// Which of those that were in it.
+        instance: u32,
+    },
     /// The attempt of the flight in this slot is late, if the slot still holds the request.
     Hedge {
         /// Slot of the flight.
@@ -90,6 +108,10 @@ impl From<Event> for Packed {
             Event::Second => Self::new(8, 0, 0),
             Event::LoadProbe(slot) => Self::new(9, slot, 0),
             Event::Hedge { slot, brief } => Self::new(10, slot, brief),
+            Event::Scrape => Self::new(11, 0, 0),
+            Event::Poll => Self::new(12, 0, 0),
+            Event::InstanceReady { slot, instance } => Self::new(13, slot, instance),
+            Event::InstanceLeaves { slot, instance } => Self::new(14, slot, instance),
         }
     }
 }
@@ -110,7 +132,11 @@ impl From<Packed> for Event {
             7 => Self::User(second),
             8 => Self::Second,
             9 => Self::LoadProbe(first),
-            _ => Self::Hedge { slot: first, brief: second },
+            10 => Self::Hedge { slot: first, brief: second },
+            11 => Self::Scrape,
+            12 => Self::Poll,
+            13 => Self::InstanceReady { slot: first, instance: second },
+            _ => Self::InstanceLeaves { slot: first, instance: second },
         }
     }
 }
@@ -134,6 +160,10 @@ mod tests {
             Event::Second,
             Event::LoadProbe(77),
             Event::Hedge { slot: 5, brief: u32::MAX },
+            Event::Scrape,
+            Event::Poll,
+            Event::InstanceReady { slot: 9_999, instance: u32::MAX },
+            Event::InstanceLeaves { slot: 9_999, instance: 7 },
         ];
         assert_eq!(events.map(|event| Event::from(Packed::from(event))), events);
     }

@@ -12,8 +12,10 @@ pub(super) struct Instance<'a> {
     pub(super) station: Station,
     /// Takes up what comes and serves it: not dead, stopped, cut off, or answering with errors.
     pub(super) calm: bool,
-    /// Dead: connections are refused.
+    /// Dead or not there: connections are refused.
     pub(super) crashed: bool,
+    /// Not started yet, or stopped, by an autoscaler.
+    gone: bool,
     /// Stopped: it takes and answers nothing before this.
     pub(super) hung_until: Nanos,
     /// Cut off: nothing gets through before this.
@@ -30,6 +32,9 @@ pub(super) struct Instance<'a> {
     speed: f64,
     calm_health_failure: f64,
     active: Vec<(usize, FaultKind, Nanos)>,
+    /// Worker time used since it started, and since the second began, ns; as of the last look.
+    busy: f64,
+    busy_in_second: f64,
 }
 
 impl<'a> Instance<'a> {
@@ -46,6 +51,7 @@ impl<'a> Instance<'a> {
             station,
             calm: true,
             crashed: false,
+            gone: backend.absent,
             hung_until: Nanos::ZERO,
             cut_until: Nanos::ZERO,
             error_rate: 0.0,
@@ -56,6 +62,8 @@ impl<'a> Instance<'a> {
             speed: backend.speed,
             calm_health_failure: backend.health_failure.0,
             active: Vec::new(),
+            busy: 0.0,
+            busy_in_second: 0.0,
         };
         instance.derive(Nanos::ZERO);
         instance
@@ -77,6 +85,50 @@ impl<'a> Instance<'a> {
     #[inline]
     pub(super) fn deaf_until(&self) -> Nanos {
         self.hung_until.max(self.cut_until)
+    }
+
+    /// Whether an autoscaler has not started it yet, or has stopped it.
+    pub(super) const fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    /// Its process starts, with nothing of the one before.
+    pub(super) fn begin(&mut self, now: Nanos) {
+        self.gone = false;
+        self.start_anew(now);
+    }
+
+    /// Its process is stopped, and what it had is lost.
+    pub(super) fn end(&mut self, now: Nanos) {
+        self.gone = true;
+        self.start_anew(now);
+    }
+
+    fn start_anew(&mut self, now: Nanos) {
+        self.active.clear();
+        self.account(now);
+        self.station.clear(now);
+        self.held.clear();
+        (self.checks, self.busy) = (0, 0.0);
+        self.derive(now);
+    }
+
+    /// Worker time used since it started, ns.
+    pub(super) fn busy(&mut self, now: Nanos) -> f64 {
+        self.account(now);
+        self.busy
+    }
+
+    /// Worker time used since the last call, ns.
+    pub(super) fn take_busy_in_second(&mut self, now: Nanos) -> f64 {
+        self.account(now);
+        std::mem::take(&mut self.busy_in_second)
+    }
+
+    fn account(&mut self, now: Nanos) {
+        let used = self.station.take_busy(now);
+        self.busy += used;
+        self.busy_in_second += used;
     }
 
     /// Fault number `number` begins.
@@ -121,7 +173,7 @@ impl<'a> Instance<'a> {
         };
         self.hung_until = until(FaultKind::Hang);
         self.cut_until = until(FaultKind::Partition);
-        self.crashed = until(FaultKind::Crash) > Nanos::ZERO;
+        self.crashed = self.gone || until(FaultKind::Crash) > Nanos::ZERO;
         let (mut slowdown, mut passing) = (1.0, 1.0);
         self.health_failure = self.calm_health_failure;
         for (_, kind, _) in &self.active {
@@ -139,7 +191,7 @@ impl<'a> Instance<'a> {
 }
 
 /// The backends of a scenario, in its order. A station remembers its jobs if a fault may hit it
-/// or the timeline watches it, or if it may be asked for its load.
+/// or the timeline or an autoscaler watches it, or if it may be asked for its load.
 pub(super) fn fleet(scenario: &Scenario, watched: bool) -> Vec<Instance<'_>> {
     let hit = |place: usize| {
         scenario.faults.iter().any(|fault| {
@@ -149,7 +201,11 @@ pub(super) fn fleet(scenario: &Scenario, watched: bool) -> Vec<Instance<'_>> {
     };
     let probed = scenario.balancer.upstream.algorithm.probes_load();
     let instances = scenario.backends.iter().enumerate();
-    let instance = |(place, backend)| Instance::new(backend, watched || hit(place), probed);
+    let scaled = |place: &usize| {
+        scenario.autoscaler.as_ref().is_some_and(|scaler| scaler.slots.contains(place))
+    };
+    let instance =
+        |(place, backend)| Instance::new(backend, watched || hit(place) || scaled(&place), probed);
     instances.map(instance).collect()
 }
 

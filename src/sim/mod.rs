@@ -24,6 +24,7 @@ mod queue;
 mod reload;
 mod replicate;
 mod request;
+mod scale;
 mod session;
 mod settle;
 mod station;

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::policy::scale::ScaleDecision;
 use crate::policy::{Attempt, PeerId, PeerState, Refusal, Upstream};
+use crate::record::scaling::InstanceNews;
 use crate::record::{AttemptOutcome, PickedBecause, RequestRow};
 use crate::units::{Nanos, Span};
 
@@ -61,6 +63,10 @@ pub(super) enum Seen<'a> {
         /// Why.
         reason: &'static str,
     },
+    /// The autoscaler decided.
+    Scaled(&'a ScaleDecision),
+    /// Something became of the instance of this name.
+    Instance(&'a str, &'a InstanceNews),
     /// A fault began (`true`) or ended.
     Fault(&'a str, bool),
 }

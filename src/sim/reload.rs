@@ -36,8 +36,12 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     /// The balancer as its configuration has it now.
     fn balancer_now(&self) -> BalancerFacts {
         let mut balancer = self.scenario.balancer.clone();
-        for (peer, backend) in balancer.upstream.peers.iter_mut().zip(&self.fleet) {
+        let peers = balancer.upstream.peers.iter_mut().zip(&self.fleet);
+        for (place, (peer, backend)) in peers.enumerate() {
             peer.down |= backend.is_drained();
+            if let Some(scaling) = &self.scaling {
+                peer.absent = !scaling.is_balanced(place);
+            }
         }
         balancer
     }

@@ -97,6 +97,23 @@ impl Station {
         }
     }
 
+    /// Jobs that are served or wait.
+    pub(super) fn present(&self, now: Nanos) -> u32 {
+        match self {
+            Self::Fifo(fifo) => fifo.present(now),
+            Self::Sharing(sharing) => sharing.present(),
+        }
+    }
+
+    /// Jobs that it has finished since it was last cleared; only where it remembers its jobs.
+    pub(super) fn completed(&self, now: Nanos) -> u64 {
+        let entered = match self {
+            Self::Fifo(fifo) => fifo.entered(),
+            Self::Sharing(sharing) => sharing.entered(),
+        };
+        entered - u64::from(self.present(now))
+    }
+
     /// What it answers to a load probe; nothing but zeros if it was not made to be probed.
     pub(super) fn load(&mut self, now: Nanos) -> LoadReport {
         match self {

@@ -320,6 +320,19 @@ mod tests {
     }
 
     #[test]
+    fn it_is_the_way_of_all_steps_while_instances_come_and_go() {
+        let backends = "[[backend]]\nname = \"s\"\nworkers = 2\nservice = { law = \
+            \"exponential\", mean = \"30ms\" }\n";
+        let autoscaler = "[autoscaler]\nmax = 5\npoll = \"1s\"\nscrape_interval = \"1s\"\n\
+            rate_window = \"2s\"\nstart_up = \"1s\"\ndrain_timeout = \"50ms\"\n";
+        let traffic = "rate = \"140/s\"\nclient = { timeout = \"1s\" }";
+        for discipline in ["fifo", "ps"] {
+            let backends = format!("{backends}discipline = \"{discipline}\"\n");
+            check(traffic, &format!("{backends}{autoscaler}"));
+        }
+    }
+
+    #[test]
     fn it_is_the_way_of_all_steps_while_faults_come_and_go() {
         let mut faults = String::new();
         for (place, kind) in ["crash", "hang", "partition", "drain"].iter().enumerate() {

@@ -62,12 +62,13 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             let seen = self.views.iter().filter_map(|view| view.upstream.peer(peer));
             row.in_flight = seen.map(|peer| peer.in_flight()).sum();
             row.state = self.state_of(peer);
-            let station = &mut self.fleet[upstream].station;
-            row.queue = station.waiting(self.now) as u32;
-            let used = station.take_busy(self.now);
+            let instance = &mut self.fleet[upstream];
+            row.queue = instance.station.waiting(self.now) as u32;
+            let used = instance.take_busy_in_second(self.now);
             let count = f64::from(self.scenario.backends[upstream].workers);
             row.cpu = (used / (count * NANOS_PER_SECOND as f64)) as f32;
-            (busy, workers) = (busy + used, workers + count);
+            let there = if instance.is_gone() { 0.0 } else { count };
+            (busy, workers) = (busy + used, workers + there);
             group.in_flight += row.in_flight;
             group.queue += row.queue;
             all.durations.append(&mut ended.durations);
@@ -90,6 +91,13 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         out.unwrap_or(PeerState::Up)
     }
 
+    /// Backends that serve, or would.
+    fn ready_instances(&self) -> u16 {
+        let ready = |place| self.scaling.as_ref().is_none_or(|scaling| scaling.is_ready(place));
+        let fleet = self.fleet.iter().enumerate();
+        fleet.filter(|(place, instance)| !instance.crashed && ready(*place)).count() as u16
+    }
+
     fn empty_row(&self, upstream: u32) -> TimelineRow {
         TimelineRow {
             world: Which::Sim,
@@ -103,7 +111,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             p50_ns: 0,
             p99_ns: 0,
             cpu: f32::NAN,
-            instances: self.fleet.iter().filter(|instance| !instance.crashed).count() as u16,
+            instances: self.ready_instances(),
             state: PeerState::Up,
         }
     }

@@ -135,6 +135,8 @@ impl Observe for Narrator {
                 let name = words::name(upstream, peer);
                 (None, format!("{name} is {}: {reason}", words::state(state)))
             }
+            Seen::Scaled(decision) => (None, format!("autoscaler: {decision}")),
+            Seen::Instance(name, news) => (None, format!("{name} {news}")),
             Seen::Fault(name, true) => (None, format!("fault `{name}` begins")),
             Seen::Fault(name, false) => (None, format!("fault `{name}` ends")),
         };

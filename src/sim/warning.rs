@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::trend::Growth;
-use crate::scenario::Scenario;
+use crate::policy::scale::ScaleRule;
+use crate::scenario::{AutoscalerFacts, Scenario};
 use crate::traffic::{ArrivalConfig, Source};
 
 /// Something to know before believing a number of the model.
@@ -26,6 +27,17 @@ pub enum Warning {
         /// Largest offered load of the stage over the capacity; at least 1.
         load: f64,
     },
+    /// The marks of the autoscaler are so near that taking instances away makes it add them again.
+    Flapping {
+        /// Name of the group.
+        group: String,
+        /// Instances before.
+        size: u32,
+        /// Instances after.
+        after: u32,
+        /// What is measured then, as a share of the upper mark; above 1.
+        excess: f64,
+    },
     /// The service law of a group has no third moment: the interval of a mean wait is wrong
     /// however long the run, and quantiles should be used.
     NoThirdMoment {
@@ -47,6 +59,13 @@ impl fmt::Display for Warning {
                 "stage `{stage}` offers {:.0} % of what the primary backends can serve",
                 load * 100.0
             ),
+            Self::Flapping { group, size, after, excess } => write!(
+                f,
+                "the autoscaler of `{group}` will flap: when it goes from {size} to {after} \
+                 instances, the load of the others rises to {:.0} % of the mark above which it \
+                 adds some",
+                excess * 100.0
+            ),
             Self::NoThirdMoment { group } => write!(
                 f,
                 "the service law of `{group}` has no finite third moment: the interval of a mean \
@@ -67,6 +86,7 @@ impl From<Growth> for Warning {
 #[must_use]
 pub fn foreseeable(scenario: &Scenario) -> Vec<Warning> {
     let mut warnings = overloads(scenario);
+    warnings.extend(scenario.autoscaler.as_ref().and_then(flapping));
     let mut group = None;
     for backend in &scenario.backends {
         if group != Some(&backend.group) && !backend.service.has_third_moment() {
@@ -75,6 +95,18 @@ pub fn foreseeable(scenario: &Scenario) -> Vec<Warning> {
         group = Some(&backend.group);
     }
     warnings
+}
+
+/// Hysteresis: taking a step at the lower mark must not bring the rest above the upper one.
+fn flapping(facts: &AutoscalerFacts) -> Option<Warning> {
+    let ScaleRule::Threshold(marks) = &facts.scale.rule else { return None };
+    let step = marks.step.min(facts.scale.max_step_down.unwrap_or(u32::MAX));
+    // The smaller the group, the more one instance is of it.
+    let after = (facts.scale.min + 1).saturating_sub(step).max(facts.scale.min);
+    let size = (after + step).min(facts.scale.max);
+    let excess = marks.down / marks.up * f64::from(size) / f64::from(after);
+    let group = facts.group.clone();
+    (size > after && excess > 1.0).then_some(Warning::Flapping { group, size, after, excess })
 }
 
 fn overloads(scenario: &Scenario) -> Vec<Warning> {

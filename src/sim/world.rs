@@ -9,6 +9,7 @@ use super::hop::Hops;
 use super::load_probe::LoadProbes;
 use super::observe::Observe;
 use super::queue::EventQueue;
+use super::scale::Scaling;
 use super::session::Sessions;
 use super::timeline::Timeline;
 use super::trend::Trend;
@@ -49,6 +50,8 @@ pub(super) struct World<'a, S, O> {
     pub(super) turns: Vec<u32>,
     /// Cookies, where sessions stay with their peer.
     pub(super) sessions: Option<Sessions>,
+    /// Who changes the number of instances, if anyone.
+    pub(super) scaling: Option<Box<Scaling<'a>>>,
     /// Whether late requests get a second attempt.
     pub(super) hedges: bool,
     pub(super) timeline: Timeline,
@@ -96,6 +99,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
             keys: PlannedKeys::new(scenario),
             turns: Vec::new(),
             sessions: balancer.upstream.resilience.affinity.as_ref().map(Sessions::new),
+            scaling: scenario.autoscaler.as_ref().map(|facts| Box::new(Scaling::new(facts, seed))),
             hedges: balancer.upstream.resilience.hedge.is_some(),
             timeline: Timeline::new(scenario.backends.len()),
             trend: Trend::new(scenario),
@@ -117,6 +121,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
         if S::TIMELINE {
             self.queue.push(Nanos::from_secs_f64(1.0), Event::Second);
         }
+        self.plan_scaling();
         for view in 0..self.views.len() {
             self.settle(view as u32);
         }
@@ -189,6 +194,10 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
             Event::Second => self.end_second(),
             Event::Hedge { slot, brief } => self.hedge(slot, brief),
             Event::LoadProbe(slot) => self.go_on_probing(slot),
+            Event::Scrape => self.scrape(),
+            Event::Poll => self.poll(),
+            Event::InstanceReady { slot, instance } => self.instance_ready(slot, instance),
+            Event::InstanceLeaves { slot, instance } => self.instance_leaves(slot, instance),
         }
     }
 

@@ -1,6 +1,7 @@
 //! PNG charts by plotters, both worlds in each: 1600 × 900, colours of Okabe and Ito that
 //! colour-blind readers can tell apart, a line style beside the colour, titles and units.
 
+mod autoscaling;
 mod axis;
 mod canvas;
 mod distribution;
@@ -41,7 +42,7 @@ pub enum ChartError {
 /// Draws something onto a sheet.
 type Draw<T> = fn(&canvas::Sheet<'_>, &T) -> canvas::Drawn;
 
-/// File name and drawing of each chart.
+/// File name and drawing of each chart that every run has.
 const CHARTS: [(&str, Draw<Results>); 6] = [
     ("latency-percentiles.png", percentile::draw),
     ("latency-over-time.png", over_time::draw),
@@ -56,7 +57,11 @@ const CHARTS: [(&str, Draw<Results>); 6] = [
 /// # Errors
 /// When a picture cannot be drawn or written.
 pub fn draw_all(results: &Results, folder: &Path) -> Result<Vec<PathBuf>, ChartError> {
-    draw_into(folder, &CHARTS, results)
+    let mut drawn = draw_into(folder, &CHARTS, results)?;
+    if autoscaling::has_autoscaler(results) {
+        drawn.extend(draw_into(folder, &[("autoscaling.png", autoscaling::draw)], results)?);
+    }
+    Ok(drawn)
 }
 
 /// Draws each of `charts`, by its file's name, into `folder`; the paths.

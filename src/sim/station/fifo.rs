@@ -39,6 +39,8 @@ pub(in crate::sim) struct Fifo {
     /// dropped from the front. Empty unless `remembers`.
     jobs: VecDeque<Job>,
     remembers: bool,
+    /// Jobs that came since it was last cleared, if it remembers them.
+    entered: u64,
     /// What it has to say of its load, if it may be asked.
     latencies: Option<Box<LatencyByLoad>>,
     busy: f64,
@@ -60,6 +62,7 @@ impl Fifo {
             slowdown: 1.0,
             stopped_until: Nanos::ZERO,
             jobs: VecDeque::new(),
+            entered: 0,
             remembers: remembers || probed || queue_limit.is_some(),
             latencies: probed.then(Box::default),
             busy: 0.0,
@@ -95,6 +98,7 @@ impl Fifo {
         let entered = now;
         let job = Job { owner, start, end, service, fixed, entered, found, told: false };
         self.jobs.push_back(job);
+        self.entered += 1;
         Entry::Known { start, end }
     }
 
@@ -102,6 +106,7 @@ impl Fifo {
     pub(in crate::sim) fn clear(&mut self, now: Nanos) {
         self.account(now);
         self.jobs.clear();
+        self.entered = 0;
         self.free.fill(now);
         self.stopped_until = Nanos::ZERO;
         if let Some(latencies) = &mut self.latencies {
@@ -138,8 +143,13 @@ impl Fifo {
         self.latencies.as_ref().map_or_else(Default::default, |known| known.report(now, rif))
     }
 
+    /// Jobs that came since it was last cleared, if it remembers them.
+    pub(in crate::sim) const fn entered(&self) -> u64 {
+        self.entered
+    }
+
     /// Jobs that are not over; with several workers some behind the first may be.
-    fn present(&self, now: Nanos) -> u32 {
+    pub(in crate::sim) fn present(&self, now: Nanos) -> u32 {
         self.jobs.iter().filter(|job| job.end > now).count() as u32
     }
 

@@ -52,6 +52,8 @@ pub(in crate::sim) struct Sharing {
     virtual_ns: f64,
     at: Nanos,
     insertions: u64,
+    /// Jobs that came since it was last cleared.
+    entered: u64,
     busy: f64,
     /// What it has to say of its load, if it may be asked.
     latencies: Option<Box<LatencyByLoad>>,
@@ -71,6 +73,7 @@ impl Sharing {
             virtual_ns: 0.0,
             at: Nanos::ZERO,
             insertions: 0,
+            entered: 0,
             busy: 0.0,
             latencies: probed.then(Box::default),
             plan: 0,
@@ -86,6 +89,7 @@ impl Sharing {
         let service = work.service.0 as f64 * self.slowdown + work.fixed.0 as f64;
         let done = self.virtual_ns + service;
         self.insertions += 1;
+        self.entered += 1;
         let insertion = self.insertions;
         let found = self.present.len() as u32;
         self.present.push(Present { owner: work.owner, entered: now, done, insertion, found });
@@ -127,6 +131,16 @@ impl Sharing {
         Some((next.owner, took))
     }
 
+    /// Jobs in it.
+    pub(in crate::sim) fn present(&self) -> u32 {
+        self.present.len() as u32
+    }
+
+    /// Jobs that came since it was last cleared.
+    pub(in crate::sim) const fn entered(&self) -> u64 {
+        self.entered
+    }
+
     /// What it answers to a load probe.
     pub(in crate::sim) fn load(&mut self, now: Nanos) -> LoadReport {
         let rif = self.present.len() as u32;
@@ -137,6 +151,7 @@ impl Sharing {
     pub(in crate::sim) fn clear(&mut self, now: Nanos) {
         self.advance(now);
         self.present.clear();
+        self.entered = 0;
         self.virtual_ns = 0.0;
         self.plan = self.plan.wrapping_add(1);
         if let Some(latencies) = &mut self.latencies {
