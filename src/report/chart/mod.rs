@@ -59,7 +59,8 @@ const CHARTS: [(&str, Draw<Results>); 6] = [
 pub fn draw_all(results: &Results, folder: &Path) -> Result<Vec<PathBuf>, ChartError> {
     let mut drawn = draw_into(folder, &CHARTS, results)?;
     if autoscaling::has_autoscaler(results) {
-        drawn.extend(draw_into(folder, &[("autoscaling.png", autoscaling::draw)], results)?);
+        let chart: (&str, Draw<Results>) = ("autoscaling.png", autoscaling::draw);
+        drawn.extend(draw_into(folder, &[chart], results)?);
     }
     Ok(drawn)
 }
