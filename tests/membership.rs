@@ -371,7 +371,7 @@ fn a_slot_that_is_absent_gets_nothing_until_it_is_added() {
     let peers = vec![peer("a"), PeerConfig { absent: true, ..peer("b") }];
     let plain = UpstreamConfig::new(Algorithm::RoundRobin, peers);
     let mut upstream = Upstream::new(&plain, Seed::new(1, 0));
-    let mut picks = |upstream: &mut Upstream, from: u64| -> Vec<u32> {
+    let picks = |upstream: &mut Upstream, from: u64| -> Vec<u32> {
         let pick =
             |id| match upstream.admit(Nanos(id), RequestFacts { id, key: 0, idempotent: true }) {
                 Admission::Go(attempt) => {
