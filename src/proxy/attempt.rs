@@ -74,7 +74,7 @@ impl Forward<'_> {
     /// A connection to the peer: one that is idle, or a new one.
     pub(super) async fn reach(&mut self, endpoint: &Arc<Endpoint>) -> Result<Kept<Peer>, Failure> {
         let worker = Arc::clone(self.visit.worker);
-        if let Some(kept) = worker.take_idle(endpoint.id) {
+        if let Some(kept) = worker.take_idle(endpoint.line) {
             worker.account.counters.peer_reused.add(1);
             return Ok(kept);
         }
@@ -92,12 +92,12 @@ impl Forward<'_> {
         let counters = &worker.account.counters;
         if !peer.is_new() {
             counters.peer_reused.add(1);
-            return Ok(Kept::new(peer, endpoint.id, now));
+            return Ok(Kept::new(peer, endpoint.line, now));
         }
         counters.peer_opened.add(1);
         counters.connect_time.record(now.since(start));
         self.progress.connect = Some(now.since(start));
-        Ok(Kept::new(peer, endpoint.id, now))
+        Ok(Kept::new(peer, endpoint.line, now))
     }
 
     /// Begins the request at a peer.

@@ -77,7 +77,7 @@ impl Connector {
                 Ok(Peer::Http1(Box::new(connection)))
             }
             UpstreamProtocol::H2 => {
-                let place = shared.place(endpoint.id, opening).await?;
+                let place = shared.place(endpoint.line, opening).await?;
                 Ok(Peer::Http2(Box::new(http2::Stream::new(place))))
             }
         }

@@ -50,6 +50,8 @@ struct State {
     /// Peer `i` at `i`.
     endpoints: Vec<Arc<Endpoint>>,
     waiting: HashMap<Ticket, Waiter>,
+    /// Endpoints made so far.
+    lines: u32,
     /// Those whose load probes have yet to be started.
     newcomers: Vec<Arc<Endpoint>>,
     /// Peers whose health check is due.
@@ -139,7 +141,7 @@ impl Driver {
         journal: Journal,
     ) -> Self {
         let endpoint = |((peer, address), id): ((&PeerConfig, &SocketAddr), u32)| {
-            let endpoint = Endpoint::new(PeerId(id), &peer.name, *address);
+            let endpoint = Endpoint::new(PeerId(id), PeerId(id), &peer.name, *address);
             if peer.absent {
                 endpoint.remove();
             }
@@ -148,6 +150,7 @@ impl Driver {
         let endpoints: Vec<_> = config.peers.iter().zip(addresses).zip(0..).map(endpoint).collect();
         let state = State {
             upstream: Upstream::new(config, seed),
+            lines: endpoints.len() as u32,
             newcomers: endpoints.iter().filter(|e| !e.is_removed()).cloned().collect(),
             endpoints,
             waiting: HashMap::new(),
@@ -535,10 +538,10 @@ impl Driver {
         self.lock().named(name).is_some()
     }
 
-    /// Peers that have left.
-    pub(super) fn removed(&self) -> Vec<PeerId> {
+    /// The lines of the peers that have not left.
+    pub(super) fn lines(&self) -> Vec<PeerId> {
         let state = self.lock();
-        state.endpoints.iter().filter(|peer| peer.is_removed()).map(|peer| peer.id).collect()
+        state.endpoints.iter().filter(|peer| !peer.is_removed()).map(|peer| peer.line).collect()
     }
 
     /// Requests that wait now.
@@ -633,7 +636,9 @@ impl State {
     fn add(&mut self, now: Nanos, peer: PeerConfig, address: SocketAddr) {
         let id = self.upstream.number_of(&peer.name);
         // The endpoint comes first: events of the change already name it.
-        let endpoint = Arc::new(Endpoint::new(id, &peer.name, address));
+        let line = PeerId(self.lines);
+        self.lines += 1;
+        let endpoint = Arc::new(Endpoint::new(id, line, &peer.name, address));
         self.newcomers.push(Arc::clone(&endpoint));
         match self.endpoints.get_mut(id.index()) {
             Some(place) => *place = endpoint,

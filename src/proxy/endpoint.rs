@@ -11,6 +11,9 @@ use crate::policy::PeerId;
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) id: PeerId,
+    /// The number under which its connections are kept: one that no other endpoint ever has, also
+    /// not the peer that comes back under `id`.
+    pub(super) line: PeerId,
     pub(super) name: String,
     pub(super) address: SocketAddr,
     /// The name as a field's value.
@@ -22,9 +25,10 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     /// Characters of `name` that a header cannot hold are written as `?`.
-    pub(super) fn new(id: PeerId, name: &str, address: SocketAddr) -> Self {
+    pub(super) fn new(id: PeerId, line: PeerId, name: &str, address: SocketAddr) -> Self {
         Self {
             id,
+            line,
             name: name.to_owned(),
             address,
             label: label(name),

@@ -204,7 +204,7 @@ impl Forward<'_> {
             interims: 0,
             deadline: now + worker.limits.connect_timeout,
         };
-        if let Some(kept) = worker.take_idle(second.in_flight.endpoint().id) {
+        if let Some(kept) = worker.take_idle(second.in_flight.endpoint().line) {
             worker.account.counters.peer_reused.add(1);
             self.start_second(&mut second, kept);
         }
@@ -238,7 +238,7 @@ impl Forward<'_> {
                     let count =
                         if peer.is_new() { &counters.peer_opened } else { &counters.peer_reused };
                     count.add(1);
-                    let kept = Kept::new(peer, second.in_flight.endpoint().id, now);
+                    let kept = Kept::new(peer, second.in_flight.endpoint().line, now);
                     self.start_second(second, kept);
                 }
             }

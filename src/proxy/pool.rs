@@ -39,7 +39,7 @@ impl Limits {
 pub struct Kept<C> {
     /// The connection itself.
     pub connection: C,
-    /// The peer at its other end.
+    /// The endpoint at its other end.
     pub peer: PeerId,
     /// When it was opened.
     opened: Nanos,

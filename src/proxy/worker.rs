@@ -101,10 +101,10 @@ impl Worker {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// An idle connection to `peer` that is still open.
-    pub(super) fn take_idle(&self, peer: PeerId) -> Option<Kept<Peer>> {
+    /// An idle connection to the endpoint of this line that is still open.
+    pub(super) fn take_idle(&self, line: PeerId) -> Option<Kept<Peer>> {
         loop {
-            let mut kept = self.with_pool(|pool| pool.take(peer))?;
+            let mut kept = self.with_pool(|pool| pool.take(line))?;
             // The waker of the caretaker must not stay in it, or each use would wake that.
             if kept.connection.is_idle(&mut Context::from_waker(Waker::noop())) {
                 return Some(kept);
@@ -126,14 +126,14 @@ impl Worker {
         loop {
             drop(tokio::time::timeout(ROUND, self.changed.0.notified()).await);
             let mut context = Context::from_waker(&self.changed_waker);
-            let gone = self.driver.removed();
+            let there = self.driver.lines();
             let closed = self.with_pool(|pool| {
                 pool.weed(clock::now(), |kept| {
-                    kept.connection.is_idle(&mut context) && !gone.contains(&kept.peer)
+                    kept.connection.is_idle(&mut context) && there.contains(&kept.peer)
                 })
             });
             drop(closed);
-            self.shared.weed(clock::now(), &gone);
+            self.shared.weed(clock::now(), &there);
         }
     }
 

@@ -51,6 +51,30 @@ fn peers_come_drain_and_go_under_traffic() {
     );
 }
 
+/// A slot that is used again is another server: no connection to the old one serves it, although
+/// that one is still there.
+#[test]
+fn a_peer_that_comes_back_under_its_name_is_reached_at_its_new_address() {
+    let (a, b, again) = (Peer::good("a"), Peer::good("b"), Peer::good("c"));
+    let proxy = proxy(&[&a, &b], |config| {
+        config.balancer.keepalive = 4;
+        config.admin_at(([127, 0, 0, 1], 0).into());
+    });
+    let mut client = client(&proxy);
+    let mut texts = |count| (0..count).map(|_| client.get().text()).collect::<String>();
+    assert_eq!(texts(4).matches('a').count(), 2);
+    for _ in 0..3 {
+        assert_eq!(order(&proxy, "DELETE", "/upstreams/a", "").status(), 200);
+        let wanted = json!({"name": "a", "address": again.address}).to_string();
+        assert_eq!(order(&proxy, "POST", "/upstreams", &wanted).status(), 201);
+        let four = texts(4);
+        assert_eq!((four.matches('b').count(), four.matches('c').count()), (2, 2), "{four}");
+    }
+    let names: Vec<Value> =
+        upstreams(&proxy).as_array().unwrap().iter().map(|peer| peer["name"].clone()).collect();
+    assert_eq!(names, ["a", "b"], "in its own place");
+}
+
 #[test]
 fn a_removed_peer_loses_its_idle_connections() {
     let (a, b) = (Peer::good("a"), Peer::good("b"));

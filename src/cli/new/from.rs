@@ -1,17 +1,19 @@
-//! `lab new --from FILE`: a scenario from the configuration of a balancer.
+//! `lab new --from FILE`: a scenario from the configuration of a balancer, or from an autoscaler of
+//! Kubernetes.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::{NewError, write_new};
-use crate::import::{self, ConfigKind, Draft, SourceFile, Surroundings};
+use crate::import::{self, ConfigKind, Draft, NotTaken, SourceFile, Surroundings, hpa};
 use crate::scenario;
 
 /// Arguments of `lab new --from`.
 #[derive(Args, Debug)]
 pub(super) struct FromArgs {
-    /// Write a scenario from this configuration of NGINX or HAProxy
+    /// Write a scenario from this configuration of NGINX or HAProxy, or from this manifest of a
+    /// HorizontalPodAutoscaler
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     /// Name of the scenario; without it that of the upstream
@@ -29,6 +31,7 @@ pub(super) struct FromArgs {
 enum Kind {
     Nginx,
     Haproxy,
+    Hpa,
 }
 
 /// Writes the scenario, and gives what there is to say about it.
@@ -36,35 +39,64 @@ pub(super) fn write(args: &FromArgs, into: &Path) -> Result<String, NewError> {
     let path = args.from.clone().unwrap_or_default();
     let text = read(&path).map_err(|error| NewError::Read { path: path.clone(), error })?;
     let kind = match args.kind {
-        Some(Kind::Nginx) => ConfigKind::Nginx,
-        Some(Kind::Haproxy) => ConfigKind::Haproxy,
-        None => ConfigKind::of(&text),
+        Some(Kind::Nginx) => Some(ConfigKind::Nginx),
+        Some(Kind::Haproxy) => Some(ConfigKind::Haproxy),
+        Some(Kind::Hpa) => None,
+        None => (!hpa::is_manifest(&text)).then(|| ConfigKind::of(&text)),
     };
     let file = SourceFile { name: path.display().to_string(), text };
+    let Some(kind) = kind else { return write_autoscaler(args, &file, into) };
     let around = Disk { folder: path.parent().unwrap_or(Path::new("")).to_owned() };
     let draft = import::draft(kind, &file, &around, args.upstream.as_deref())?;
-    let name = args.name.clone().unwrap_or_else(|| draft.file_name());
-    let target = into.join(if name.ends_with(".toml") { name } else { format!("{name}.toml") });
-    let scenario = draft.scenario();
-    scenario::parse(&scenario, &target).map_err(NewError::Wrong)?;
-    write_new(target.clone(), &scenario)?;
+    let target = write_scenario(args, into, draft.file_name(), &draft.scenario())?;
     Ok(said(&target, &draft))
 }
 
+fn write_scenario(
+    args: &FromArgs,
+    into: &Path,
+    default: String,
+    text: &str,
+) -> Result<PathBuf, NewError> {
+    let name = args.name.clone().unwrap_or(default);
+    let target = into.join(if name.ends_with(".toml") { name } else { format!("{name}.toml") });
+    scenario::parse(text, &target).map_err(NewError::Wrong)?;
+    write_new(target.clone(), text)?;
+    Ok(target)
+}
+
+fn write_autoscaler(args: &FromArgs, file: &SourceFile, into: &Path) -> Result<String, NewError> {
+    let found = hpa::read(file)?;
+    let target = write_scenario(args, into, found.group.clone(), &found.scenario())?;
+    let (min, max) = (found.scale.min, found.scale.max);
+    let what = format!(
+        "wrote {}: the group {} with an autoscaler from {min} to {max}",
+        target.display(),
+        found.group
+    );
+    Ok(lines(what, &found.not_taken, &target))
+}
+
 fn said(target: &Path, draft: &Draft) -> String {
-    let mut lines = vec![format!(
+    let mut what = format!(
         "wrote {}: {} with {} backends as in upstream {}",
         target.display(),
         draft.engine,
         draft.backends.len(),
         draft.upstream
-    )];
+    );
     if !draft.others.is_empty() {
-        lines.push(format!("others, which --upstream takes: {}", draft.others.join(", ")));
+        what.push_str(&format!("\nothers, which --upstream takes: {}", draft.others.join(", ")));
     }
-    if !draft.not_taken.is_empty() {
+    lines(what, &draft.not_taken, target)
+}
+
+/// What was written, what was not taken over, and what is to be done next.
+fn lines(what: String, not_taken: &[NotTaken], target: &Path) -> String {
+    let mut lines = vec![what];
+    if !not_taken.is_empty() {
         lines.push("not taken over:".to_owned());
-        lines.extend(draft.not_taken.iter().map(|note| format!("  {note}")));
+        lines.extend(not_taken.iter().map(|note| format!("  {note}")));
     }
     let next = target.display();
     lines.push(format!(

@@ -114,15 +114,16 @@ impl Shared {
         free.or_else(|| if list.len() < CONNECTIONS { None } else { crowded() }).map(Place::on)
     }
 
-    /// Lets go of connections that have been idle too long, have ended, or whose peer has left.
-    pub(in crate::proxy) fn weed(&self, now: Nanos, gone: &[PeerId]) {
+    /// Lets go of connections that have been idle too long, have ended, or whose peer is not
+    /// `there` any longer.
+    pub(in crate::proxy) fn weed(&self, now: Nanos, there: &[PeerId]) {
         locked(&self.peers).retain(|peer, group| {
             let mut list = locked(&group.open);
             list.retain(|open| {
                 open.is_good(&self.limits, now) && !open.is_idle(self.limits.idle_time, now)
             });
             let unused = list.is_empty() && Arc::strong_count(group) == 1;
-            !(unused || gone.contains(peer))
+            !unused && there.contains(peer)
         });
     }
 }
