@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where lab talks")]
 
+mod autoscale;
 mod backend;
 mod calibrate;
 mod check;
@@ -74,6 +75,8 @@ enum Command {
     Proxy(proxy::ProxyArgs),
     /// Run a backend
     Backend(backend::BackendArgs),
+    /// Scale a group of backends while a balancer runs
+    Autoscale(autoscale::AutoscaleArgs),
     /// Send load to an HTTP server
     Load(load::LoadArgs),
     /// Run the stack of containers in compose/: up, status, down
@@ -123,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Proxy(args) => return proxy::run(&args),
         Command::Backend(args) => return backend::run(&args),
+        Command::Autoscale(args) => return autoscale::run(&args),
         Command::Load(args) => return load::run(&args),
         Command::Stack(args) => return stack::run(&args),
         Command::DockerProxy(args) => return docker_proxy::run(&args),

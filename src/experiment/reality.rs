@@ -52,7 +52,7 @@ pub(super) fn round(
     for path in existing(&run.events) {
         spool::merge_events(path, round, run.zero, &mut taker)?;
     }
-    for event in &run.fault_events {
+    for event in &run.happenings {
         taker.event(event);
     }
     let timeline = std::mem::take(&mut taker.timeline);

@@ -5,6 +5,7 @@
 //! counted by the backend that gave them.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use hyper::Method;
@@ -77,6 +78,8 @@ pub(super) struct FaultDriver {
     timeline: Vec<(Nanos, Edge, usize)>,
     watches: Vec<Vec<Watch>>,
     crashed: Vec<usize>,
+    // Backends that an autoscaler starts and stops: it replaces those that a fault kills.
+    scaled: Range<usize>,
     // What is injected into each backend now: faults of different kinds may overlap.
     injected: Vec<FaultState>,
     events: Vec<EventRow>,
@@ -104,6 +107,7 @@ impl FaultDriver {
             timeline,
             watches,
             crashed: Vec::new(),
+            scaled: scenario.autoscaler.as_ref().map_or(0..0, |scaler| scaler.slots.clone()),
             injected: vec![FaultState::default(); scenario.backends.len()],
             events: Vec::new(),
             options: options.clone(),
@@ -115,9 +119,10 @@ impl FaultDriver {
         self.timeline.last().map(|(at, ..)| *at)
     }
 
-    /// Backends that are down on purpose.
-    pub(super) fn crashed(&self) -> &[usize] {
-        &self.crashed
+    /// Whether the end of this backend is no reason to end the run: it is down on purpose, or
+    /// somebody else sees to it.
+    pub(super) fn may_end(&self, backend: usize) -> bool {
+        self.crashed.contains(&backend) || self.scaled.contains(&backend)
     }
 
     /// Does what is next in the timeline.
@@ -137,7 +142,12 @@ impl FaultDriver {
                     self.begin(&fault, scenario, target, stack, sampler).await?;
                     sampler.count_also(&stack.balancers.processes());
                     self.event(EventKind::FaultBegan, &fault, target, zero, describe(fault.kind));
+                    if fault.kind == FaultKind::Crash && self.scaled.contains(&target) {
+                        // Later another one is in its place.
+                        self.observe(&fault, (index, place), target, stack, zero).await;
+                    }
                 }
+                Edge::Look if fault.kind == FaultKind::Crash && self.scaled.contains(&target) => {}
                 Edge::Look if fault.kind == FaultKind::Drain && sight.is_blind() => {
                     let control = stack.endpoints[target].control;
                     let before = Span(fault.at.0);
@@ -148,14 +158,7 @@ impl FaultDriver {
                     }
                 }
                 Edge::Look => {
-                    let (instance, endpoint) = (&stack.backends[target], stack.endpoints[target]);
-                    let seen = look(&fault, instance, endpoint, &sight, &self.names[target]).await;
-                    let watch = &mut self.watches[index][place];
-                    if let Some((bit, words)) = seen {
-                        watch.bit = bit;
-                        watch.during.clone_from(&words);
-                        self.event(EventKind::FaultObserved, &fault, target, zero, words);
-                    }
+                    self.observe(&fault, (index, place), target, stack, zero).await;
                 }
                 Edge::End => {
                     self.count(&fault, index, place, target, stack, zero).await;
@@ -168,11 +171,35 @@ impl FaultDriver {
         Ok(())
     }
 
+    /// Looks whether a fault bites.
+    async fn observe(
+        &mut self,
+        fault: &Fault,
+        (index, place): (usize, usize),
+        target: usize,
+        stack: &Stack,
+        zero: Nanos,
+    ) {
+        let Some(instance) = &stack.backends[target] else {
+            "there was no such instance".clone_into(&mut self.watches[index][place].during);
+            return;
+        };
+        let sight = stack.balancers.sight();
+        let endpoint = stack.endpoints[target];
+        let seen = look(fault, instance, endpoint, &sight, &self.names[target]).await;
+        let watch = &mut self.watches[index][place];
+        if let Some((bit, words)) = seen {
+            watch.bit = bit;
+            watch.during.clone_from(&words);
+            self.event(EventKind::FaultObserved, fault, target, zero, words);
+        }
+    }
+
     /// The healthy state of every target.
     pub(super) async fn observe_before(&mut self, stack: &Stack) {
         for (index, fault) in self.faults.iter().enumerate() {
             for (place, &target) in fault.targets.iter().enumerate() {
-                let (well, words) = wellness(stack.endpoints[target]).await;
+                let (well, words) = wellness(stack, target).await;
                 let watch = &mut self.watches[index][place];
                 watch.before = words;
                 watch.healed = well;
@@ -184,7 +211,7 @@ impl FaultDriver {
     pub(super) async fn observe_after(&mut self, stack: &Stack) {
         for (index, fault) in self.faults.iter().enumerate() {
             for (place, &target) in fault.targets.iter().enumerate() {
-                let (well, words) = wellness(stack.endpoints[target]).await;
+                let (well, words) = wellness(stack, target).await;
                 let watch = &mut self.watches[index][place];
                 watch.after = words;
                 watch.healed &= well;
@@ -227,7 +254,8 @@ impl FaultDriver {
                 if kind == FaultKind::Crash {
                     self.crashed.push(target);
                 }
-                if stack.backends[target].disturb(kind).await? {
+                let Some(instance) = &mut stack.backends[target] else { return Ok(()) };
+                if instance.disturb(kind).await? {
                     if matches!(kind, FaultKind::Slow(_)) {
                         sampler.limited(target, true);
                     }
@@ -250,19 +278,23 @@ impl FaultDriver {
     ) -> Result<(), LiveError> {
         let endpoint = stack.endpoints[target];
         match fault.kind {
+            FaultKind::Crash if self.scaled.contains(&target) => {
+                self.crashed.retain(|index| *index != target);
+            }
             FaultKind::Crash => {
                 let backend = &scenario.backends[target];
-                let provider = &stack.provider;
-                let mut instance = provider.start(&self.options, backend, endpoint.listen).await?;
+                let (provider, at) = (&stack.provider, endpoint.listen);
+                let mut instance = provider.start(&self.options, backend, at, Span::ZERO).await?;
                 let endpoint = instance.ready().await?;
-                sampler.moved(target, endpoint.control, endpoint.pid);
-                stack.backends[target] = instance;
+                sampler.watched().moved(target, endpoint.control, endpoint.pid);
+                stack.backends[target] = Some(instance);
                 stack.endpoints[target] = endpoint;
                 self.crashed.retain(|index| *index != target);
             }
             FaultKind::Drain => stack.balancers.order(scenario, target, Order::Resume).await?,
             kind => {
-                if stack.backends[target].relieve(kind).await? {
+                let Some(instance) = &mut stack.backends[target] else { return Ok(()) };
+                if instance.relieve(kind).await? {
                     if matches!(kind, FaultKind::Slow(_)) {
                         sampler.limited(target, stack.provider.limits_cpu());
                     }
@@ -408,8 +440,12 @@ fn words(answer: &Result<(u16, bytes::Bytes), CallError>) -> String {
     }
 }
 
-/// Whether a backend answers at all.
-async fn wellness(endpoint: BackendEndpoint) -> (bool, String) {
+/// Whether a backend answers at all; one that is not there, as an autoscaler wants it, is well.
+async fn wellness(stack: &Stack, target: usize) -> (bool, String) {
+    if stack.backends[target].is_none() {
+        return (true, "not there".to_owned());
+    }
+    let endpoint = stack.endpoints[target];
     let answer =
         call::call(endpoint.listen, Method::GET, PROBED, None, Duration::from_secs(1)).await;
     (answer.is_ok(), words(&answer))

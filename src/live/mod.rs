@@ -10,6 +10,7 @@ pub mod ports;
 pub mod prometheus;
 pub mod provider;
 pub mod sample;
+mod scale;
 mod shown;
 pub mod world;
 

@@ -78,6 +78,25 @@ pub struct Sampler {
     task: JoinHandle<()>,
 }
 
+/// The backends under observation; copies are the same list.
+#[derive(Clone, Debug)]
+pub(super) struct WatchList(Arc<Mutex<Vec<Watched>>>);
+
+impl WatchList {
+    /// A backend was started, perhaps again elsewhere.
+    pub(super) fn moved(&self, backend: usize, control: SocketAddr, pid: u32) {
+        let mut watched = self.0.lock().expect("no sampler panics with the lock held");
+        watched[backend].control = control;
+        watched[backend].pid = pid;
+    }
+
+    /// A backend was stopped: there is no process 0.
+    pub(super) fn left(&self, backend: usize) {
+        let mut watched = self.0.lock().expect("no sampler panics with the lock held");
+        watched[backend].pid = 0;
+    }
+}
+
 /// What the processes of a round held, or were held by.
 #[derive(Debug, Default)]
 struct Held {
@@ -112,11 +131,9 @@ impl Sampler {
         Self { watched, samples, held, counted, task }
     }
 
-    /// A backend was started again elsewhere.
-    pub fn moved(&self, backend: usize, control: SocketAddr, pid: u32) {
-        let mut watched = self.watched.lock().expect("no sampler panics with the lock held");
-        watched[backend].control = control;
-        watched[backend].pid = pid;
+    /// The list of those that it watches.
+    pub(super) fn watched(&self) -> WatchList {
+        WatchList(Arc::clone(&self.watched))
     }
 
     /// A backend's CPU is limited on purpose from now on, or is not any more.

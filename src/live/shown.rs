@@ -28,10 +28,11 @@ impl Shown {
         (requests, events): (&Path, &[PathBuf]),
     ) -> Option<Self> {
         let board = options.board.clone()?;
-        for (backend, endpoint) in scenario.backends.iter().zip(&stack.endpoints) {
-            let target =
-                TargetGroup::new(endpoint.listen).label(BACKEND_LABEL, backend.name.clone());
-            board.found(Job::Backends, &backend.name, target);
+        let backends = scenario.backends.iter().zip(&stack.backends).zip(&stack.endpoints);
+        for ((backend, instance), endpoint) in backends {
+            if instance.is_some() {
+                found(&board, &backend.name, endpoint.listen);
+            }
         }
         for (name, target) in balancers(&stack.balancers) {
             board.found(Job::Balancer, &name, target);
@@ -47,6 +48,17 @@ impl Drop for Shown {
         drop(self.follower.take());
         self.board.ended();
     }
+}
+
+/// A backend is there to be scraped.
+pub(super) fn found(board: &Board, name: &str, listen: SocketAddr) {
+    let target = TargetGroup::new(listen).label(BACKEND_LABEL, name.to_owned());
+    board.found(Job::Backends, name, target);
+}
+
+/// A backend is gone.
+pub(super) fn lost(board: &Board, name: &str) {
+    board.lost(Job::Backends, name);
 }
 
 /// The balancers that have metrics for Prometheus.

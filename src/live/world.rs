@@ -14,6 +14,7 @@ use super::provider::{
     self, DockerError, Instance, Program, ProgramError, Provider, ProviderOptions,
 };
 use super::sample::{Sample, Sampler, Watched};
+use super::scale::{Scaling, SharedStack};
 use super::shown::Shown;
 use crate::engine::UserConfigurationError;
 use crate::host::call;
@@ -25,6 +26,8 @@ use crate::scenario::{Engine, Scenario};
 use crate::units::time::NANOS_PER_SECOND;
 use crate::units::{Nanos, Span};
 use rustix::process::Signal;
+use tokio::sync::Mutex;
+use tokio::task::LocalSet;
 
 /// From the moment everything is ready to the zero of the run: time for the generator to start.
 const LEAD: Span = Span::from_millis(500);
@@ -132,8 +135,8 @@ pub struct LiveRun {
     pub attempts: Vec<PathBuf>,
     /// Spools of events, one per balancer instance (absolute times).
     pub events: Vec<PathBuf>,
-    /// Faults as they happened (relative to zero).
-    pub fault_events: Vec<EventRow>,
+    /// Faults and changes of the number of backends as they happened (relative to zero).
+    pub happenings: Vec<EventRow>,
     /// What proves the faults.
     pub proofs: Vec<FaultProof>,
     /// Per second and backend.
@@ -205,19 +208,24 @@ pub fn run(
         .build()
         .map_err(|error| LiveError::System { what: "cannot start the runtime", error })?;
     raise_descriptor_limit();
-    runtime.block_on(async {
+    // The autoscaler works beside the round, on the same thread.
+    let local = LocalSet::new();
+    let round = local.run_until(async {
         watcher.phase("starting");
         let provider = Rc::new(Provider::open(scenario, options).await?);
         let ran = round(scenario, options, &provider, watcher, stop).await;
         provider.close().await;
         ran
-    })
+    });
+    runtime.block_on(round)
 }
 
 /// The programs of a round. Dropping them kills what still runs.
 pub(super) struct Stack {
     pub(super) provider: Rc<Provider>,
-    pub(super) backends: Vec<Instance>,
+    /// By the scenario's order; `None` are those that are not there.
+    pub(super) backends: Vec<Option<Instance>>,
+    /// Those of the absent are where they will be.
     pub(super) endpoints: Vec<BackendEndpoint>,
     pub(super) balancers: Balancers,
 }
@@ -262,8 +270,16 @@ async fn round(
     let sight = stack.balancers.sight();
     let board = options.board.clone();
     let sampler = Sampler::start(zero, stack.watched(scenario), sight, counted, board);
+    let stack = Rc::new(Mutex::new(stack));
+    let beside = (provider, sampler.watched());
+    let scaling = Scaling::start(scenario, options, &stack, beside, zero);
     let ended =
-        drive(scenario, &mut stack, &mut faults, &mut load, &sampler, zero, (watcher, stop)).await;
+        drive(scenario, &stack, &mut faults, &mut load, &sampler, zero, (watcher, stop)).await;
+    let scaled = match scaling {
+        Some(scaling) => scaling.finish().await,
+        None => Vec::new(),
+    };
+    let mut stack = stack.lock().await;
     let (samples, descriptors, waited) = sampler.finish();
     drop(shown);
     let (report, interrupted) = match ended {
@@ -286,7 +302,7 @@ async fn round(
         requests: spool,
         attempts: spools("attempts.jsonl"),
         events,
-        fault_events: faults.take_events(),
+        happenings: faults.take_events().into_iter().chain(scaled).collect(),
         proofs: faults.into_proofs(),
         samples,
         load: report,
@@ -302,7 +318,7 @@ async fn round(
 /// Waits for the generator while faults happen; its report, and when the round was cut short.
 async fn drive(
     scenario: &Scenario,
-    stack: &mut Stack,
+    stack: &SharedStack,
     faults: &mut FaultDriver,
     load: &mut Program,
     sampler: &Sampler,
@@ -324,12 +340,15 @@ async fn drive(
                 };
             }
             () = sleep_until(next_fault), if next_fault.is_some() && interrupted.is_none() => {
-                faults.act(scenario, stack, sampler, zero).await?;
+                faults.act(scenario, &mut *stack.lock().await, sampler, zero).await?;
             }
             _ = tick.tick() => {
                 let passed = clock::now().since(zero);
                 watcher.passed(Span(passed.0.min(scenario.duration.0)));
-                stack.check_alive(faults)?;
+                // Whoever holds it looks for the dead itself, or is gone soon.
+                if let Ok(mut stack) = stack.try_lock() {
+                    stack.check_alive(faults)?;
+                }
                 if interrupted.is_none() && stop.load(Ordering::Relaxed) {
                     interrupted = Some(Nanos(clock::now().since(zero).0));
                     deadline = Some(clock::now() + Span(DRAIN.as_nanos() as u64));
@@ -373,13 +392,20 @@ impl Stack {
 
         let known_elsewhere = matches!(scenario.balancer.engine, Engine::Elsewhere(_));
         let mut backends = Vec::new();
+        let mut endpoints = Vec::new();
         for (backend, free) in scenario.backends.iter().zip(backend_addresses) {
             let address = backend.address.filter(|_| known_elsewhere).unwrap_or(*free);
-            backends.push(provider.start(options, backend, address).await?);
+            endpoints.push(BackendEndpoint { listen: address, control: address, pid: 0 });
+            backends.push(if backend.absent {
+                None
+            } else {
+                Some(provider.start(options, backend, address, Span::ZERO).await?)
+            });
         }
-        let mut endpoints = Vec::new();
-        for instance in &mut backends {
-            endpoints.push(instance.ready().await?);
+        for (instance, endpoint) in backends.iter_mut().zip(&mut endpoints) {
+            if let Some(instance) = instance {
+                *endpoint = instance.ready().await?;
+            }
         }
 
         let balancers = Balancers::start(scenario, options, balancer_addresses, &endpoints).await?;
@@ -401,11 +427,11 @@ impl Stack {
 
     /// A program that ended without being told to ends the run.
     fn check_alive(&mut self, faults: &FaultDriver) -> Result<(), LiveError> {
-        let crashed = faults.crashed();
         let died =
             |name: &str, status, log| Err(LiveError::Died { name: name.to_owned(), status, log });
         for (index, instance) in self.backends.iter_mut().enumerate() {
-            if !crashed.contains(&index)
+            if !faults.may_end(index)
+                && let Some(instance) = instance
                 && let Some(status) = instance.ended()
             {
                 return died(instance.name(), status, instance.log_tail());
@@ -425,7 +451,7 @@ impl Stack {
         for program in self.balancers.programs() {
             exits.push(provider::stop_program(program, PATIENCE).await);
         }
-        for instance in &mut self.backends {
+        for instance in self.backends.iter_mut().flatten() {
             exits.push(instance.stop(PATIENCE).await);
         }
         exits

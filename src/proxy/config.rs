@@ -57,21 +57,34 @@ impl ProxyConfig {
     /// # Errors
     /// A sentence: a backend has no address, or an address is for a backend that there is not.
     pub fn of_file(file: BalancerFile, peers: &[(String, SocketAddr)]) -> Result<Self, String> {
-        let names: Vec<&str> =
-            file.balancer.upstream.peers.iter().map(|peer| peer.name.as_str()).collect();
+        let names = file.balancer.upstream.peers.iter().map(|peer| peer.name.as_str());
+        let names: Vec<&str> = names.collect();
         if let Some((unknown, _)) = peers.iter().find(|(name, _)| !names.contains(&&**name)) {
             return Err(format!("there is no backend {unknown}: there are {}", names.join(", ")));
         }
         let given = |name: &str| peers.iter().rev().find(|(peer, _)| peer == name);
-        let address = |(name, written): (&&str, &Option<SocketAddr>)| {
-            given(name).map(|(_, address)| *address).or(*written).ok_or_else(|| {
-                let file = file.path.display();
-                format!("backend {name} has no address: write `address` in {file} or give --peer {name}=ADDRESS")
-            })
-        };
-        let addresses: Result<Vec<SocketAddr>, String> =
-            names.iter().zip(&file.addresses).map(address).collect();
-        let mut config = Self::new(file.balancer, addresses?);
+        let scaled = file.autoscaler.as_ref().map_or(0..0, |scaler| scaler.slots.clone());
+        let mut balancer = file.balancer;
+        let mut addresses = Vec::new();
+        for (place, written) in file.addresses.iter().enumerate() {
+            let peer = &mut balancer.upstream.peers[place];
+            let known = given(&peer.name).map(|(_, address)| *address).or(*written);
+            addresses.push(match known {
+                Some(address) => address,
+                None if scaled.contains(&place) => {
+                    // Whoever starts it says where it is when it adds it.
+                    peer.absent = true;
+                    SocketAddr::from(([0, 0, 0, 0], 0))
+                }
+                None => {
+                    let (name, file) = (&peer.name, file.path.display());
+                    return Err(format!(
+                        "backend {name} has no address: write `address` in {file} or give --peer {name}=ADDRESS"
+                    ));
+                }
+            });
+        }
+        let mut config = Self::new(balancer, addresses);
         config.listen = DEFAULT_LISTEN;
         config.seed = Seed::new(file.seed, 0);
         config.origin = (file.path, file.text);

@@ -12,6 +12,7 @@ use crate::host::clock;
 use crate::live::ports;
 use crate::live::provider::{Program, ProgramError};
 use crate::live::world::{BackendEndpoint, LiveError, LiveOptions};
+use crate::policy::PeerConfig;
 use crate::record::manifest;
 use crate::scenario::{Engine, Scenario};
 use crate::units::Span;
@@ -96,7 +97,7 @@ pub(super) fn ordered(
         }
         Order::Remove => members.retain(|member| member.peer.name != peer.name),
         Order::Add(address) => {
-            let peer = peer.clone();
+            let peer = PeerConfig { absent: false, ..peer.clone() };
             let is_it = |member: &&mut Member| member.peer.name == peer.name;
             match members.iter_mut().find(is_it) {
                 Some(member) => {

@@ -21,6 +21,7 @@ use super::world::{overrides, strings};
 use crate::host::usage;
 use crate::scenario::{Backend, Engine, Scenario};
 use crate::traffic::{ClassConfig, FaultKind};
+use crate::units::Span;
 use docker::Site;
 use docker::backend::ContainerBackend;
 
@@ -68,17 +69,22 @@ impl Provider {
         }
     }
 
-    /// Starts `backend`. `address` is where it serves if the provider leaves the choice.
+    /// Starts `backend`, which is healthy `ready_after` later. `address` is where it serves if the
+    /// provider leaves the choice.
     pub(super) async fn start(
         &self,
         options: &LiveOptions,
         backend: &Backend,
         address: SocketAddr,
+        ready_after: Span,
     ) -> Result<Instance, LiveError> {
         match self {
-            Self::Process => Ok(Instance::Process(start_process(options, &backend.name, address)?)),
+            Self::Process => {
+                let started = start_process(options, &backend.name, address, ready_after)?;
+                Ok(Instance::Process(started))
+            }
             Self::Docker(site) => {
-                let started = ContainerBackend::start(site, options, backend).await?;
+                let started = ContainerBackend::start(site, options, backend, ready_after).await?;
                 Ok(Instance::Container(Box::new(started)))
             }
         }
@@ -109,6 +115,7 @@ fn start_process(
     options: &LiveOptions,
     name: &str,
     address: SocketAddr,
+    ready_after: Span,
 ) -> Result<Program, ProgramError> {
     let mut arguments = strings(&["backend", "--control", "127.0.0.1:0"]);
     arguments.extend([
@@ -116,6 +123,7 @@ fn start_process(
         format!("--name={name}"),
         format!("--listen={address}"),
         format!("--seed={}", options.seed),
+        format!("--ready-after={ready_after}"),
     ]);
     arguments.extend(overrides(options));
     arguments.extend(options.real_time.then(|| "--real-time".to_owned()));

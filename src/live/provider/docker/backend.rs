@@ -19,6 +19,7 @@ use crate::host::call;
 use crate::live::world::{BackendEndpoint, LiveOptions, ProgramExit, overrides};
 use crate::scenario::Backend;
 use crate::traffic::FaultKind;
+use crate::units::Span;
 
 /// Where a backend serves inside its container.
 const PORT: u16 = 8080;
@@ -53,11 +54,12 @@ pub(in crate::live) struct ContainerBackend {
 }
 
 impl ContainerBackend {
-    /// Starts `backend`, and its sandbox if there is none yet.
+    /// Starts `backend`, which is healthy `ready_after` later, and its sandbox if there is none yet.
     pub(in crate::live) async fn start(
         site: &Rc<Site>,
         options: &LiveOptions,
         backend: &Backend,
+        ready_after: Span,
     ) -> Result<Self, DockerError> {
         let name = &backend.name;
         let held = site.sandboxes.borrow().get(name).cloned();
@@ -71,7 +73,7 @@ impl ContainerBackend {
             }
         };
         let log = options.scratch.join(format!("backend-{name}.log"));
-        let body = backend_body(site, &sandbox, options, backend)?;
+        let body = backend_body(site, &sandbox, options, (backend, ready_after))?;
         let called = format!("lab-{}-{}", site.run, slug(name));
         let label = format!("backend {name}");
         let container = Container::start(&site.docker, (&label, &called), body, &log).await?;
@@ -263,7 +265,7 @@ fn backend_body(
     site: &Site,
     sandbox: &Sandbox,
     options: &LiveOptions,
-    backend: &Backend,
+    (backend, ready_after): (&Backend, Span),
 ) -> Result<ContainerCreateBody, DockerError> {
     let file = std::path::absolute(&options.scenario_file);
     let file =
@@ -278,6 +280,7 @@ fn backend_body(
         format!("--listen=0.0.0.0:{PORT}"),
         format!("--control=0.0.0.0:{CONTROL_PORT}"),
         format!("--seed={}", options.seed),
+        format!("--ready-after={ready_after}"),
     ];
     command.extend(overrides(options));
     let real_time = options.real_time && real_time_possible();

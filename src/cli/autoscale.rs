@@ -1,0 +1,263 @@
+//! `lab autoscale`: the autoscaler beside a balancer that runs.
+
+mod dry_run;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use tokio::task::LocalSet;
+
+use super::exit::Exit;
+use super::overrides::Overrides;
+use super::terminal::{fail, print};
+use crate::autoscaler::{
+    Control, ControlConfig, Fleet, Happening, Log, Measuring, MetricsServer, Prometheus,
+    ProxyAdmin, Scraper,
+};
+use crate::host::{child, clock, date};
+use crate::live::provider::group::{ProcessGroup, Processes};
+use crate::policy::scale::{Change, Scaler};
+use crate::scenario::{self, AutoscalerFacts, MetricSource, Scenario};
+use crate::units::{Nanos, Seed, Span};
+
+const EXAMPLES: &str = "\
+Examples:
+  Scale the group of site.toml, as processes, behind a proxy that runs
+    lab proxy --config site.toml --admin 127.0.0.1:9901 &
+    lab autoscale site.toml --admin 127.0.0.1:9901
+  By what Prometheus knows, with a query of one's own
+    lab autoscale site.toml --admin 127.0.0.1:9901 --prometheus http://127.0.0.1:9090 \\
+        --query 'rate(process_cpu_seconds_total{job=\"api\"}[1m])'
+  Say what would be done about the instances that Prometheus knows, and touch nothing
+    lab autoscale site.toml --dry-run --prometheus http://127.0.0.1:9090
+
+Exit codes: 0 ended in order, as after Ctrl-C; 1 it cannot run; 2 wrong usage or a wrong file.
+After Ctrl-C the instances that it started are drained and stopped; a second one ends it at once.";
+
+/// Scale a group of backends while a balancer runs
+///
+/// FILE has a section [autoscaler], and the [[backend]] group that it names. Each decision is a line
+/// on stdout, with its reason.
+#[derive(Args, Clone, Debug)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct AutoscaleArgs {
+    /// Scenario with an [autoscaler] section
+    #[arg(value_name = "FILE")]
+    scenario: PathBuf,
+    /// Admin interface of each of lab's proxies in front of the group
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_delimiter = ',',
+        required_unless_present = "dry_run"
+    )]
+    admin: Vec<SocketAddr>,
+    /// File whose first line is the token that the admin interface asks for
+    #[arg(long, value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
+    /// Who has the instances
+    #[arg(long, value_enum, default_value = "process")]
+    provider: ProviderWord,
+    /// Ask this Prometheus server instead of the instances
+    #[arg(long, value_name = "URL")]
+    prometheus: Option<String>,
+    /// What it is asked: one value for each instance, told apart by its label `instance` or by its
+    /// name; or one value for all [default: that of the metric of FILE]
+    #[arg(long, value_name = "PROMQL", requires = "prometheus")]
+    query: Option<String>,
+    /// Only say what would be done about the instances that Prometheus knows
+    #[arg(long, requires = "prometheus")]
+    dry_run: bool,
+    /// Show /metrics here
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<SocketAddr>,
+    /// Say everything as lines of JSON
+    #[arg(long)]
+    json: bool,
+    /// Folder for the logs of the instances [default: one below the folder for temporary files]
+    #[arg(long, value_name = "FOLDER")]
+    logs: Option<PathBuf>,
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ProviderWord {
+    /// Processes of this very program, which end with it
+    Process,
+}
+
+/// Why it does not run, and with which exit code it ends.
+pub(super) struct Failure(Exit, Box<dyn std::error::Error>);
+
+impl Failure {
+    fn usage(error: impl Into<Box<dyn std::error::Error>>) -> Self {
+        Self(Exit::Usage, error.into())
+    }
+
+    fn failed(error: impl Into<Box<dyn std::error::Error>>) -> Self {
+        Self(Exit::Failed, error.into())
+    }
+}
+
+/// Runs it until told to stop.
+#[must_use]
+pub(super) fn run(arguments: &AutoscaleArgs) -> ExitCode {
+    let ended = prepare(arguments).and_then(|(scenario, facts)| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Failure::failed)?;
+        let local = LocalSet::new();
+        runtime.block_on(local.run_until(control(arguments, &scenario, facts)))
+    });
+    match ended {
+        Ok(()) => Exit::Held.into(),
+        Err(Failure(exit, error)) => fail(exit, &error),
+    }
+}
+
+fn prepare(arguments: &AutoscaleArgs) -> Result<(Scenario, AutoscalerFacts), Failure> {
+    let file = &arguments.scenario;
+    let scenario =
+        scenario::load_with(file, arguments.overrides.pairs()).map_err(Failure::usage)?;
+    let Some(facts) = scenario.autoscaler.clone() else {
+        let what = format!("{} has no section [autoscaler]", file.display());
+        return Err(Failure::usage(what));
+    };
+    if facts.source == MetricSource::Prometheus && arguments.prometheus.is_none() {
+        let what = format!(
+            "{} asks for `source = \"prometheus\"`: say where it is with --prometheus URL",
+            file.display()
+        );
+        return Err(Failure::usage(what));
+    }
+    Ok((scenario, facts))
+}
+
+async fn control(
+    arguments: &AutoscaleArgs,
+    scenario: &Scenario,
+    facts: AutoscalerFacts,
+) -> Result<(), Failure> {
+    let stop = child::told_to_stop();
+    let zero = clock::now();
+    let scaler = Scaler::new(facts.scale.clone(), Seed::new(scenario.seed, 0));
+    let source = source(arguments, &facts)?;
+    if arguments.dry_run {
+        let Measuring::Prometheus(prometheus) = source else {
+            return Err(Failure::usage("a dry run asks Prometheus"));
+        };
+        let say = talk(arguments.json);
+        return dry_run::run(&prometheus, &facts, scenario.seed, say, stop).await;
+    }
+    let config = ControlConfig {
+        group: facts.group.clone(),
+        zero,
+        step: Span::from_millis(200),
+        start_limit: facts.start_up + Span::from_secs(60),
+        drain_timeout: facts.drain_timeout,
+    };
+    let peer = scenario.balancer.upstream.peers[facts.slots.start].clone();
+    let balancing = ProxyAdmin::new(arguments.admin.clone(), token(arguments)?, peer);
+    let ProviderWord::Process = arguments.provider;
+    let fleet = processes(arguments, &facts)?;
+    let log = talk(arguments.json);
+    let mut control = Control::new(config, scaler, (fleet, balancing, source), log, []);
+    if let Some(address) = arguments.metrics {
+        let server = MetricsServer::bind(address, control.status(), facts.group.clone(), zero)
+            .await
+            .map_err(|error| Failure::failed(format!("cannot listen at {address}: {error}")))?;
+        let address = server.address().map_err(Failure::failed)?;
+        eprintln!("metrics: http://{address}/metrics");
+        tokio::task::spawn_local(server.run());
+    }
+    scaling(&mut control, stop).await;
+    Ok(())
+}
+
+/// Runs it until told to stop, and stops what would end anyway, in order.
+async fn scaling<
+    F: Fleet,
+    B: crate::autoscaler::Balancing,
+    S: crate::autoscaler::Source,
+    L: Log,
+>(
+    control: &mut Control<F, B, S, L>,
+    stop: impl Future<Output = std::io::Result<()>>,
+) {
+    control
+        .run(async {
+            // Without handlers for signals the default ones end the process.
+            if stop.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        })
+        .await;
+    eprintln!("stopping the instances; Ctrl-C again ends at once");
+    let again = child::told_to_stop();
+    tokio::select! {
+        () = control.retire() => {}
+        _ = again => {}
+    }
+}
+
+fn source(arguments: &AutoscaleArgs, facts: &AutoscalerFacts) -> Result<Measuring, Failure> {
+    let (metric, window) = (facts.scale.metric, facts.rate_window);
+    let Some(url) = &arguments.prometheus else {
+        return Ok(Measuring::Scrape(Scraper::new(metric, facts.scrape_interval, window)));
+    };
+    let query =
+        arguments.query.clone().unwrap_or_else(|| Prometheus::default_query(metric, window));
+    let prometheus = Prometheus::new(url, query, &facts.group, window).map_err(Failure::usage)?;
+    Ok(Measuring::Prometheus(prometheus))
+}
+
+fn processes(arguments: &AutoscaleArgs, facts: &AutoscalerFacts) -> Result<Processes, Failure> {
+    let usual = || std::env::temp_dir().join(format!("lab-autoscale-{}", std::process::id()));
+    let logs = arguments.logs.clone().unwrap_or_else(usual);
+    std::fs::create_dir_all(&logs).map_err(|error| {
+        Failure::failed(format!("cannot make the folder {}: {error}", logs.display()))
+    })?;
+    Ok(Processes::new(ProcessGroup {
+        scenario: arguments.scenario.clone(),
+        overrides: arguments.overrides.pairs().to_vec(),
+        group: facts.group.clone(),
+        max: facts.scale.max,
+        host: std::net::Ipv4Addr::LOCALHOST.into(),
+        ready_after: facts.start_up,
+        logs,
+    }))
+}
+
+fn token(arguments: &AutoscaleArgs) -> Result<Option<String>, Failure> {
+    let Some(file) = &arguments.admin_token_file else { return Ok(None) };
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+    match text.lines().next().map(str::trim).filter(|token| !token.is_empty()) {
+        Some(token) => Ok(Some(token.to_owned())),
+        None => Err(Failure::usage(format!("{}: its first line is empty", file.display()))),
+    }
+}
+
+/// Writes what happens: in JSON everything, in words all but polls that change nothing for the same
+/// reason as the one before.
+fn talk(json: bool) -> impl FnMut(Nanos, &Happening) {
+    let mut last = String::new();
+    move |at: Nanos, happening: &Happening| {
+        if json {
+            return print(&format!("{}\n", happening.json(at)));
+        }
+        let quiet =
+            matches!(happening, Happening::Decided(decision) if decision.change == Change::None);
+        let words = happening.to_string();
+        if !quiet || words != last {
+            print(&format!("{} {words}\n", date::rfc3339(clock::wall())));
+        }
+        if quiet {
+            last = words;
+        }
+    }
+}
