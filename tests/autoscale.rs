@@ -3,13 +3,21 @@
 
 mod support;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
 
+use lab::autoscaler::Prometheus;
+use lab::autoscaler::prometheus::QueryError;
+use lab::live::ports;
+use lab::policy::scale::ScaleMetric;
 use lab::record::read;
 use lab::record::{EventKind, EventRow};
+use lab::units::Span;
 use serde_json::Value;
-use support::{Folder, code, stderr, stdout};
+use support::{Folder, code, stderr, stdout, wait_until};
 
 /// Worlds in real time do not share the cores with one another.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -165,4 +173,74 @@ fn an_instance_that_is_killed_is_replaced_at_once() {
     let manifest: Value =
         serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
     assert_eq!(manifest["faults"][0]["bit"], true, "{}", manifest["faults"]);
+}
+
+/// A program that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A Prometheus that scrapes `target` each second.
+fn prometheus(folder: &Folder, listen: SocketAddr, target: SocketAddr) -> Running {
+    let config = folder.file(
+        "prometheus.yml",
+        &format!(
+            "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\nscrape_configs:\n\
+             - job_name: backends\n  static_configs: [{{ targets: ['{target}'] }}]\n"
+        ),
+    );
+    let mut command = Command::new("prometheus");
+    command.arg(format!("--config.file={}", config.display()));
+    command.arg(format!("--web.listen-address={listen}"));
+    command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    Running(command.spawn().expect("prometheus is installed by tests/run"))
+}
+
+/// What Prometheus says of a backend that works half of its time is that; while it is away the
+/// error says so, and once it is back it is asked again.
+#[test]
+fn prometheus_is_asked_for_the_utilization() {
+    let _alone = ALONE.lock().unwrap_or_else(|error| error.into_inner());
+    let folder = Folder::new();
+    let [listen, backend] = ports::free(2).unwrap()[..] else { panic!("two ports") };
+    let start = |arguments: &[String]| {
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let mut command = folder.lab(&words);
+        Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    };
+    let _backend = start(&[
+        "backend".to_owned(),
+        format!("--listen={backend}"),
+        "--workers=2".to_owned(),
+        "--service=constant:40ms".to_owned(),
+    ]);
+    let running = prometheus(&folder, listen, backend);
+    let load = ["load".to_owned(), format!("--target=http://{backend}")];
+    let rate = ["--rate=25/s", "--arrival=uniform", "--duration=60s"].map(str::to_owned);
+    let _load = start(&[load.to_vec(), rate.to_vec()].concat());
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let query = Prometheus::default_query(ScaleMetric::Utilization, Span::from_secs(4));
+    let url = format!("http://{listen}");
+    let asked = Prometheus::new(&url, query, "api", Span::from_secs(4)).unwrap();
+    let ask = || runtime.block_on(asked.ask());
+    let value = || ask().ok()?.first()?.value();
+    let half = || value().is_some_and(|value| (0.45..0.55).contains(&value));
+    assert!(wait_until(Duration::from_secs(20), half), "{:?}", ask());
+    assert_eq!(ask().unwrap()[0].metric["instance"], backend.to_string());
+
+    let wrong = Prometheus::new(&url, "rate(".to_owned(), "api", Span::from_secs(4)).unwrap();
+    let refused = runtime.block_on(wrong.ask());
+    assert!(matches!(refused, Err(QueryError::Refused { .. })), "{refused:?}");
+
+    drop(running);
+    assert!(matches!(ask(), Err(QueryError::Silent(_))), "{:?}", ask());
+    let _again = prometheus(&folder, listen, backend);
+    assert!(wait_until(Duration::from_secs(20), half), "{:?}", ask());
 }
