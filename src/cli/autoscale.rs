@@ -1,6 +1,7 @@
 //! `lab autoscale`: the autoscaler beside a balancer that runs.
 
 mod dry_run;
+mod recorded;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -32,6 +33,8 @@ Examples:
         --query 'rate(process_cpu_seconds_total{job=\"api\"}[1m])'
   Say what would be done about the instances that Prometheus knows, and touch nothing
     lab autoscale site.toml --dry-run --prometheus http://127.0.0.1:9090
+  Say what would have been done about a load that was recorded, by this rule and by an HPA
+    lab autoscale site.toml --dry-run --series monday.csv --also hpa.yaml
 
 Exit codes: 0 ended in order, as after Ctrl-C; 1 it cannot run; 2 wrong usage or a wrong file.
 After Ctrl-C the instances that it started are drained and stopped; a second one ends it at once.";
@@ -67,9 +70,17 @@ pub(super) struct AutoscaleArgs {
     /// name; or one value for all [default: that of the metric of FILE]
     #[arg(long, value_name = "PROMQL", requires = "prometheus")]
     query: Option<String>,
-    /// Only say what would be done about the instances that Prometheus knows
-    #[arg(long, requires = "prometheus")]
+    /// Only say what would be done about the instances that Prometheus knows, or about a series
+    #[arg(long)]
     dry_run: bool,
+    /// With --dry-run, a load that was recorded: CSV or Parquet with a column `time` and one for
+    /// each instance, or `mean` and `instances`; or the timeline.parquet of a run
+    #[arg(long, value_name = "FILE", requires = "dry_run", conflicts_with = "prometheus")]
+    series: Option<PathBuf>,
+    /// Try this scenario's autoscaler on the series too, or that of a Kubernetes manifest; may be
+    /// given again
+    #[arg(long, value_name = "FILE", requires = "series")]
+    also: Vec<PathBuf>,
     /// Show /metrics here
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<SocketAddr>,
@@ -106,6 +117,11 @@ impl Failure {
 #[must_use]
 pub(super) fn run(arguments: &AutoscaleArgs) -> ExitCode {
     let ended = prepare(arguments).and_then(|(scenario, facts)| {
+        if let Some(series) = &arguments.series {
+            let by = (arguments.scenario.as_path(), &facts);
+            let text = recorded::run(series, by, &arguments.also, scenario.seed);
+            return text.map(|text| print(&text)).map_err(Failure::usage);
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -127,7 +143,8 @@ fn prepare(arguments: &AutoscaleArgs) -> Result<(Scenario, AutoscalerFacts), Fai
         let what = format!("{} has no section [autoscaler]", file.display());
         return Err(Failure::usage(what));
     };
-    if facts.source == MetricSource::Prometheus && arguments.prometheus.is_none() {
+    let asks = arguments.prometheus.is_some() || arguments.series.is_some();
+    if facts.source == MetricSource::Prometheus && !asks {
         let what = format!(
             "{} asks for `source = \"prometheus\"`: say where it is with --prometheus URL",
             file.display()
@@ -148,7 +165,7 @@ async fn control(
     let source = source(arguments, &facts)?;
     if arguments.dry_run {
         let Measuring::Prometheus(prometheus) = source else {
-            return Err(Failure::usage("a dry run asks Prometheus"));
+            return Err(Failure::usage("a dry run asks Prometheus, or reads a --series"));
         };
         let say = talk(arguments.json);
         return dry_run::run(&prometheus, &facts, scenario.seed, say, stop).await;

@@ -1,4 +1,5 @@
-//! `lab config`: an engine's own configuration for a scenario.
+//! `lab config`: an engine's own configuration for a scenario, or the Kubernetes manifest of its
+//! autoscaler.
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +8,16 @@ use clap::Args;
 use super::exit::Exit;
 use super::overrides::Overrides;
 use super::terminal::{complain, print};
-use crate::engine::{self, Configuration, Wiring};
-use crate::scenario::{self, Engine};
+use crate::engine::{self, ConfigFile, Configuration, Wiring};
+use crate::import::hpa;
+use crate::scenario::{self, Engine, Scenario};
 
 /// Arguments of `lab config`.
 #[derive(Args, Debug)]
 pub(super) struct ConfigArgs {
-    /// The engine: nginx, haproxy or envoy
+    /// The engine: nginx, haproxy or envoy; or hpa, for the autoscaler
     #[arg(value_name = "ENGINE")]
-    engine: Engine,
+    engine: Wanted,
     /// Scenario file
     #[arg(value_name = "SCENARIO")]
     scenario: PathBuf,
@@ -26,10 +28,27 @@ pub(super) struct ConfigArgs {
     out: Option<PathBuf>,
 }
 
+/// Whose configuration is wanted.
+#[derive(Clone, Debug)]
+enum Wanted {
+    Engine(Engine),
+    Hpa,
+}
+
+impl std::str::FromStr for Wanted {
+    type Err = <Engine as std::str::FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "hpa" { Ok(Self::Hpa) } else { text.parse().map(Self::Engine) }
+    }
+}
+
 /// Prints the configuration, or writes it.
 pub(super) fn run(args: &ConfigArgs) -> Exit {
     let mut pairs = args.overrides.pairs().to_vec();
-    pairs.push(("balancer.engine".to_owned(), args.engine.name()));
+    if let Wanted::Engine(engine) = &args.engine {
+        pairs.push(("balancer.engine".to_owned(), engine.name()));
+    }
     let scenario = match scenario::load_with(&args.scenario, &pairs) {
         Ok(scenario) => scenario,
         Err(wrong) => {
@@ -37,13 +56,23 @@ pub(super) fn run(args: &ConfigArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    let wiring = Wiring::example(scenario.backends.len());
-    let Some(configuration) = engine::configuration(&scenario, &args.engine, &wiring) else {
-        complain(&format!(
-            "{} has no configuration that lab writes: nginx, haproxy and envoy have",
-            args.engine
-        ));
-        return Exit::Usage;
+    let configuration = match &args.engine {
+        Wanted::Hpa => autoscaler(&scenario),
+        Wanted::Engine(engine) => {
+            let wiring = Wiring::example(scenario.backends.len());
+            engine::configuration(&scenario, engine, &wiring).ok_or_else(|| {
+                format!(
+                    "{engine} has no configuration that lab writes: nginx, haproxy and envoy have"
+                )
+            })
+        }
+    };
+    let configuration = match configuration {
+        Ok(configuration) => configuration,
+        Err(message) => {
+            complain(&message);
+            return Exit::Usage;
+        }
     };
     match &args.out {
         None => print(&shown(&configuration)),
@@ -55,6 +84,19 @@ pub(super) fn run(args: &ConfigArgs) -> Exit {
         }
     }
     Exit::Held
+}
+
+/// The manifest of the scenario's autoscaler; what it does not say stands on stderr.
+fn autoscaler(scenario: &Scenario) -> Result<Configuration, String> {
+    let Some(facts) = &scenario.autoscaler else {
+        return Err("the scenario has no section [autoscaler]".to_owned());
+    };
+    let Some((text, left_out)) = hpa::manifest(&facts.group, &facts.scale) else {
+        let what = "only the rule [autoscaler.target] is that of a HorizontalPodAutoscaler";
+        return Err(what.to_owned());
+    };
+    left_out.iter().for_each(|what| eprintln!("not in the manifest: {what}"));
+    Ok(Configuration { files: vec![ConfigFile { name: "hpa.yaml".to_owned(), text }] })
 }
 
 /// Every file under a line with its name; each of these languages takes `#` for a comment.
