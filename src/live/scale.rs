@@ -18,7 +18,7 @@ use crate::autoscaler::{
     Balancing, BalancingError, Control, ControlConfig, Fleet, FleetError, Happening, Health,
     Instance, InstanceState, Measuring, Scraper,
 };
-use crate::host::call;
+use crate::host::{call, clock};
 use crate::policy::scale::Scaler;
 use crate::record::EventRow;
 use crate::record::scaling::{self, InstanceNews};
@@ -80,14 +80,25 @@ impl Scaling {
         let log = {
             let (events, group) = (Rc::clone(&events), facts.group.clone());
             let mut file = LogFile::open(options);
-            let round = options.round;
+            let (round, board) = (options.round, options.board.clone());
             move |at: Nanos, happening: &Happening| {
                 file.write(at, happening);
-                events.borrow_mut().extend(event(round, &group, at, happening));
+                let Some(row) = event(round, &group, at, happening) else { return };
+                if let Some(board) = &board {
+                    board.event(&row);
+                }
+                events.borrow_mut().push(row);
             }
         };
+        let group = facts.group.clone();
         let parts = (Slots(Rc::clone(&shared)), Told(shared), source);
         let mut control = Control::new(config, scaler, parts, log, serving);
+        if let Some(board) = &options.board {
+            let status = control.status();
+            board.also(move |page| {
+                status.write(page, &group, Nanos(clock::now().since(zero).0));
+            });
+        }
         let (stop, stopped) = oneshot::channel();
         let task = tokio::task::spawn_local(async move {
             control

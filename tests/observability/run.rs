@@ -5,17 +5,11 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use lab::autoscaler::Status;
-use lab::exposition::{Page, TargetGroup};
-use lab::live::prometheus::{Prometheus, PrometheusOptions};
-use lab::monitor::{Board, Job, Server};
-use lab::policy::scale::{Change, Finding, Phase, Reason, ScaleConfig, ScaleDecision, ScaleMetric};
-use lab::units::{Nanos, Span};
 use serde_json::Value;
 
 use super::panels::{Dashboard, Filled};
 use super::programs::free;
-use super::prometheus::{Api, PATIENCE, ask, get};
+use super::prometheus::{Api, ask, get};
 use super::support::{Folder, code, processes_of, stderr, wait_until};
 
 /// Two backends, one of which dies and comes back.
@@ -67,12 +61,12 @@ struct Run {
 }
 
 impl Run {
-    fn start(folder: &Folder) -> Self {
-        folder.file("seen.toml", SCENARIO);
+    fn start(folder: &Folder, name: &str, scenario: &str) -> Self {
+        let file = folder.file(&format!("{name}.toml"), scenario).display().to_string();
         let (lab, prometheus) = (free(), free());
         let arguments = [
             "run".to_owned(),
-            "seen.toml".to_owned(),
+            file,
             format!("--metrics={lab}"),
             format!("--prometheus={prometheus}"),
             "--scrape-interval=500ms".to_owned(),
@@ -92,19 +86,22 @@ impl Run {
         let value = page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
         value.unwrap_or(f64::NAN)
     }
+
+    /// Waits until so many seconds of it are shown.
+    #[track_caller]
+    fn reaches(&self, second: f64) {
+        let shown = || self.gauge("lab_run_shown_seconds ") >= second;
+        let there = wait_until(Duration::from_secs(60), shown);
+        assert!(there, "the run does not come to second {second}");
+    }
 }
 
 #[test]
 fn every_panel_finds_something_in_a_run() {
     let folder = Folder::new();
-    let run = Run::start(&folder);
+    let run = Run::start(&folder, "seen", SCENARIO);
     let api = run.api;
-    let reaches = |second: f64| {
-        let there =
-            wait_until(Duration::from_secs(60), || run.gauge("lab_run_shown_seconds ") >= second);
-        assert!(there, "the run does not come to second {second}");
-    };
-    reaches(12.0);
+    run.reaches(12.0);
     // What it serves is clean, in both formats.
     let page = get(run.lab, "/metrics");
     is_clean(&page);
@@ -126,7 +123,7 @@ fn every_panel_finds_something_in_a_run() {
     let admin: Vec<Value> = serde_json::from_str(&get(run.lab, "/sd/balancer")).expect("JSON");
     let admin = admin[0]["targets"][0].as_str().and_then(|it| it.parse().ok()).expect("one");
     assert_eq!(ask(admin, "POST", "/reload", "", "").expect("answered").0, 200);
-    reaches(17.0);
+    run.reaches(17.0);
 
     for job in ["prometheus", "lab", "balancer"] {
         api.comes_to(&format!("min(up{{job=\"{job}\"}})"), 1.0);
@@ -188,60 +185,58 @@ fn is_clean(page: &str) {
     assert!(said.is_empty(), "{}\n{page}", String::from_utf8_lossy(&said));
 }
 
-/// The autoscaler's own metrics, told what its loop tells them.
+/// One instance at first, too few for the load.
+const SCALED: &str = r#"
+schema_version = 1
+
+[scenario]
+name = "scaled"
+seed = 7
+duration = "24s"
+
+[traffic]
+rate = "140/s"
+
+[traffic.client]
+timeout = "10s"
+
+[balancer]
+algorithm = "least_conn"
+
+[[backend]]
+name = "api"
+workers = 2
+service = { law = "exponential", mean = "20ms" }
+
+[autoscaler]
+backend = "api"
+min = 1
+max = 4
+poll = "2s"
+scrape_interval = "1s"
+rate_window = "3s"
+start_up = "500ms"
+"#;
+
 #[test]
-fn every_panel_of_the_autoscaler_finds_something() {
+fn every_panel_of_the_autoscaler_finds_something_in_a_run() {
     let folder = Folder::new();
-    let status = Status::new(&ScaleConfig::new(1, 6));
-    let board = Board::default();
-    let shown = status.clone();
-    board.also(move |page: &mut Page| shown.write(page, "api", Nanos::ZERO));
-    let server = Server::start(([127, 0, 0, 1], 0).into(), board.clone()).expect("served");
-    is_clean(&get(server.address(), "/metrics"));
-    let prometheus = Prometheus::start(&PrometheusOptions {
-        listen: free(),
-        scrape_interval: Span::from_millis(500),
-        lab: server.address(),
-        folder: folder.path().join("prometheus"),
-    })
-    .expect("Prometheus");
-    let api = Api(prometheus.address());
-    let backend = super::programs::Backend::start(&folder, "api-1");
-    let (listen, admin) = (free(), free());
-    let file = folder.file(
-        "proxy.toml",
-        "schema_version = 1\n[balancer]\nalgorithm = \"round_robin\"\n[[backend]]\nname = \"api-1\"\n",
-    );
-    let arguments = [
-        "proxy".to_owned(),
-        format!("--config={}", file.display()),
-        format!("--listen={listen}"),
-        format!("--admin={admin}"),
-        format!("--peer=api-1={}", backend.address),
-    ];
-    let _proxy = super::programs::lab(&folder, &arguments, admin, "/ready");
-    board.found(Job::Balancer, "balancer-1", TargetGroup::new(admin));
-    let target = TargetGroup::new(backend.address);
-    board.found(Job::Backends, "api-1", target.label(lab::exposition::BACKEND_LABEL, "api-1"));
-    let metric = ScaleMetric::Utilization;
-    let decide = |desired: u32, change: Change, finding: Finding| {
-        let reason = Reason { finding, limits: Vec::new() };
-        status.decided(&ScaleDecision { size: 1, desired, change, reason });
-    };
-    decide(1, Change::None, Finding::Between { metric, mean: 0.5, of: 1, down: 0.3, up: 0.7 });
-    status.show(1, [Phase::Ready].into_iter(), Nanos(1));
-    api.comes_to("lab_autoscaler_desired_instances", 1.0);
-    api.comes_to("min(up{job=~\"balancer|backends\"})", 1.0);
-    // The load grows, and once it could not be read.
-    decide(1, Change::None, Finding::NoSample);
-    let above = Finding::Above { metric, mean: 0.9, of: 1, bound: 0.7, polls: 1, needed: 1 };
-    decide(2, Change::Out(vec![1]), above);
-    status.show(2, [Phase::Ready, Phase::Starting].into_iter(), Nanos(2));
-    (0..20).for_each(|_| drop(get(listen, "/")));
-    api.comes_to("lab_autoscaler_changes_total{direction=\"out\"}", 1.0);
+    let run = Run::start(&folder, "scaled", SCALED);
+    let api = run.api;
+    run.reaches(14.0);
+    is_clean(&get(run.lab, "/metrics"));
     let dashboard = Dashboard::load("autoscaler");
     let filled = Filled::new(&dashboard, api);
-    let speaks = || filled.silent(api, 30.0).is_empty();
-    assert!(wait_until(PATIENCE, speaks), "{}", filled.silent(api, 30.0).join("\n"));
-    assert_eq!(filled.annotated("Scaling", api, 30.0), ["api scaled out"]);
+    let silent = filled.silent(api, 20.0);
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
+    assert_eq!(filled.annotated("Scaling", api, 20.0), ["api scaled out"]);
+    // What it wants is what it has, what Prometheus was told to scrape, and what both worlds show.
+    let wanted = run.gauge("lab_autoscaler_desired_instances{group=\"api\"} ");
+    assert!((2.0..=4.0).contains(&wanted), "{wanted}");
+    let changes = run.gauge("lab_autoscaler_changes_total{group=\"api\",direction=\"out\"} ");
+    let events = run.gauge("lab_run_events_total{world=\"live\",kind=\"scaled\"} ");
+    assert!(changes >= 1.0 && events >= changes, "{changes} changes, {events} events");
+    api.comes_to("count(up{job=\"backends\"} == 1) >= 2", wanted);
+    let output = run.child.wait_with_output().expect("it ends");
+    assert!([0, 4].contains(&code(&output)), "{}", stderr(&output));
 }
