@@ -47,7 +47,9 @@ impl Haproxy {
             foreign::serves(&mut program, wiring.listen).await?;
             foreign.programs.push(program);
             foreign.targets.push(wiring.listen);
-            runtimes.push(runtime(&wiring)?);
+            let runtime = runtime(&wiring)?;
+            runtime.answers().await?;
+            runtimes.push(runtime);
         }
         let backends: Vec<_> = backends.iter().map(|backend| backend.listen).collect();
         Ok(Self {

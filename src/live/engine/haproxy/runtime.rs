@@ -12,9 +12,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use crate::engine::haproxy::{BACKEND, SOCKET};
+use crate::host::clock;
 use crate::live::engine::PeerView;
 use crate::policy::PeerState;
+use crate::units::Span;
 
+/// How long its socket may take to be there once clients are served.
+const PATIENCE: Span = Span::from_secs(5);
 /// An order that is not obeyed by then has failed.
 const LIMIT: Duration = Duration::from_secs(2);
 /// Severities up to this are errors, as those of syslog.
@@ -84,6 +88,19 @@ impl Runtime {
     /// That in `folder`; it need not be there yet.
     pub(super) fn new(folder: &Path) -> std::io::Result<Self> {
         Ok(Self { folder: Arc::new(File::open(folder)?) })
+    }
+
+    /// Waits until it is answered: HAProxy listens there a little later than where clients come.
+    pub(super) async fn answers(&self) -> Result<(), RuntimeError> {
+        let deadline = clock::now() + PATIENCE;
+        loop {
+            match self.ask("show info").await {
+                Err(RuntimeError::Broken { .. }) if clock::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                answered => return answered.map(drop),
+            }
+        }
     }
 
     /// Asks, and gives the answer.

@@ -128,6 +128,7 @@ async fn running(name: &str, algorithm: &str, backends: Vec<SocketAddr>) -> Runn
     let mut program = launch(1, &folder).await.unwrap();
     foreign::serves(&mut program, listen).await.unwrap();
     let runtime = runtime(&wiring).unwrap();
+    runtime.answers().await.unwrap();
     Running { program, runtime, listen, scenario, folder }
 }
 
