@@ -1,9 +1,10 @@
 //! `lab autoscale`: the autoscaler beside a balancer that runs.
 
+mod containers;
 mod dry_run;
 mod recorded;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ use crate::autoscaler::{
     ProxyAdmin, Scraper,
 };
 use crate::host::{child, clock, date};
+use crate::live::provider::docker::{DockerFleet, SwarmFleet};
 use crate::live::provider::group::{ProcessGroup, Processes};
 use crate::policy::scale::{Change, Scaler};
 use crate::scenario::{self, AutoscalerFacts, MetricSource, Scenario};
@@ -49,10 +51,11 @@ pub(super) struct AutoscaleArgs {
     /// Scenario with an [autoscaler] section
     #[arg(value_name = "FILE")]
     scenario: PathBuf,
-    /// Admin interface of each of lab's proxies in front of the group
+    /// Admin interface of each of lab's proxies in front of the group, IP:PORT or HOST:PORT
     #[arg(
         long,
         value_name = "ADDRESS",
+        value_parser = address,
         value_delimiter = ',',
         required_unless_present = "dry_run"
     )]
@@ -92,12 +95,26 @@ pub(super) struct AutoscaleArgs {
     logs: Option<PathBuf>,
     #[command(flatten)]
     overrides: Overrides,
+    #[command(flatten)]
+    containers: containers::ContainerArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ProviderWord {
     /// Processes of this very program, which end with it
     Process,
+    /// Containers of the Docker Engine on this host, which stay when it ends
+    Docker,
+    /// Services of a Docker Swarm, which stay when it ends
+    Swarm,
+}
+
+/// An address, or where a host is now.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let found: Vec<SocketAddr> =
+        text.to_socket_addrs().map_err(|error| error.to_string())?.collect();
+    let first = found.iter().find(|found| found.is_ipv4()).or(found.first());
+    first.copied().ok_or_else(|| "no such host".to_owned())
 }
 
 /// Why it does not run, and with which exit code it ends.
@@ -159,28 +176,50 @@ async fn control(
     scenario: &Scenario,
     facts: AutoscalerFacts,
 ) -> Result<(), Failure> {
+    if arguments.dry_run {
+        let Measuring::Prometheus(prometheus) = source(arguments, &facts)? else {
+            return Err(Failure::usage("a dry run asks Prometheus, or reads a --series"));
+        };
+        let (say, stop) = (talk(arguments.json), child::told_to_stop());
+        return dry_run::run(&prometheus, &facts, scenario.seed, say, stop).await;
+    }
+    match arguments.provider {
+        ProviderWord::Process => {
+            let fleet = processes(arguments, &facts)?;
+            with_fleet(arguments, scenario, &facts, fleet).await
+        }
+        ProviderWord::Docker => {
+            let fleet = DockerFleet::new(arguments.containers.spec(&facts), None);
+            with_fleet(arguments, scenario, &facts, fleet).await
+        }
+        ProviderWord::Swarm => {
+            let fleet = SwarmFleet::new(arguments.containers.spec(&facts), None);
+            with_fleet(arguments, scenario, &facts, fleet).await
+        }
+    }
+}
+
+async fn with_fleet(
+    arguments: &AutoscaleArgs,
+    scenario: &Scenario,
+    facts: &AutoscalerFacts,
+    fleet: impl Fleet,
+) -> Result<(), Failure> {
     let stop = child::told_to_stop();
     let zero = clock::now();
     let scaler = Scaler::new(facts.scale.clone(), Seed::new(scenario.seed, 0));
-    let source = source(arguments, &facts)?;
-    if arguments.dry_run {
-        let Measuring::Prometheus(prometheus) = source else {
-            return Err(Failure::usage("a dry run asks Prometheus, or reads a --series"));
-        };
-        let say = talk(arguments.json);
-        return dry_run::run(&prometheus, &facts, scenario.seed, say, stop).await;
-    }
+    let source = source(arguments, facts)?;
+    let is_process = arguments.provider == ProviderWord::Process;
     let config = ControlConfig {
         group: facts.group.clone(),
         zero,
-        step: Span::from_millis(200),
+        // To look at containers is a question to the daemon.
+        step: if is_process { Span::from_millis(200) } else { Span::from_secs(1) },
         start_limit: facts.start_up + Span::from_secs(60),
         drain_timeout: facts.drain_timeout,
     };
     let peer = scenario.balancer.upstream.peers[facts.slots.start].clone();
     let balancing = ProxyAdmin::new(arguments.admin.clone(), token(arguments)?, peer);
-    let ProviderWord::Process = arguments.provider;
-    let fleet = processes(arguments, &facts)?;
     let log = talk(arguments.json);
     let mut control = Control::new(config, scaler, (fleet, balancing, source), log, []);
     if let Some(address) = arguments.metrics {
@@ -191,7 +230,7 @@ async fn control(
         eprintln!("metrics: http://{address}/metrics");
         tokio::task::spawn_local(server.run());
     }
-    scaling(&mut control, stop).await;
+    scaling(&mut control, is_process, stop).await;
     Ok(())
 }
 
@@ -203,6 +242,7 @@ async fn scaling<
     L: Log,
 >(
     control: &mut Control<F, B, S, L>,
+    ends_with_it: bool,
     stop: impl Future<Output = std::io::Result<()>>,
 ) {
     control
@@ -213,6 +253,9 @@ async fn scaling<
             }
         })
         .await;
+    if !ends_with_it {
+        return;
+    }
     eprintln!("stopping the instances; Ctrl-C again ends at once");
     let again = child::told_to_stop();
     tokio::select! {

@@ -23,6 +23,8 @@ use crate::report;
 use crate::scenario::{self, Engine, Scenario};
 use crate::units::World;
 
+pub(super) use provider::{cores, memory};
+
 /// Arguments of `lab run`.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {

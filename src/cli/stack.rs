@@ -118,6 +118,7 @@ async fn act(arguments: &StackArgs) -> Result<Exit, StackError> {
         }
         Action::Down { volumes } => {
             let compose = Compose::find(&arguments.file, &arguments.project)?;
+            compose.stop_autoscaler();
             // They hold the networks, and are none of Compose's.
             for name in stack.remove_scaled().await? {
                 eprintln!("removed {name}");

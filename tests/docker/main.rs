@@ -14,6 +14,7 @@ mod programs;
 #[allow(dead_code, reason = "shared with the tests of what is seen of lab")]
 mod prometheus;
 
+mod autoscale;
 mod discovery;
 mod docker;
 mod faults;

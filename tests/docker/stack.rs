@@ -3,11 +3,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::docker::{Removed, docker, image, source, tool, turn};
-use crate::support::{Folder, code, stderr, stdout};
+use crate::docker::{Removed, docker, image, source, tool, try_docker, turn};
+use crate::support::{Folder, code, stderr, stdout, wait_until};
 
 const PROJECT: &str = "labtest";
 
@@ -41,7 +42,7 @@ fn both_composes_read_the_file_alike() {
         services
     });
     assert_eq!(services[0], services[1]);
-    assert_eq!(services[0].len(), 9, "{:?}", services[0]);
+    assert_eq!(services[0].len(), 10, "{:?}", services[0]);
 }
 
 #[test]
@@ -182,7 +183,7 @@ fn the_stack_comes_up_in_order_serves_and_goes() {
     let output = stack(&["status", "--json"], &ports);
     assert_eq!(code(&output), 0, "{}", stdout(&output));
     let members: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(members.len() >= 9, "{members:?}");
+    assert!(members.len() >= 10, "{members:?}");
     health_gated_the_start();
 
     // Clients reach the backends through both balancers, and Prometheus watches them.
@@ -195,6 +196,7 @@ fn the_stack_comes_up_in_order_serves_and_goes() {
     let internal = docker(&["network", "inspect", "--format", "{{.Internal}}", "labtest_service"]);
     assert_eq!(internal, "true");
 
+    the_autoscaler_replaces_a_backend_that_is_gone();
     let output = stack(&["down", "--volumes"], &ports);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let label = format!("label=com.docker.compose.project={PROJECT}");
@@ -208,17 +210,32 @@ fn the_stack_comes_up_in_order_serves_and_goes() {
     }
 }
 
+/// Through the filter, on the stack's networks; the proxy hears of it.
+fn the_autoscaler_replaces_a_backend_that_is_gone() {
+    docker(&["rm", "--force", &container("backend-4")]);
+    let replaced = || {
+        let state = ["inspect", "--format", "{{.State.Health.Status}}", "api-4"];
+        let output = try_docker(&state);
+        output.status.success() && stdout(&output).trim() == "healthy"
+    };
+    wait_until(Duration::from_secs(60), replaced);
+    let networks = docker(&["inspect", "--format", "{{json .NetworkSettings.Networks}}", "api-4"]);
+    assert!(networks.contains("labtest_service") && networks.contains("labtest_monitoring"));
+}
+
+/// The number of the container of a service.
+fn container(service: &str) -> String {
+    let service = format!("label=com.docker.compose.service={service}");
+    let project = format!("label=com.docker.compose.project={PROJECT}");
+    docker(&["ps", "--quiet", "--filter", &service, "--filter", &project])
+}
+
 /// The proxy was started after every backend's health check had passed for the first time.
 fn health_gated_the_start() {
-    let name = |service: &str| {
-        let label = format!("label=com.docker.compose.service={service}");
-        let project = format!("label=com.docker.compose.project={PROJECT}");
-        docker(&["ps", "--quiet", "--filter", &label, "--filter", &project])
-    };
-    let proxy = docker(&["inspect", "--format", "{{.State.StartedAt}}", &name("proxy")]);
+    let proxy = docker(&["inspect", "--format", "{{.State.StartedAt}}", &container("proxy")]);
     for backend in ["backend-1", "backend-2", "backend-3", "backend-4"] {
         let format = "{{range .State.Health.Log}}{{.ExitCode}} {{.End.UTC.Format \"2006-01-02T15:04:05.000000000Z\"}}\n{{end}}";
-        let checks = docker(&["inspect", "--format", format, &name(backend)]);
+        let checks = docker(&["inspect", "--format", format, &container(backend)]);
         let first = checks.lines().find_map(|line| line.strip_prefix("0 ")).unwrap();
         assert!(first < proxy.as_str(), "{backend}: {first} is not before {proxy}");
     }

@@ -35,13 +35,13 @@ enum Provider {
     Docker,
 }
 
-fn cores(text: &str) -> Result<f64, String> {
+pub(in crate::cli) fn cores(text: &str) -> Result<f64, String> {
     let cores: f64 = text.parse().map_err(|_| "not a number of cores, such as 0.5".to_owned())?;
     let fits = (0.01..=1024.0).contains(&cores);
     if fits { Ok(cores) } else { Err("it must be from 0.01 to 1024".to_owned()) }
 }
 
-fn memory(text: &str) -> Result<Bytes, String> {
+pub(in crate::cli) fn memory(text: &str) -> Result<Bytes, String> {
     let memory: Bytes = text.parse().map_err(|error| format!("{error}"))?;
     // Docker's own least is 6 MiB.
     let fits = (6 << 20..=1 << 50).contains(&memory.0);

@@ -53,6 +53,12 @@ impl Compose {
         self.run(&words)
     }
 
+    /// Stops the autoscaler, which would replace what is removed; a file without one has nothing to
+    /// stop.
+    pub(super) fn stop_autoscaler(&self) {
+        let _ = self.run(&["stop", "--timeout", "5", "autoscaler"]);
+    }
+
     pub(super) fn down(&self, volumes: bool) -> Result<(), ComposeError> {
         // A service of a profile that is not named is an orphan.
         let mut words = vec!["down", "--remove-orphans", "--timeout", "10"];
