@@ -1,6 +1,6 @@
 //! Where the backends of a run live, and how a provider starts, disturbs and stops them.
 //!
-//! The world and its faults know [`Provider`] and [`Instance`] only: whether a crash is a signal or
+//! The world and its faults know `Provider` and `Instance` only: whether a crash is a signal or
 //! an order to Docker is decided here.
 
 pub mod docker;

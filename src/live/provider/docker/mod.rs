@@ -12,7 +12,7 @@
 //! Nothing outlives lab. Each container holds its standard input open and ends when that closes,
 //! which the daemon sees to as soon as lab is gone, even by SIGKILL; it is then removed by the
 //! daemon (`--rm`). What cannot hear that (a paused container, a network) carries the label of its
-//! owner, and the next run removes what has none any more ([`owner`]).
+//! owner, and the next run removes what has none any more (`owner.rs`).
 
 pub(in crate::live) mod backend;
 mod container;
