@@ -102,7 +102,7 @@ fn with_rate(scenario: &Scenario, rate: &str, count: u32) -> Scenario {
 
 #[test]
 fn what_cannot_finish_in_time_is_cut_off() {
-    let text = overloaded("own", "drain_timeout = \"300ms\"", "").text;
+    let text = overloaded("own", "min = 2\ndrain_timeout = \"300ms\"", "").text;
     let text = text.replace("value = \"25ms\"", "value = \"2s\"").replace("90/s", "20/s");
     let text = text.replace("workers = 2", "workers = 100\ncount = 3");
     let slow = lab::scenario::parse(&text, "slow.toml").unwrap_or_else(|e| panic!("{e}"));
