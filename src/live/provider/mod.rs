@@ -48,7 +48,7 @@ pub(super) enum Provider {
 #[derive(Debug)]
 pub(super) enum Instance {
     /// A process.
-    Process(Program),
+    Process(Box<Program>),
     /// A container.
     Container(Box<ContainerBackend>),
 }
@@ -81,7 +81,7 @@ impl Provider {
         match self {
             Self::Process => {
                 let started = start_process(options, &backend.name, address, ready_after)?;
-                Ok(Instance::Process(started))
+                Ok(Instance::Process(Box::new(started)))
             }
             Self::Docker(site) => {
                 let started = ContainerBackend::start(site, options, backend, ready_after).await?;

@@ -35,8 +35,7 @@ pub(super) fn scaled_group(file: &ScenarioFile) -> Option<usize> {
 /// How many instances of its group there are at the start, and at most.
 pub(super) fn size(file: &ScenarioFile, group: &BackendSection) -> (u32, u32) {
     let section = file.autoscaler.as_ref().map(|section| &section.value);
-    let count =
-        |field: Option<&Written<_>>, default| field.map_or(default, |written| count(written));
+    let count = |field: Option<&Written<_>>, default| field.map_or(default, count);
     let min = count(section.and_then(|section| section.min.as_ref()), 1);
     let max = count(section.and_then(|section| section.max.as_ref()), min).max(min);
     (count(group.count.as_ref(), min).clamp(min, max), max)
