@@ -20,7 +20,7 @@ use crate::experiment::{self, RunError, RunOptions};
 use crate::host::{interrupt, priority};
 use crate::record::Calibration;
 use crate::report;
-use crate::scenario::{self, Engine, Scenario};
+use crate::scenario::{self, AutoscalerFacts, Engine, MetricSource, Scenario};
 use crate::units::World;
 
 pub(super) use provider::{cores, memory};
@@ -123,7 +123,7 @@ fn try_run(args: &RunArgs) -> Result<Results, Failure> {
     let scenario = load(args, args.engine.first())?;
     let mut options = options(args, &scenario)?;
     let stop = interrupt::flag().map_err(RunError::Signals)?;
-    let shown = show(args, &mut options)?;
+    let shown = show(args, &scenario, &mut options)?;
     let bar = Bar::new(scenario.duration, args.quiet || args.json);
     let watcher = Telling { inner: &bar, board: shown.board.as_ref() };
     let outcome = experiment::run(&scenario, &options, &watcher, &stop);
@@ -176,10 +176,16 @@ fn options(args: &RunArgs, scenario: &Scenario) -> Result<RunOptions, Failure> {
 }
 
 /// Shows the run, if that was asked for, and lets it know where.
-fn show(args: &RunArgs, options: &mut RunOptions) -> Result<Shown, Failure> {
+fn show(args: &RunArgs, scenario: &Scenario, options: &mut RunOptions) -> Result<Shown, Failure> {
     let asked = args.show.metrics.or(args.show.prometheus).is_some();
     if asked && options.only == Some(World::Sim) {
         let why = "--metrics and --prometheus show the live world: leave --only sim out";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    let asks = |autoscaler: &AutoscalerFacts| autoscaler.source == MetricSource::Prometheus;
+    let needed = options.only != Some(World::Sim) && scenario.autoscaler.as_ref().is_some_and(asks);
+    if needed && args.show.prometheus.is_none() {
+        let why = "the autoscaler's `source` is \"prometheus\": run one beside with --prometheus";
         return Err(Failure::Usage(why.to_owned()));
     }
     let shown = Shown::start(&args.show, &args.out, args.quiet || args.json)?;

@@ -2,6 +2,7 @@
 //! sampler, with the round's own backends as its fleet and the round's balancers to be told.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,13 +17,13 @@ use super::shown;
 use super::world::{LiveError, LiveOptions, Stack};
 use crate::autoscaler::{
     Balancing, BalancingError, Control, ControlConfig, Fleet, FleetError, Happening, Health,
-    Instance, InstanceState, Measuring, Scraper,
+    Instance, InstanceState, Measuring, Prometheus, Scraper,
 };
 use crate::host::{call, clock};
 use crate::policy::scale::Scaler;
 use crate::record::EventRow;
 use crate::record::scaling::{self, InstanceNews};
-use crate::scenario::{AutoscalerFacts, Scenario};
+use crate::scenario::{AutoscalerFacts, MetricSource, Scenario};
 use crate::units::{Nanos, Seed, Span, World};
 
 /// Time between two looks at the instances.
@@ -73,8 +74,7 @@ impl Scaling {
         };
         let scale = facts.scale.clone();
         let serving = 0..scale.initial;
-        let source =
-            Measuring::Scrape(Scraper::new(scale.metric, facts.scrape_interval, facts.rate_window));
+        let source = source(facts, options.prometheus);
         let scaler = Scaler::new(scale, Seed::new(options.seed, options.round));
         let events = Rc::<RefCell<Vec<EventRow>>>::default();
         let log = {
@@ -122,6 +122,19 @@ impl Scaling {
 impl Drop for Scaling {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// What it decides by: the run's Prometheus where the scenario asks for one, else its own scrapes.
+fn source(facts: &AutoscalerFacts, prometheus: Option<SocketAddr>) -> Measuring {
+    let (metric, window) = (facts.scale.metric, facts.rate_window);
+    let asked = prometheus.filter(|_| facts.source == MetricSource::Prometheus).and_then(|it| {
+        let query = Prometheus::default_query(metric, window);
+        Prometheus::new(&format!("http://{it}"), query, &facts.group, window).ok()
+    });
+    match asked {
+        Some(prometheus) => Measuring::Prometheus(prometheus),
+        None => Measuring::Scrape(Scraper::new(metric, facts.scrape_interval, window)),
     }
 }
 
@@ -272,11 +285,7 @@ impl Told {
 }
 
 impl Balancing for Told {
-    async fn add(
-        &mut self,
-        name: &str,
-        address: std::net::SocketAddr,
-    ) -> Result<(), BalancingError> {
+    async fn add(&mut self, name: &str, address: SocketAddr) -> Result<(), BalancingError> {
         self.order(name, ("add", Order::Add(address))).await
     }
 

@@ -185,7 +185,7 @@ fn is_clean(page: &str) {
     assert!(said.is_empty(), "{}\n{page}", String::from_utf8_lossy(&said));
 }
 
-/// One instance at first, too few for the load.
+/// One instance at first, too few for the load, and an autoscaler that asks Prometheus.
 const SCALED: &str = r#"
 schema_version = 1
 
@@ -214,6 +214,8 @@ min = 1
 max = 4
 poll = "2s"
 scrape_interval = "1s"
+# That of the run.
+source = "prometheus"
 rate_window = "3s"
 start_up = "500ms"
 "#;
@@ -237,6 +239,13 @@ fn every_panel_of_the_autoscaler_finds_something_in_a_run() {
     let events = run.gauge("lab_run_events_total{world=\"live\",kind=\"scaled\"} ");
     assert!(changes >= 1.0 && events >= changes, "{changes} changes, {events} events");
     api.comes_to("count(up{job=\"backends\"} == 1) >= 2", wanted);
+    // Prometheus has answered all but the first polls, when it had not scraped twice yet.
+    let blind = run.gauge("lab_autoscaler_decisions_without_metrics_total{group=\"api\"} ");
+    assert!(blind <= 3.0, "{blind}");
     let output = run.child.wait_with_output().expect("it ends");
     assert!([0, 4].contains(&code(&output)), "{}", stderr(&output));
+    // Without one there would be nobody to ask.
+    let output = folder.run(&["run", "scaled.toml"]);
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    assert!(stderr(&output).contains("--prometheus"), "{}", stderr(&output));
 }

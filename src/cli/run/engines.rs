@@ -21,7 +21,7 @@ pub(super) fn try_run(args: &RunArgs) -> Result<Exit, Failure> {
         args.engine.iter().map(|engine| load(args, Some(engine))).collect::<Result<_, _>>()?;
     let mut options = options(args, &contestants[0])?;
     let stop = interrupt::flag().map_err(RunError::Signals)?;
-    let shown = show(args, &mut options)?;
+    let shown = show(args, &contestants[0], &mut options)?;
     let bar = Bar::new(contestants[0].duration, args.quiet || args.json);
     let watcher = Telling { inner: &bar, board: shown.board.as_ref() };
     let outcome = experiment::run_engines(&contestants, &options, &watcher, &stop);
