@@ -3,6 +3,7 @@
 //! that Compose runs. All with the real Docker, which `tests/run` installs and starts; images are
 //! made from what is on this machine.
 #![cfg(feature = "cli")]
+#![allow(clippy::await_holding_lock, reason = "each test has a runtime and a thread of its own")]
 
 #[path = "../support/mod.rs"]
 mod support;
