@@ -112,6 +112,7 @@ fn backend(service: Law, workers: u32) -> SocketAddr {
         speed: 1.0,
         service,
         health_failure: Ratio(0.0),
+        ready_after: Span::ZERO,
         seed: Seed::new(SEED, 0),
         body_limit: Bytes(1 << 20),
     })

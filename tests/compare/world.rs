@@ -45,7 +45,13 @@ fn peer(name: &str, group: &str, weight: u32, backup: bool) -> PeerFacts {
 
 /// A stage of 100 requests per second.
 pub(crate) fn stage(name: &str, from: u64, until: u64) -> StageFacts {
-    StageFacts { period: period(name, from, until), rate: 100.0, steady: true }
+    StageFacts {
+        period: period(name, from, until),
+        rate: 100.0,
+        from_rate: 100.0,
+        until_rate: 100.0,
+        steady: true,
+    }
 }
 
 fn period(name: &str, from: u64, until: u64) -> Period {
