@@ -76,6 +76,15 @@ pub enum Admission {
     Refused(Refusal),
 }
 
+/// Why [`Upstream::admit_at_once`](super::Upstream::admit_at_once) could not settle a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detour {
+    /// Others wait, or rules beyond NGINX's are in use; nothing has been decided.
+    Involved,
+    /// No peer may be picked.
+    NoPeer,
+}
+
 /// Answer to a response head.
 #[derive(Debug)]
 pub enum Head {

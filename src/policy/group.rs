@@ -76,7 +76,8 @@ impl Group {
     }
 
     /// Begins the first attempt of a request, which has `tries` of them.
-    #[inline]
+    // Always: an attempt that is returned in memory is read back in wider pieces than it was written.
+    #[inline(always)]
     pub(super) fn begin_first(
         &mut self,
         now: Nanos,

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use super::affinity::Tokens;
-pub use super::attempt::{Admission, Attempt, Head, Next, RequestFacts, Ticket};
+pub use super::attempt::{Admission, Attempt, Detour, Head, Next, RequestFacts, Ticket};
 use super::attempt::{Progress, SoFar};
 use super::balance::{Algorithm, Balance, Balancer};
 use super::envoy::{Envoy, as_host};
@@ -133,26 +133,63 @@ impl Upstream {
     /// Where a new request goes.
     #[inline(always)]
     pub fn admit(&mut self, now: Nanos, facts: RequestFacts) -> Admission {
-        if !self.line.is_empty() {
+        match self.admit_at_once(now, &facts) {
+            Ok(attempt) => Admission::Go(attempt),
+            Err(detour) => self.admit_otherwise(now, facts, detour),
+        }
+    }
+
+    /// The first step of [`Self::admit`], which settles nearly every request; what it cannot settle
+    /// must go to [`Self::admit_otherwise`] at once. Apart, since what is merged with the answer of
+    /// a call goes through memory, which costs as much as a pick.
+    ///
+    /// # Errors
+    /// Says why it cannot.
+    #[inline(always)]
+    pub fn admit_at_once(&mut self, now: Nanos, facts: &RequestFacts) -> Result<Attempt, Detour> {
+        if !self.line.is_empty() || self.resilience.is_some() {
+            return Err(Detour::Involved);
+        }
+        self.admit_plainly(now, facts)
+    }
+
+    #[inline(always)]
+    fn admit_plainly(&mut self, now: Nanos, facts: &RequestFacts) -> Result<Attempt, Detour> {
+        let tries = self.retry.tries(self.group.peers.tries());
+        match self.group.pick(now, facts, 1, SoFar::NOWHERE) {
+            Some(pick) => Ok(self.group.begin_first(now, facts, pick, tries)),
+            None => Err(Detour::NoPeer),
+        }
+    }
+
+    /// Goes on where [`Self::admit_at_once`] left off.
+    #[inline(never)]
+    pub fn admit_otherwise(
+        &mut self,
+        now: Nanos,
+        facts: RequestFacts,
+        detour: Detour,
+    ) -> Admission {
+        if detour == Detour::Involved {
             // Nobody overtakes: a peer that returned since belongs to those who wait.
             self.serve_line(now);
-        }
-        if let Some(resilience) = &mut self.resilience {
-            if resilience.haproxy.is_some() {
-                return self.admit_at_haproxy(now, facts, None);
+            if let Some(resilience) = &mut self.resilience {
+                if resilience.haproxy.is_some() {
+                    return self.admit_at_haproxy(now, facts, None);
+                }
+                resilience.admitted(now);
+                if resilience.envoy.is_some() {
+                    return self.admit_as_envoy(now, &facts);
+                }
             }
-            resilience.admitted(now);
-            if resilience.envoy.is_some() {
-                return self.admit_as_envoy(now, &facts);
+            if let Ok(attempt) = self.admit_plainly(now, &facts) {
+                return Admission::Go(attempt);
             }
         }
         let tries = self.retry.tries(self.group.peers.tries());
-        match self.group.pick(now, &facts, 1, SoFar::NOWHERE) {
-            Some(pick) => Admission::Go(self.group.begin_first(now, &facts, pick, tries)),
-            None => match self.wait_first(now, &facts, tries) {
-                Ok(ticket) => Admission::Wait(ticket),
-                Err(refusal) => Admission::Refused(refusal),
-            },
+        match self.wait_first(now, &facts, tries) {
+            Ok(ticket) => Admission::Wait(ticket),
+            Err(refusal) => Admission::Refused(refusal),
         }
     }
 

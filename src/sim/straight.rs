@@ -8,7 +8,7 @@ use super::flight::{Due, Flight, Phase};
 use super::observe::Observe;
 use super::station::{Entry, Owner, Station, Work};
 use super::world::World;
-use crate::policy::{Admission, Attempt, Next, Rules};
+use crate::policy::{Admission, Attempt, Detour, Next, Rules};
 use crate::record::{AttemptOutcome, AttemptRow, PickedBecause, RequestError, RequestRow, Sink};
 use crate::traffic::Request;
 use crate::units::{Nanos, Span, World as Which};
@@ -37,21 +37,37 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let view = self.view_of(request.id);
         if self.straight && in_flight < self.in_flight_cap {
             let facts = self.facts(request);
-            match self.views[view as usize].upstream.admit(self.now, facts) {
-                Admission::Go(attempt) => self.launch(planned, scheduled, view, attempt),
-                Admission::Wait(ticket) => {
-                    let slot = self.hold_over(request, scheduled, view);
-                    self.wait_in_line(slot, ticket);
-                }
-                Admission::Refused(refusal) => {
-                    let slot = self.hold_over(request, scheduled, view);
-                    self.refuse(slot, refusal);
-                }
+            match self.views[view as usize].upstream.admit_at_once(self.now, &facts) {
+                Ok(attempt) => self.launch(planned, scheduled, view, attempt),
+                Err(detour) => self.admit_otherwise(planned, scheduled, view, detour),
             }
         } else {
             self.arrive_otherwise(request, scheduled, view);
         }
         self.settle(view);
+    }
+
+    /// Where a request goes that the balancer did not settle at once.
+    #[inline(never)]
+    fn admit_otherwise(
+        &mut self,
+        planned: Planned<'_>,
+        scheduled: Nanos,
+        view: u32,
+        detour: Detour,
+    ) {
+        let facts = self.facts(planned.request);
+        match self.views[view as usize].upstream.admit_otherwise(self.now, facts, detour) {
+            Admission::Go(attempt) => self.launch(planned, scheduled, view, attempt),
+            Admission::Wait(ticket) => {
+                let slot = self.hold_over(planned.request, scheduled, view);
+                self.wait_in_line(slot, ticket);
+            }
+            Admission::Refused(refusal) => {
+                let slot = self.hold_over(planned.request, scheduled, view);
+                self.refuse(slot, refusal);
+            }
+        }
     }
 
     #[inline(always)]
