@@ -6,7 +6,7 @@ mod support;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use lab::autoscaler::Prometheus;
@@ -19,8 +19,16 @@ use lab::units::Span;
 use serde_json::Value;
 use support::{Folder, code, stderr, stdout, wait_until};
 
-/// Worlds in real time do not share the cores with one another.
-static ALONE: Mutex<()> = Mutex::new(());
+/// Where an instant counts, no other world in real time has a share of the cores.
+static CORES: RwLock<()> = RwLock::new(());
+
+fn shared() -> RwLockReadGuard<'static, ()> {
+    CORES.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn alone() -> RwLockWriteGuard<'static, ()> {
+    CORES.write().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// One instance does 50 requests a second: 30/s keep one busy, 220/s need five, 20/s one.
 const GROUP: &str = r#"
@@ -28,7 +36,7 @@ schema_version = 1
 
 [scenario]
 seed = 3
-duration = "22s"
+duration = "19s"
 
 [[traffic.stage]]
 name = "low"
@@ -37,7 +45,7 @@ rate = "20/s"
 
 [[traffic.stage]]
 name = "high"
-duration = "9s"
+duration = "7s"
 rate = "220/s"
 
 [[traffic.stage]]
@@ -60,6 +68,8 @@ poll = "1s"
 scrape_interval = "500ms"
 rate_window = "1s"
 start_up = "300ms"
+cooldown_up = "1s"
+cooldown_down = "1s"
 
 [autoscaler.threshold]
 up = "60%"
@@ -99,7 +109,7 @@ fn sizes(events: &[EventRow]) -> Vec<u32> {
 
 /// From one instance to six and back, and no request is lost.
 fn grows_and_shrinks(engine: &str) {
-    let _alone = ALONE.lock().unwrap_or_else(|error| error.into_inner());
+    let _shared = shared();
     let folder = Folder::new();
     folder.file("group.toml", GROUP);
     let output = folder.run(&["run", "group.toml", "--only", "live", "--engine", engine]);
@@ -115,7 +125,7 @@ fn grows_and_shrinks(engine: &str) {
     assert_eq!(count("was drained and stopped"), 5, "{words:#?}");
 
     let live = &results(&run)["worlds"][0];
-    assert!(live["requests"].as_u64().unwrap() > 2000);
+    assert!(live["requests"].as_u64().unwrap() > 1500);
     assert_eq!(live["failed"], 0, "{words:#?}\n{}", live["failures"]);
     let shares = live["shares"].as_array().unwrap();
     assert_eq!(shares.len(), 6);
@@ -146,11 +156,11 @@ fn a_group_grows_to_six_and_back_to_one_behind_envoy() {
 /// next decision by the metric is a minute away.
 #[test]
 fn an_instance_that_is_killed_is_replaced_at_once() {
-    let _alone = ALONE.lock().unwrap_or_else(|error| error.into_inner());
+    let _alone = alone();
     let folder = Folder::new();
     let text = GROUP
-        .replace("\"22s\"", "\"10s\"")
-        .replace("\"9s\"", "\"4s\"")
+        .replace("\"19s\"", "\"10s\"")
+        .replace("\"7s\"", "\"4s\"")
         .replace("220/s", "60/s")
         .replace("min = 1", "min = 2")
         .replace("poll = \"1s\"", "poll = \"60s\"")
@@ -206,7 +216,7 @@ fn prometheus(folder: &Folder, listen: SocketAddr, target: SocketAddr) -> Runnin
 /// error says so, and once it is back it is asked again.
 #[test]
 fn prometheus_is_asked_for_the_utilization() {
-    let _alone = ALONE.lock().unwrap_or_else(|error| error.into_inner());
+    let _shared = shared();
     let folder = Folder::new();
     let [listen, backend] = ports::free(2).unwrap()[..] else { panic!("two ports") };
     let start = |arguments: &[String]| {

@@ -1,9 +1,6 @@
 //! The autoscaler with containers: inside a run, and `lab autoscale` beside a proxy.
 
-use serde_json::Value;
-
-use crate::docker::{assert_nothing_left, image, turn};
-use crate::support::{Folder, code, stderr, stdout};
+use crate::run::{ContainerRun, turn};
 
 /// One instance does 50 requests a second: 90/s need three, 10/s one.
 const GROUP: &str = r#"
@@ -12,7 +9,7 @@ schema_version = 1
 [scenario]
 name = "grown"
 seed = 3
-duration = "40s"
+duration = "28s"
 
 [[traffic.stage]]
 name = "low"
@@ -59,27 +56,13 @@ down = "30%"
 #[test]
 fn a_group_of_containers_grows_and_shrinks_without_losing_a_request() {
     let _turn = turn();
-    let folder = Folder::new();
-    folder.file("grown.toml", GROUP);
-    let output = folder.run(&[
-        "run",
-        "grown.toml",
-        "--only",
-        "live",
-        "--provider",
-        "docker",
-        "--image",
-        image(),
-    ]);
-    assert!([0, 4].contains(&code(&output)), "{} {}", stdout(&output), stderr(&output));
-    let run = folder.runs("grown").pop().expect("no results");
-    let text = std::fs::read_to_string(run.join("summary.json")).unwrap();
-    let summary: Value = serde_json::from_str(&text).unwrap();
+    let run = ContainerRun::new("grown", GROUP).live().finish().measured();
+    let summary = run.summary();
     let live = &summary["worlds"][0];
     let events = live["scaling"]["events"].as_array().expect("no scaling in the summary");
     let sizes: Vec<u64> = events.iter().map(|event| event["to"].as_u64().unwrap()).collect();
     assert_eq!(sizes.iter().max(), Some(&3), "{sizes:?}");
     assert_eq!(sizes.last(), Some(&1), "{sizes:?}");
-    assert!(stdout(&output).contains("failed          0"), "{}", stdout(&output));
-    assert_nothing_left();
+    assert_eq!(live["failed"], 0, "{}", live["failures"]);
+    run.left.is_nothing();
 }

@@ -2,19 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
-
-use crate::support::wait_until;
+use std::sync::OnceLock;
 
 /// lab's image, with the program under test.
 pub(crate) const IMAGE: &str = "lab:test";
-
-/// One test at a time: they count what is left, and two cores carry them.
-pub(crate) fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// The repository's own files.
 pub(crate) fn source() -> PathBuf {
@@ -45,6 +36,18 @@ pub(crate) fn image() -> &'static str {
     IMAGE
 }
 
+/// The same image, looked at each half second: its own ten seconds are for real life.
+pub(crate) fn quick_image() -> &'static str {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    const QUICK: &str = "lab:test-quick";
+    BUILT.get_or_init(|| {
+        let check = r#"CMD ["/usr/local/bin/lab", "health", "http://127.0.0.1:8080/health"]"#;
+        let options = "--interval=500ms --timeout=3s --start-period=10s --retries=3";
+        build(QUICK, &format!("FROM {}\nHEALTHCHECK {options} {check}\n", image()));
+    });
+    QUICK
+}
+
 /// Builds an image of `text`, a Dockerfile, with nothing beside it.
 pub(crate) fn build(tag: &str, text: &str) {
     let folder = crate::support::Folder::new();
@@ -52,26 +55,8 @@ pub(crate) fn build(tag: &str, text: &str) {
     docker(&["build", "--quiet", "--tag", tag, &folder.path().display().to_string()]);
 }
 
-/// Names of containers, running or not, with a label.
-pub(crate) fn containers(label: &str) -> Vec<String> {
-    let filter = format!("label={label}");
-    lines(&docker(&["ps", "--all", "--filter", &filter, "--format", "{{.Names}}"]))
-}
-
-/// Names of networks with a label.
-pub(crate) fn networks(label: &str) -> Vec<String> {
-    let filter = format!("label={label}");
-    lines(&docker(&["network", "ls", "--filter", &filter, "--format", "{{.Name}}"]))
-}
-
 pub(crate) fn lines(text: &str) -> Vec<String> {
     text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
-}
-
-/// Nothing that a run made is there any more.
-pub(crate) fn assert_nothing_left() {
-    let gone = || containers("lab.run").is_empty() && networks("lab.run").is_empty();
-    wait_until(Duration::from_secs(15), gone);
 }
 
 /// What it stands for is removed when it goes, also if the test fails.

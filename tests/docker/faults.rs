@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use crate::docker::{assert_nothing_left, image, source, turn};
-use crate::support::{Folder, code, stderr, stdout};
+use crate::docker::source;
+use crate::run::{ContainerRun, turn};
 
 /// One fault of each kind. Backends compute what is asked of them (the path /load), so that a limit
 /// of CPU slows them.
@@ -86,33 +86,12 @@ at = "9500ms"
 for = "2500ms"
 "#;
 
-fn proofs(folder: &Folder, scenario: &str) -> Vec<Value> {
-    let run = folder.runs(scenario).pop().expect("no results");
-    let text = std::fs::read_to_string(run.join("run.json")).unwrap();
-    let run: Value = serde_json::from_str(&text).unwrap();
-    run["faults"].as_array().unwrap().clone()
-}
-
 #[test]
 fn docker_makes_the_faults_and_each_is_proved() {
     let _turn = turn();
-    let folder = Folder::new();
-    folder.file("faults.toml", FAULTS);
-    let output = folder.run(&[
-        "run",
-        "faults.toml",
-        "--only",
-        "live",
-        "--provider",
-        "docker",
-        "--image",
-        image(),
-        "--container-memory",
-        "96MiB",
-    ]);
-    // A busy host may make the measurement invalid; the faults bite all the same.
-    assert!([0, 4].contains(&code(&output)), "{} {}", stdout(&output), stderr(&output));
-    let proofs = proofs(&folder, "faults");
+    let run = ContainerRun::new("faults", FAULTS).live().with(&["--container-memory", "96MiB"]);
+    let run = run.finish().measured();
+    let proofs = run.proofs();
     assert_eq!(proofs.len(), 4);
     for proof in &proofs {
         assert_eq!(proof["bit"], true, "{proof}");
@@ -126,13 +105,12 @@ fn docker_makes_the_faults_and_each_is_proved() {
     assert!(during("pause").contains("container is paused"), "{}", during("pause"));
     assert!(during("disconnect").contains("no answer"), "{}", during("disconnect"));
     assert!(during("limit").contains("times the time asked for"), "{}", during("limit"));
-    assert_nothing_left();
+    run.left.is_nothing();
 }
 
 #[test]
 fn failover_runs_with_containers() {
     let _turn = turn();
-    let folder = Folder::new();
     // The scenario itself, shortened.
     let text = std::fs::read_to_string(source().join("scenarios/failover.toml")).unwrap();
     let short = [
@@ -145,23 +123,17 @@ fn failover_runs_with_containers() {
         assert!(text.contains(long), "{long}");
         text.replace(long, short)
     });
-    folder.file("failover.toml", &text);
-    let output = folder.run(&["run", "failover.toml", "--provider", "docker", "--image", image()]);
-    let said = stdout(&output);
-    assert!([0, 3, 4].contains(&code(&output)), "{said} {}", stderr(&output));
-    assert_eq!(proofs(&folder, "failover")[0]["bit"], true);
-    let run = folder.runs("failover").pop().unwrap();
-    let text = std::fs::read_to_string(run.join("summary.json")).unwrap();
-    let summary: Value = serde_json::from_str(&text).unwrap();
+    let run = ContainerRun::new("failover", &text).finish().ended_with(&[0, 3, 4]);
+    assert_eq!(run.proofs()[0]["bit"], true);
     // What a busy host cannot change: hardly any request is lost, and another server answered.
-    let checks = summary["checks"].as_array().unwrap();
+    let checks = run.summary()["checks"].as_array().unwrap().clone();
     let held = |that: &str| {
         let of_live = |check: &&Value| {
             check["text"].as_str().unwrap().starts_with(that) && check["world"] != "sim"
         };
         checks.iter().find(of_live).unwrap_or_else(|| panic!("{checks:?}"))["verdict"].clone()
     };
-    assert_eq!(held("errors < 0.5%"), "held", "{said}");
-    assert_eq!(held("spread(spare) < 1%"), "held", "{said}");
-    assert_nothing_left();
+    assert_eq!(held("errors < 0.5%"), "held", "{}", run.said());
+    assert_eq!(held("spread(spare) < 1%"), "held", "{}", run.said());
+    run.left.is_nothing();
 }

@@ -10,7 +10,7 @@ use lab::autoscaler::Fleet;
 use lab::live::provider::docker::{DockerFleet, FleetSpec};
 use lab::units::Bytes;
 
-use crate::docker::{Removed, docker, image, turn};
+use crate::docker::{Removed, docker, image};
 use crate::support::{Folder, wait_until};
 
 const NETWORK: &str = "lab-test-filter";
@@ -28,16 +28,16 @@ impl Drop for Filter {
 }
 
 impl Filter {
-    fn start() -> Self {
+    fn start(group: &str) -> Self {
         let folder = Folder::new();
         let program = folder
-            .lab(&["docker-proxy", "--listen", "docker.sock", "--group", "filtered"])
+            .lab(&["docker-proxy", "--listen", "docker.sock", "--group", group])
             .args(["--image", image(), "--network", NETWORK])
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let socket = folder.path().join("docker.sock");
-        wait_until(Duration::from_secs(10), || socket.exists());
+        assert!(wait_until(Duration::from_secs(10), || socket.exists()));
         Self { program, folder }
     }
 
@@ -73,8 +73,7 @@ fn container() -> Value {
 
 #[test]
 fn nothing_passes_that_reaches_for_the_host() {
-    let _turn = turn();
-    let filter = Filter::start();
+    let filter = Filter::start("filtered");
     let create = |change: &dyn Fn(&mut Value)| {
         let mut body = container();
         change(&mut body);
@@ -106,10 +105,9 @@ fn nothing_passes_that_reaches_for_the_host() {
 
 #[test]
 fn containers_of_others_are_neither_seen_nor_touched() {
-    let _turn = turn();
     let _removed = Removed::later(&[&["rm", "--force", "lab-test-other"]]);
     docker(&["run", "--detach", "--name", "lab-test-other", image(), "backend"]);
-    let filter = Filter::start();
+    let filter = Filter::start("filtered");
     let (status, list) = filter.ask("GET", "/v1.41/containers/json?all=1", &json!({}));
     assert_eq!((status, list.trim()), (200, "[]"));
     for (method, path) in [
@@ -125,13 +123,12 @@ fn containers_of_others_are_neither_seen_nor_touched() {
 
 #[tokio::test]
 async fn a_fleet_works_through_it() {
-    let _turn = turn();
-    let name = "filtered-1";
+    let name = "passing-1";
     let _removed = Removed::later(&[&["rm", "--force", name], &["network", "rm", NETWORK]]);
     docker(&["network", "create", NETWORK]);
-    let filter = Filter::start();
+    let filter = Filter::start("passing");
     let spec = FleetSpec {
-        group: "filtered".to_owned(),
+        group: "passing".to_owned(),
         image: image().to_owned(),
         command: ["backend", "--listen=0.0.0.0:8080"].map(str::to_owned).to_vec(),
         networks: vec![NETWORK.to_owned()],

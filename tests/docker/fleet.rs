@@ -6,14 +6,14 @@ use lab::autoscaler::{Fleet, FleetError, Instance, InstanceState};
 use lab::live::provider::docker::{DockerFleet, FleetSpec, SwarmFleet};
 use lab::units::Bytes;
 
-use crate::docker::{Removed, docker, image, turn};
+use crate::docker::{Removed, docker, quick_image};
 
 const NETWORK: &str = "lab-test-fleet";
 
 fn spec(group: &str) -> FleetSpec {
     FleetSpec {
         group: group.to_owned(),
-        image: image().to_owned(),
+        image: quick_image().to_owned(),
         command: ["backend", "--listen=0.0.0.0:8080", "--name={name}"].map(str::to_owned).to_vec(),
         networks: Vec::new(),
         port: 8080,
@@ -60,7 +60,6 @@ async fn serves(instance: &Instance) {
 
 #[tokio::test]
 async fn containers_start_get_healthy_die_are_replaced_and_stop() {
-    let _turn = turn();
     let _removed =
         Removed::later(&[&["rm", "--force", "fleet-1", "fleet-2"], &["network", "rm", NETWORK]]);
     docker(&["network", "create", "--internal", NETWORK]);
@@ -106,19 +105,18 @@ async fn containers_start_get_healthy_die_are_replaced_and_stop() {
 
 #[tokio::test]
 async fn an_order_that_docker_cannot_obey_says_why() {
-    let _turn = turn();
     let mut fleet = DockerFleet::new(
-        FleetSpec { image: "lab:no-such-image".to_owned(), ..spec("fleet") },
+        FleetSpec { image: "lab:no-such-image".to_owned(), ..spec("unmade") },
         None,
     );
     let error = fleet.start(0).await.unwrap_err();
     assert!(matches!(error, FleetError::Refused { .. }), "{error}");
     assert!(error.to_string().contains("docker build -t lab:no-such-image"), "{error}");
-    let mut fleet = DockerFleet::new(spec("fleet"), Some("unix:///nowhere.sock".to_owned()));
+    let mut fleet = DockerFleet::new(spec("unmade"), Some("unix:///nowhere.sock".to_owned()));
     let error = fleet.list().await.unwrap_err();
     assert!(matches!(error, FleetError::Unreachable { .. }), "{error}");
     let mut fleet = DockerFleet::new(
-        FleetSpec { networks: vec!["lab-test-no-such-network".to_owned()], ..spec("fleet") },
+        FleetSpec { networks: vec!["lab-test-no-such-network".to_owned()], ..spec("unmade") },
         None,
     );
     let error = fleet.start(0).await.unwrap_err().to_string();
@@ -128,7 +126,6 @@ async fn an_order_that_docker_cannot_obey_says_why() {
 
 #[tokio::test]
 async fn services_of_a_swarm_start_get_healthy_and_stop() {
-    let _turn = turn();
     let mut fleet = SwarmFleet::new(spec("swarmed"), None);
     let is_manager = docker(&["info", "--format", "{{.Swarm.ControlAvailable}}"]) == "true";
     let _left = if is_manager {

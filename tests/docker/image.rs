@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::docker::{Removed, docker, image, source, tool, try_docker, turn};
+use crate::docker::{Removed, docker, image, source, tool, try_docker};
 use crate::support::wait_until;
 
 #[test]
 fn the_image_is_small_and_has_no_root() {
-    let _turn = turn();
     let facts: Value = serde_json::from_str(&docker(&["inspect", image()])).unwrap();
     let facts = &facts[0];
     assert_eq!(facts["Config"]["User"], "65532:65532");
@@ -24,7 +23,6 @@ fn the_image_is_small_and_has_no_root() {
 
 #[test]
 fn a_container_is_healthy_when_its_backend_serves_and_not_when_it_fails() {
-    let _turn = turn();
     let _removed = Removed::later(&[&["rm", "--force", "lab-test-well", "lab-test-ill"]]);
     // A check each half second: the image's own ten are for real life.
     let run = |name: &str, share: &str| {
@@ -54,7 +52,7 @@ fn a_container_is_healthy_when_its_backend_serves_and_not_when_it_fails() {
     run("lab-test-ill", "100%");
     let health = |name: &str, wanted: &str| {
         let state = || docker(&["inspect", "--format", "{{.State.Health.Status}}", name]);
-        wait_until(Duration::from_secs(20), || state() == wanted);
+        assert!(wait_until(Duration::from_secs(20), || state() == wanted), "{name}: {}", state());
     };
     health("lab-test-well", "healthy");
     health("lab-test-ill", "unhealthy");
@@ -62,7 +60,6 @@ fn a_container_is_healthy_when_its_backend_serves_and_not_when_it_fails() {
 
 #[test]
 fn a_health_check_says_what_it_saw() {
-    let _turn = turn();
     let output = try_docker(&["run", "--rm", image(), "health", "http://127.0.0.1:9/x"]);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
@@ -71,7 +68,6 @@ fn a_health_check_says_what_it_saw() {
 
 #[test]
 fn the_dockerfile_has_nothing_that_hadolint_knows_better() {
-    let _turn = turn();
     let hadolint = tool("hadolint", "python/bin/hadolint");
     let output = Command::new(hadolint).arg(source().join("Dockerfile")).output();
     let output = output.expect("hadolint is not installed: see tests/run");

@@ -3,7 +3,6 @@
 //! that Compose runs. All with the real Docker, which `tests/run` installs and starts; images are
 //! made from what is on this machine.
 #![cfg(feature = "cli")]
-#![allow(clippy::await_holding_lock, reason = "each test has a runtime and a thread of its own")]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -16,11 +15,12 @@ mod programs;
 mod prometheus;
 
 mod autoscale;
+mod compose;
 mod discovery;
 mod docker;
 mod faults;
 mod filter;
 mod fleet;
 mod image;
-mod stack;
+mod run;
 mod trouble;

@@ -2,15 +2,13 @@
 
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::docker::{
-    Removed, assert_nothing_left, build, containers, docker, image, networks, turn,
-};
-use crate::support::{Folder, code, stderr, wait_until};
+use crate::docker::{Removed, build, image};
+use crate::run::{ContainerRun, alone, turn};
+use crate::support::{Folder, stderr, wait_until};
 
 const SMALL: &str = r#"
 schema_version = 1
@@ -42,26 +40,17 @@ at = "1s"
 for = "4s"
 "#;
 
-fn small() -> Folder {
-    let folder = Folder::new();
-    folder.file("small.toml", SMALL);
-    folder
+fn small(image: &str) -> ContainerRun {
+    ContainerRun::of_image("small", SMALL, image).live()
 }
-
-const RUN: [&str; 7] = ["run", "small.toml", "--only", "live", "--quiet", "--provider", "docker"];
 
 /// What a run that cannot be says, with `image` and at the daemon `host`.
 fn refusal(image: &str, host: Option<&str>) -> String {
-    let folder = small();
-    let mut lab = folder.lab(&RUN);
-    lab.args(["--image", image, "--container-patience", "4"]);
-    if let Some(host) = host {
-        lab.env("DOCKER_HOST", host);
-    }
-    let output = lab.output().unwrap();
-    assert_eq!(code(&output), 1, "{output:?}");
-    assert!(folder.runs("small").is_empty());
-    stderr(&output)
+    let run = small(image).with(&["--container-patience", "4"]);
+    let run = host.into_iter().fold(run, ContainerRun::at).finish().ended_with(&[1]);
+    assert!(!run.has_results());
+    run.left.is_nothing();
+    stderr(&run.output)
 }
 
 #[test]
@@ -85,7 +74,6 @@ fn a_missing_image_is_named_with_what_makes_it() {
     let said = refusal("lab:no-such-image", None);
     assert!(said.contains("\"lab:no-such-image\" is not on this machine"), "{said}");
     assert!(said.contains("docker build -t lab:no-such-image ."), "{said}");
-    assert_nothing_left();
 }
 
 #[test]
@@ -97,7 +85,6 @@ fn a_container_that_never_gets_healthy_is_given_up_with_its_last_words() {
     let said = refusal("lab:test-sick", None);
     assert!(said.contains("backend a did not get healthy within 4s"), "{said}");
     assert!(said.contains("health check"), "{said}");
-    assert_nothing_left();
     // It ends at once, and says why.
     build(
         "lab:test-broken",
@@ -106,7 +93,6 @@ fn a_container_that_never_gets_healthy_is_given_up_with_its_last_words() {
     let said = refusal("lab:test-broken", None);
     assert!(said.contains("ended before it was ready (exit status: 2)"), "{said}");
     assert!(said.contains("the end of its log"), "{said}");
-    assert_nothing_left();
 }
 
 /// A socket in front of Docker's that can be taken away.
@@ -158,62 +144,39 @@ fn pump(mut from: UnixStream, mut to: UnixStream) {
 
 #[test]
 fn a_docker_that_goes_away_ends_the_run_in_words() {
-    let _turn = turn();
-    let folder = small();
+    let _alone = alone();
+    let folder = Folder::new();
     let socket = folder.path().join("docker.sock");
     let relay = Relay::start(&socket);
-    let lab = folder
-        .lab(&RUN)
-        .args(["--image", image()])
-        .env("DOCKER_HOST", format!("unix://{}", socket.display()))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // Both backends and their sandboxes: the run is about to begin.
-    wait_until(Duration::from_secs(30), || containers("lab.run").len() == 4);
-    std::thread::sleep(Duration::from_secs(4));
+    let run = small(image()).at(&format!("unix://{}", socket.display())).start();
+    run.comes_to_a_pause();
     relay.cut(&socket);
-    let output = lab.wait_with_output().unwrap();
-    assert_eq!(code(&output), 1, "{output:?}");
-    let said = stderr(&output);
+    let run = run.finish().ended_with(&[1]);
+    let said = stderr(&run.output);
     assert!(said.contains("Docker") && said.contains("backend"), "{said}");
-    assert!(folder.runs("small").is_empty());
-    // What could not be removed without Docker is by the next run.
+    assert!(!run.has_results());
     sweep();
-}
-
-/// The container that is paused, if one is.
-fn paused() -> Option<String> {
-    let names = docker(&["ps", "--filter", "status=paused", "--format", "{{.Names}}"]);
-    names.lines().next().map(str::to_owned)
+    run.left.is_nothing();
 }
 
 /// The next run removes what has no owner.
 fn sweep() {
-    let folder = small();
-    let output = folder.lab(&RUN).args(["--image", image()]).output().unwrap();
-    assert!([0, 4].contains(&code(&output)), "{}", stderr(&output));
-    assert_nothing_left();
+    let (text, _fault) = SMALL.split_once("[[fault]]").unwrap();
+    let text = text.replace("\"6s\"", "\"1s\"");
+    ContainerRun::new("small", &text).live().finish().measured().left.is_nothing();
 }
 
 #[test]
 fn containers_end_with_lab_and_the_next_run_removes_what_could_not() {
-    let _turn = turn();
-    let folder = small();
-    let mut lab = folder
-        .lab(&RUN)
-        .args(["--image", image()])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    wait_until(Duration::from_secs(40), || paused().is_some());
-    lab.kill().unwrap();
-    lab.wait().unwrap();
+    let _alone = alone();
+    let run = small(image()).start();
+    run.comes_to_a_pause();
+    let left = run.kill();
     // The one that runs, and both sandboxes, hear that their input has closed.
-    wait_until(Duration::from_secs(20), || containers("lab.run").len() == 1);
-    assert!(paused().is_some());
-    assert_eq!(networks("lab.run").len(), 2);
+    let one = || left.containers().len() == 1;
+    assert!(wait_until(Duration::from_secs(20), one), "{:?}", left.containers());
+    assert_eq!(left.paused(), left.containers());
+    assert_eq!(left.networks().len(), 2);
     sweep();
+    left.is_nothing();
 }

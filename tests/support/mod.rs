@@ -84,7 +84,8 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Waits until `holds`, at most `limit`.
+/// Waits until `holds`, at most `limit`; whether it did.
+#[must_use]
 pub(crate) fn wait_until(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
     let step = Duration::from_millis(20);
     for _ in 0..limit.as_millis() / step.as_millis() {

@@ -1,13 +1,16 @@
 //! The stack that Compose runs: its file in the eyes of two Composes and a linter; up, looked at and
 //! down, with images of this machine's programs in place of those that only a registry has.
 
+use std::io::Read;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::docker::{Removed, docker, image, source, tool, try_docker, turn};
+use crate::docker::{Removed, docker, lines, quick_image, source, tool, try_docker};
+use crate::prometheus::ask;
 use crate::support::{Folder, code, stderr, stdout, wait_until};
 
 const PROJECT: &str = "labtest";
@@ -31,7 +34,6 @@ fn run(command: &mut Command) -> Output {
 
 #[test]
 fn both_composes_read_the_file_alike() {
-    let _turn = turn();
     let services = composes().map(|compose| {
         let mut command = Command::new(compose);
         command.args(["--project-name", "lab", "--file", &file(), "--profile", "nginx"]);
@@ -47,7 +49,6 @@ fn both_composes_read_the_file_alike() {
 
 #[test]
 fn every_service_is_confined_and_only_the_filter_has_the_socket() {
-    let _turn = turn();
     let compose = composes()[1].clone();
     let mut command = Command::new(compose);
     command.args(["--project-name", "lab", "--file", &file(), "--profile", "nginx"]);
@@ -75,7 +76,6 @@ fn every_service_is_confined_and_only_the_filter_has_the_socket() {
 
 #[test]
 fn a_linter_of_compose_files_finds_nothing() {
-    let _turn = turn();
     let dclint = tool("dclint", "node/node_modules/.bin/dclint");
     let mut command = Command::new(dclint);
     command.args(["--max-warnings", "0", "--config"]).arg(source().join("compose/.dclintrc.yaml"));
@@ -105,12 +105,75 @@ fn the_example_names_every_variable_with_the_value_that_it_has() {
     assert_eq!(set.len(), used.len(), "{set:?}");
 }
 
+/// One of its backends does 25 requests a second here, and all windows are short.
+const WINDOWS: [(&str, &str); 10] = [
+    ("BACKEND_WORKERS", "1"),
+    ("BACKEND_SERVICE", "constant:40ms"),
+    ("AUTOSCALER_MAX", "6"),
+    ("AUTOSCALER_POLL", "1s"),
+    ("AUTOSCALER_SCRAPE_INTERVAL", "500ms"),
+    ("AUTOSCALER_RATE_WINDOW", "2s"),
+    ("AUTOSCALER_COOLDOWN_UP", "2s"),
+    ("AUTOSCALER_COOLDOWN_DOWN", "2s"),
+    ("HEALTH_INTERVAL", "1s"),
+    ("SCRAPE_INTERVAL", "1s"),
+];
+
+/// 92/s keep four backends busy for 92 % of their time, five for 74 % and six for 61 %; 12/s are
+/// too few for five.
+const LOAD: &str = r#"
+schema_version = 1
+
+[scenario]
+seed = 5
+duration = "32s"
+
+[traffic]
+arrival = { process = "uniform" }
+
+[[traffic.stage]]
+name = "rush"
+duration = "18s"
+rate = "92/s"
+
+[[traffic.stage]]
+name = "quiet"
+rate = "12/s"
+
+[traffic.client]
+timeout = "10s"
+
+[[backend]]
+name = "stack"
+service = { law = "constant", value = "40ms" }
+"#;
+
+/// What the file of the autoscaler says is what the stack does without an .env.
+#[test]
+fn the_autoscaler_of_the_stack_is_that_of_its_file() {
+    let compose = std::fs::read_to_string(file()).unwrap();
+    let text = std::fs::read_to_string(source().join("compose/lab/autoscale.toml")).unwrap();
+    let table: toml::Table = text.parse().unwrap();
+    let set = compose.lines().filter_map(|line| line.trim().strip_prefix("- --set="));
+    let set: Vec<(&str, &str)> = set.filter_map(|set| set.split_once('=')).collect();
+    assert_eq!(set.len(), 9, "{set:?}");
+    for (key, value) in set {
+        let (_, value) = value.trim_end_matches('}').split_once(":-").unwrap();
+        let mut keys = key.split('.');
+        let first = &table[keys.next().unwrap()];
+        let written = keys.fold(first, |inner, key| &inner[key]);
+        let written = written.as_str().map_or_else(|| written.to_string(), str::to_owned);
+        assert_eq!(value, written, "{key}");
+    }
+}
+
 /// `lab stack` with images of this machine's programs, on ports of its own.
 fn stack(arguments: &[&str], ports: &[u16]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lab"));
     command.args(["stack", "--project", PROJECT, "--file", &file()]).args(arguments);
     command
-        .env("LAB_IMAGE", image())
+        .envs(WINDOWS)
+        .env("LAB_IMAGE", quick_image())
         .env("PROMETHEUS_IMAGE", "lab-test-prometheus")
         .env("GRAFANA_IMAGE", "lab-test-grafana")
         .env("NGINX_IMAGE", "lab-test-nginx");
@@ -168,23 +231,24 @@ fn get(url: &str) -> Output {
 
 #[test]
 fn the_stack_comes_up_in_order_serves_and_goes() {
-    let _turn = turn();
     let folder = Folder::new();
     stand_ins(&folder);
-    image();
+    quick_image();
     let ports: Vec<u16> =
         lab::live::ports::free(4).unwrap().iter().map(std::net::SocketAddr::port).collect();
     let _down = Down;
     let output = stack(&["status"], &ports);
     assert_eq!((code(&output), stdout(&output).as_str()), (1, "the stack is down\n"));
 
+    let events = Events::begin();
     let output = stack(&["up", "--profile", "nginx"], &ports);
+    let events = events.end();
     assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
     let output = stack(&["status", "--json"], &ports);
     assert_eq!(code(&output), 0, "{}", stdout(&output));
     let members: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     assert!(members.len() >= 10, "{members:?}");
-    health_gated_the_start();
+    health_gated_the_start(&events);
 
     // Clients reach the backends through both balancers, and Prometheus watches them.
     for port in [ports[0], ports[3]] {
@@ -196,6 +260,7 @@ fn the_stack_comes_up_in_order_serves_and_goes() {
     let internal = docker(&["network", "inspect", "--format", "{{.Internal}}", "labtest_service"]);
     assert_eq!(internal, "true");
 
+    the_autoscaler_follows_the_load(&folder, ports[0]);
     the_autoscaler_replaces_a_backend_that_is_gone();
     let output = stack(&["down", "--volumes"], &ports);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
@@ -210,15 +275,48 @@ fn the_stack_comes_up_in_order_serves_and_goes() {
     }
 }
 
+/// From four to six and back, and no request is lost.
+fn the_autoscaler_follows_the_load(folder: &Folder, port: u16) {
+    folder.file("load.toml", LOAD);
+    let target = format!("--target=http://127.0.0.1:{port}");
+    let mut load = folder.lab(&["load", "--scenario", "load.toml", &target, "--json"]);
+    let load = load.stdout(Stdio::piped()).spawn().unwrap();
+    // The proxy was told of each, and sends it a part of the work.
+    let serve = || ["api-5", "api-6"].iter().all(|added| attempts(added) > 20);
+    assert!(wait_until(Duration::from_secs(20), serve), "it never grows to six");
+    let output = load.wait_with_output().unwrap();
+    assert_eq!(code(&output), 0, "{}", stdout(&output));
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(result["failed"], 0, "{result:#}");
+    let is_there = |name: &str| try_docker(&["inspect", name]).status.success();
+    let gone = |name: &str| !is_there(name) && attempts(name) == 0;
+    let shrunk = || gone("api-5") && gone("api-6");
+    assert!(wait_until(Duration::from_secs(15), shrunk), "it does not shrink to four");
+}
+
+/// Attempts at an upstream that went well, as the proxy counts them for those that it has now.
+fn attempts(upstream: &str) -> u64 {
+    let network = format!("{{{{.NetworkSettings.Networks.{PROJECT}_monitoring.IPAddress}}}}");
+    let ip = docker(&["inspect", "--format", &network, &container("proxy")]);
+    let token = std::fs::read_to_string(source().join("compose/secrets/admin-token")).unwrap();
+    let field = format!("Authorization: Bearer {}\r\n", token.trim());
+    let (status, page) =
+        ask((ip.parse::<IpAddr>().unwrap(), 9901).into(), "GET", "/metrics", &field, "").unwrap();
+    assert_eq!(status, 200, "{page}");
+    let name = format!("lab_proxy_attempts_total{{upstream=\"{upstream}\",outcome=\"passed\"}} ");
+    page.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or(0)
+}
+
+fn is_healthy(container: &str) -> bool {
+    let output = try_docker(&["inspect", "--format", "{{.State.Health.Status}}", container]);
+    output.status.success() && stdout(&output).trim() == "healthy"
+}
+
 /// Through the filter, on the stack's networks; the proxy hears of it.
 fn the_autoscaler_replaces_a_backend_that_is_gone() {
     docker(&["rm", "--force", &container("backend-4")]);
-    let replaced = || {
-        let state = ["inspect", "--format", "{{.State.Health.Status}}", "api-4"];
-        let output = try_docker(&state);
-        output.status.success() && stdout(&output).trim() == "healthy"
-    };
-    wait_until(Duration::from_secs(60), replaced);
+    let replaced = || is_healthy("api-4");
+    assert!(wait_until(Duration::from_secs(60), replaced), "api-4 is not replaced");
     let networks = docker(&["inspect", "--format", "{{json .NetworkSettings.Networks}}", "api-4"]);
     assert!(networks.contains("labtest_service") && networks.contains("labtest_monitoring"));
 }
@@ -230,14 +328,39 @@ fn container(service: &str) -> String {
     docker(&["ps", "--quiet", "--filter", &service, "--filter", &project])
 }
 
+/// What Docker tells of the stack's containers from now on: when each started, and got healthy.
+struct Events(Child);
+
+impl Events {
+    fn begin() -> Self {
+        let project = format!("label=com.docker.compose.project={PROJECT}");
+        let mut command = Command::new("docker");
+        command.args(["events", "--filter", &project, "--filter", "type=container"]);
+        command.args(["--filter", "event=start", "--filter", "event=health_status"]);
+        let service = r#"{{index .Actor.Attributes "com.docker.compose.service"}}"#;
+        command.args(["--format", &format!("{{{{.TimeNano}}}} {service} {{{{.Action}}}}")]);
+        Self(command.stdout(Stdio::piped()).spawn().expect("docker"))
+    }
+
+    /// What was told so far.
+    fn end(mut self) -> Vec<String> {
+        self.0.kill().expect("killed");
+        let mut told = String::new();
+        self.0.stdout.take().expect("a pipe").read_to_string(&mut told).expect("read");
+        self.0.wait().expect("it ends");
+        lines(&told)
+    }
+}
+
 /// The proxy was started after every backend's health check had passed for the first time.
-fn health_gated_the_start() {
-    let proxy = docker(&["inspect", "--format", "{{.State.StartedAt}}", &container("proxy")]);
-    for backend in ["backend-1", "backend-2", "backend-3", "backend-4"] {
-        let format = "{{range .State.Health.Log}}{{.ExitCode}} {{.End.UTC.Format \"2006-01-02T15:04:05.000000000Z\"}}\n{{end}}";
-        let checks = docker(&["inspect", "--format", format, &container(backend)]);
-        let first = checks.lines().find_map(|line| line.strip_prefix("0 ")).unwrap();
-        assert!(first < proxy.as_str(), "{backend}: {first} is not before {proxy}");
+fn health_gated_the_start(events: &[String]) {
+    let at = |what: &str| {
+        let place = events.iter().position(|event| event.ends_with(what));
+        place.unwrap_or_else(|| panic!("{what}: {events:#?}"))
+    };
+    for number in 1..=4 {
+        let healthy = format!(" backend-{number} health_status: healthy");
+        assert!(at(&healthy) < at(" proxy start"), "{healthy}: {events:#?}");
     }
 }
 
@@ -259,7 +382,6 @@ impl Drop for Down {
 
 #[test]
 fn without_compose_or_its_file_a_person_hears_what_to_do() {
-    let _turn = turn();
     let folder = Folder::new();
     let output = folder.run(&["stack", "up"]);
     assert_eq!(code(&output), 1);
