@@ -10,7 +10,7 @@ use std::time::Duration;
 use lab::backend::queue::QueueConfig;
 use lab::backend::{BackendConfig, Server};
 use lab::host::clock;
-use lab::load::{LoadConfig, Outcome, Pace, Target, run};
+use lab::load::{Extras, LoadConfig, Outcome, Pace, Target, run};
 use lab::record::spool::read_spool;
 use lab::record::{NO_UPSTREAM, RequestError, RequestRow};
 use lab::scenario::Discipline;
@@ -76,6 +76,7 @@ impl Trial {
             zero: clock::now() + Span::from_millis(50),
             spool: Some(rows.clone()),
             pace: Pace::Exact,
+            extras: Extras::default(),
         };
         Self { config, rows }
     }

@@ -11,7 +11,7 @@ use super::terminal::fail;
 use crate::backend::law::{LAW_FORMS, parse_law};
 use crate::host::child::die_with_parent;
 use crate::host::clock;
-use crate::load::{LoadConfig, Outcome, Pace, Target, program};
+use crate::load::{Extras, LoadConfig, Outcome, Pace, Target, program};
 use crate::scenario;
 use crate::traffic::{ArrivalConfig, ClassConfig, ClientConfig, Law, Source, Stage, TrafficConfig};
 use crate::units::{Bytes, Nanos, Rate, Ratio, Seed, Span};
@@ -121,7 +121,7 @@ pub(super) fn run(arguments: &LoadArgs) -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(Exit::Usage, &error),
     };
-    match program::generate(config, arguments.real_time) {
+    match program::generate(config, arguments.real_time, &mut ()) {
         Ok(outcome) => arguments.finish(&outcome),
         Err(error) => fail(Exit::Failed, &error),
     }
@@ -187,6 +187,7 @@ impl LoadArgs {
             zero,
             spool: None,
             pace: Pace::Exact,
+            extras: Extras::default(),
         }
     }
 

@@ -23,10 +23,14 @@ pub(super) async fn drive(
 ) -> io::Result<()> {
     let mut turns = Turns { due: BinaryHeap::new(), plan, end: generator.instant(plan.end()) };
     let start = generator.instant(Nanos::ZERO);
-    (0..users).for_each(|user| turns.think(start, user, 0));
+    let share = generator.share();
+    (0..users)
+        .filter(|user| share.has(u64::from(*user)))
+        .for_each(|user| turns.think(start, user, 0));
     let mut in_flight = 0u64;
+    let mut left = share.part_of(generator.most_requests());
     while !generator.has_failed() {
-        let next = turns.due.peek().map(|&Reverse((due, ..))| due);
+        let next = turns.due.peek().map(|&Reverse((due, ..))| due).filter(|_| left > 0);
         if next.is_none() && in_flight == 0 {
             break;
         }
@@ -36,6 +40,7 @@ pub(super) async fn drive(
                 waited?;
                 if let Some(Reverse((due, user, turn))) = turns.due.pop() {
                     in_flight += 1;
+                    left -= 1;
                     generator.launch(&plan.turn(user, turn), due);
                 }
             }

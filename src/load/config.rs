@@ -2,8 +2,12 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::target::Target;
+use super::tls::TlsClient;
 use crate::record::RecordError;
 use crate::scenario::{HashKey, Scenario};
 use crate::traffic::TrafficConfig;
@@ -33,6 +37,80 @@ pub struct LoadConfig {
     pub spool: Option<PathBuf>,
     /// How exactly the schedule is kept.
     pub pace: Pace,
+    /// What a run of a scenario leaves as it is.
+    pub extras: Extras,
+}
+
+/// What a person may ask of the generator beyond a scenario's traffic.
+#[derive(Clone, Debug, Default)]
+pub struct Extras {
+    /// Over what requests go.
+    pub protocol: Protocol,
+    /// How TLS is spoken to targets that ask for it; needed if one does.
+    pub tls: Option<TlsClient>,
+    /// Further lines of every head, by name; one named `host` stands instead of the target's.
+    pub headers: Vec<(String, String)>,
+    /// Body of every request, instead of its class's number of bytes.
+    pub body: Option<Arc<[u8]>>,
+    /// The response header that names the server that answered, in small letters; `None` takes
+    /// lab's own.
+    pub server_header: Option<String>,
+    /// By class, which target its requests go to; empty: each request's target is a draw.
+    pub class_targets: Vec<usize>,
+    /// Requests due before this are sent and left out of the statistics.
+    pub warm_up: Nanos,
+    /// No more requests than this.
+    pub requests: Option<u64>,
+    /// Which part of the plan is sent.
+    pub share: Share,
+}
+
+/// Over what requests go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// HTTP/1.1, one request at a time on a connection.
+    #[default]
+    Http1,
+    /// HTTP/2: many streams on few connections; with prior knowledge where there is no TLS.
+    Http2 {
+        /// Most streams at once on a connection; the server may allow fewer. At least 1.
+        streams: u32,
+    },
+    /// Messages over WebSocket connections, each of which waits for its echo.
+    WebSocket,
+}
+
+/// One of several generators that send a plan together: of an open loop the requests, of a closed
+/// one the users whose number leaves the remainder `index` when divided by `of`. So all of them
+/// together send exactly the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// From 0.
+    pub index: u32,
+    /// How many there are; at least 1.
+    pub of: u32,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self { index: 0, of: 1 }
+    }
+}
+
+impl Share {
+    /// Whether the request or user `number` is of this share.
+    #[must_use]
+    pub const fn has(self, number: u64) -> bool {
+        number % self.of as u64 == self.index as u64
+    }
+
+    /// How many of the first `all` numbers are of this share.
+    #[must_use]
+    pub const fn part_of(self, all: u64) -> u64 {
+        let (index, of) = (self.index as u64, self.of as u64);
+        all / of + (all % of > index) as u64
+    }
 }
 
 /// How exactly the schedule is kept.
@@ -66,6 +144,7 @@ impl LoadConfig {
             zero,
             spool: None,
             pace: Pace::Exact,
+            extras: Extras::default(),
         }
     }
 }
@@ -79,6 +158,10 @@ pub enum LoadError {
     /// The rows cannot be written.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// A target asks for TLS, and nothing says whose certificates are believed; or its name is none
+    /// that a certificate could be made out to.
+    #[error("TLS to `{0}` is not possible: no authorities, or no name for a certificate")]
+    NoTls(String),
     /// The system gives no timer.
     #[error("no timer: {0}")]
     Timer(#[source] io::Error),

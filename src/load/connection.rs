@@ -4,16 +4,14 @@
 //! of the first byte, and a client library puts a task and a channel between both.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
 
 use super::framing::Framing;
 use super::head::{self, Invalid, LabHeaders};
+use super::wire::{Dialer, Wire};
 use crate::host::clock;
 use crate::record::RequestError;
-use crate::scenario::client_address;
 use crate::units::Nanos;
 
 const BUFFER: usize = 8 << 10;
@@ -22,7 +20,7 @@ const BUFFER_LIMIT: usize = 128 << 10;
 /// An open connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Wire,
     buffer: Vec<u8>,
     /// Requests it has carried.
     pub(super) carried: u32,
@@ -37,31 +35,24 @@ pub(super) struct Answer {
     pub(super) keep_alive: bool,
 }
 
-/// Hears of a response while it comes, since it may never be complete.
+/// Hears of a request on its way, since its response may never be complete.
 pub(super) trait Progress {
+    fn sent(&mut self, at: Nanos);
+    fn connected(&mut self, at: Nanos);
     fn first_byte(&mut self, at: Nanos);
     fn head(&mut self, lab: LabHeaders<'_>);
 }
 
 impl Connection {
-    /// Opens one; from the address of the client with the key `client`, if that is not 0 and the
-    /// server is on this host.
-    pub(super) async fn open(address: SocketAddr, client: u64) -> io::Result<Self> {
-        let stream = match address.ip() {
-            IpAddr::V4(server) if client != 0 && server.is_loopback() => {
-                let socket = TcpSocket::new_v4()?;
-                socket.bind(SocketAddr::new(client_address(client).into(), 0))?;
-                socket.connect(address).await?
-            }
-            _ => TcpStream::connect(address).await?,
-        };
-        stream.set_nodelay(true)?;
+    /// Opens one, as the client with the key `client` if that is not 0.
+    pub(super) async fn open(dialer: &Dialer, client: u64) -> io::Result<Self> {
+        let stream = dialer.open(client).await?;
         Ok(Self { stream, buffer: vec![0; BUFFER], carried: 0 })
     }
 
     /// Whether the server closed it, or spoke out of turn, while it was idle. Costs no system
     /// call where nothing happened.
-    pub(super) fn is_stale(&self) -> bool {
+    pub(super) fn is_stale(&mut self) -> bool {
         let mut byte = [0];
         !matches!(self.stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -77,19 +68,24 @@ impl Connection {
 
     /// Writes the rest.
     pub(super) async fn send(&mut self, rest: &[u8]) -> Result<(), RequestError> {
-        self.stream.write_all(rest).await.map_err(|_| RequestError::Reset)
+        let sent = async {
+            self.stream.write_all(rest).await?;
+            self.stream.flush().await
+        };
+        sent.await.map_err(|_| RequestError::Reset)
     }
 
     /// Reads a response.
     pub(super) async fn receive(
         &mut self,
         no_body: bool,
+        server_header: Option<&str>,
         mut progress: impl Progress,
     ) -> Result<Answer, RequestError> {
         let mut filled = 0;
         let mut now = Nanos::ZERO;
         let (status, mut framing, keep_alive, mut body) = loop {
-            match head::parse(&self.buffer[..filled], no_body).map_err(invalid)? {
+            match head::parse(&self.buffer[..filled], no_body, server_header).map_err(invalid)? {
                 // An interim response; the real one follows.
                 Some((head, length)) if head.status < 200 => {
                     self.buffer.copy_within(length..filled, 0);

@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::config::LoadConfig;
+use super::config::{LoadConfig, LoadError, Share};
 use super::connection::{Answer, Connection, Progress};
 use super::head::LabHeaders;
 use super::jar::Jar;
 use super::ledger::Ledger;
 use super::pool::{Lease, Pool, Route, Taken};
-use super::target::{Target, Template};
+use super::target::Template;
+use super::transport::{Carried, Transport};
+use super::wire::Dialer;
 use crate::host::clock;
 use crate::record::{RequestError, RequestRow};
 use crate::scenario::HashKey;
@@ -30,7 +32,14 @@ pub(super) struct Ended {
 /// The client: its connections, its rules, and its books.
 #[derive(Debug)]
 pub(super) struct Generator {
-    targets: Vec<Target>,
+    dialers: Vec<Dialer>,
+    /// `None` for HTTP/1.1.
+    transport: Option<Transport>,
+    /// By class, its target; empty: it is drawn.
+    class_targets: Vec<usize>,
+    server_header: Option<String>,
+    share: Share,
+    most_requests: u64,
     /// By target, then class.
     templates: Vec<Vec<Template>>,
     client: ClientConfig,
@@ -79,6 +88,8 @@ enum Start {
     Sent(Lease, io::Result<usize>),
     Connect(Lease),
     Wait(oneshot::Receiver<Lease>),
+    /// By the transport.
+    Carried,
 }
 
 impl Generator {
@@ -86,18 +97,24 @@ impl Generator {
         config: &LoadConfig,
         ledger: Ledger,
         ended: Option<UnboundedSender<Ended>>,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>, LoadError> {
         let classes = &config.traffic.classes;
         let templates = config
             .targets
             .iter()
             .map(|target| {
-                let template = |class| Template::new(target, class, config.hash_key.as_ref());
+                let template =
+                    |class| Template::new(target, class, config.hash_key.as_ref(), &config.extras);
                 classes.iter().map(template).collect()
             })
             .collect();
-        Arc::new(Self {
-            targets: config.targets.clone(),
+        Ok(Arc::new(Self {
+            dialers: Dialer::all(config)?,
+            transport: Transport::new(config)?,
+            class_targets: config.extras.class_targets.clone(),
+            server_header: config.extras.server_header.clone(),
+            share: config.extras.share,
+            most_requests: config.extras.requests.unwrap_or(u64::MAX),
             templates,
             client: config.traffic.client,
             seed: config.seed,
@@ -111,7 +128,17 @@ impl Generator {
             quiet: Notify::new(),
             give_up: watch::Sender::new(false),
             resent: AtomicU64::new(0),
-        })
+        }))
+    }
+
+    /// Which part of the plan is sent.
+    pub(super) const fn share(&self) -> Share {
+        self.share
+    }
+
+    /// How many requests all shares together send at most.
+    pub(super) const fn most_requests(&self) -> u64 {
+        self.most_requests
     }
 
     /// An instant of the plan on the host's clock.
@@ -128,11 +155,12 @@ impl Generator {
     }
 
     pub(super) fn connections_opened(&self) -> u64 {
-        self.pool.opened()
+        self.pool.opened() + self.transport.as_ref().map_or(0, Transport::opened)
     }
 
     pub(super) fn resent(&self) -> u64 {
-        self.resent.load(Ordering::Relaxed)
+        let carried = self.transport.as_ref().map_or(0, Transport::resent);
+        self.resent.load(Ordering::Relaxed) + carried
     }
 
     /// Returns when nothing is in flight.
@@ -162,7 +190,7 @@ impl Generator {
             self.settle(&row, now);
             return;
         }
-        let target = self.target_of(request.id);
+        let target = self.target_of(request);
         let template = &self.templates[target][usize::from(request.class)];
         let cookies = |out: &mut Vec<u8>| {
             if let Some(jar) = &self.jar {
@@ -183,7 +211,7 @@ impl Generator {
     /// Counts it as due, and as in flight unless the cap is reached.
     fn admit(&self, due: Nanos, now: Nanos) -> bool {
         let tally = &mut self.ledger().tally;
-        tally.due(due, now);
+        tally.due(self.zero, due, now);
         let cap = u64::from(self.client.in_flight_cap);
         let admitted = cap == 0 || tally.in_flight() < cap;
         if admitted {
@@ -192,13 +220,19 @@ impl Generator {
         admitted
     }
 
-    /// The balancer it reaches: uniform by a draw (Lemire's multiplication).
-    fn target_of(&self, id: u64) -> usize {
-        let word = self.seed.words(Purpose::View, id)[0];
-        ((u128::from(word) * self.targets.len() as u128) >> 64) as usize
+    /// The server it reaches: its class's, or uniform by a draw (Lemire's multiplication).
+    fn target_of(&self, request: &Request) -> usize {
+        if let Some(&target) = self.class_targets.get(usize::from(request.class)) {
+            return target;
+        }
+        let word = self.seed.words(Purpose::View, request.id)[0];
+        ((u128::from(word) * self.dialers.len() as u128) >> 64) as usize
     }
 
     fn start(&self, flight: &mut Flight) -> Start {
+        if self.transport.is_some() {
+            return Start::Carried;
+        }
         match self.pool.take(flight.route) {
             Taken::Wait(lease) => Start::Wait(lease),
             Taken::Lease(mut lease) => match &mut lease.connection {
@@ -234,6 +268,9 @@ impl Generator {
     /// is written to it (idle for too long, or told to reload), it is sent again on a new one, as
     /// every client does.
     async fn exchange(&self, flight: &mut Flight, start: Start) -> Result<Answer, RequestError> {
+        if let Some(transport) = &self.transport {
+            return self.carried_by(transport, flight).await;
+        }
         let (mut lease, written) = self.sent(flight, start).await?;
         let unsent = written.is_err();
         let mut outcome = self.converse(flight, &mut lease, written).await;
@@ -251,6 +288,22 @@ impl Generator {
         Ok(answer)
     }
 
+    async fn carried_by(
+        &self,
+        transport: &Transport,
+        flight: &mut Flight,
+    ) -> Result<Answer, RequestError> {
+        let carried = Carried {
+            id: flight.row.id,
+            target: flight.route.target,
+            bytes: &flight.bytes,
+            server_header: self.server_header.as_deref(),
+        };
+        let session = flight.session;
+        let mut phases = Phases { row: &mut flight.row, generator: self, session };
+        transport.exchange(&carried, &mut phases).await
+    }
+
     /// Its connection, and how much of it was written there at once.
     async fn sent(
         &self,
@@ -260,6 +313,7 @@ impl Generator {
         let mut lease = match start {
             Start::Sent(lease, sent) => return Ok((lease, sent)),
             Start::Connect(lease) => return self.connect(flight, lease).await,
+            Start::Carried => return Err(RequestError::Connect),
             // The sender is gone only if the pool is.
             Start::Wait(lease) => lease.await.map_err(|_| RequestError::Connect)?,
         };
@@ -277,10 +331,10 @@ impl Generator {
         flight: &mut Flight,
         mut lease: Lease,
     ) -> Result<(Lease, io::Result<usize>), RequestError> {
-        let address = self.targets[flight.route.target].address;
+        let dialer = &self.dialers[flight.route.target];
         let client = flight.route.client;
         let connection =
-            Connection::open(address, client).await.map_err(|_| RequestError::Connect)?;
+            Connection::open(dialer, client).await.map_err(|_| RequestError::Connect)?;
         flight.row.connected_ns = self.relative(clock::now());
         let sent = lease.opened(connection).try_send(&flight.bytes);
         Ok((lease, sent))
@@ -299,7 +353,8 @@ impl Generator {
         }
         let session = flight.session;
         let phases = Phases { row: &mut flight.row, generator: self, session };
-        connection.receive(flight.no_body, phases).await
+        let server_header = self.server_header.as_deref();
+        connection.receive(flight.no_body, server_header, phases).await
     }
 
     fn conclude(&self, mut flight: Flight, outcome: Result<Answer, RequestError>, deadline: Nanos) {
@@ -359,6 +414,14 @@ struct Phases<'a> {
 }
 
 impl Progress for Phases<'_> {
+    fn sent(&mut self, at: Nanos) {
+        self.row.sent_ns = self.generator.relative(at);
+    }
+
+    fn connected(&mut self, at: Nanos) {
+        self.row.connected_ns = self.generator.relative(at).max(self.row.sent_ns);
+    }
+
     fn first_byte(&mut self, at: Nanos) {
         self.row.first_byte_ns = self.generator.relative(at);
     }

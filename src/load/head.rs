@@ -25,14 +25,23 @@ pub(super) struct LabHeaders<'a> {
     /// Name of the peer tried last, as the proxy knows it, or of the backend itself.
     pub(super) upstream: Option<&'a str>,
     backend: Option<&'a str>,
+    /// The same by a header that a person chose.
+    chosen: Option<&'a str>,
     /// A cookie to keep.
     pub(super) set_cookie: Option<&'a str>,
 }
 
 impl<'a> LabHeaders<'a> {
+    /// What the header says that a person chose. A proxy that tried several servers lists them, the
+    /// last one at the end (NGINX's `$upstream_addr`).
+    pub(super) fn named(&mut self, value: &'a str) {
+        let last = value.rsplit([',', ' ']).find(|part| !part.is_empty() && *part != ":");
+        self.chosen = last.or(self.chosen);
+    }
+
     /// The server that answered, or that was tried last.
     pub(super) fn server(&self) -> Option<&'a str> {
-        self.upstream.or(self.backend)
+        self.chosen.or(self.upstream).or(self.backend)
     }
 }
 
@@ -41,8 +50,13 @@ impl<'a> LabHeaders<'a> {
 pub(super) struct Invalid;
 
 /// Reads the head at the front of `bytes` and tells its length; `None` if it is not complete.
-/// `no_body`: the request was a HEAD.
-pub(super) fn parse(bytes: &[u8], no_body: bool) -> Result<Option<(Head<'_>, usize)>, Invalid> {
+/// `no_body`: the request was a HEAD. `server_header`, in small letters, names the server; `None`
+/// for lab's own headers.
+pub(super) fn parse<'a>(
+    bytes: &'a [u8],
+    no_body: bool,
+    server_header: Option<&str>,
+) -> Result<Option<(Head<'a>, usize)>, Invalid> {
     let Some(length) = end(bytes) else {
         let known = bytes.len().min(5);
         let plausible = bytes[..known] == b"HTTP/"[..known] && bytes.len() <= HEAD_LIMIT;
@@ -54,7 +68,11 @@ pub(super) fn parse(bytes: &[u8], no_body: bool) -> Result<Option<(Head<'_>, usi
     let mut fields = Fields::default();
     for line in lines.take_while(|line| !line.is_empty()) {
         let (name, value) = line.split_once(':').ok_or(Invalid)?;
-        fields.take(name, value.trim())?;
+        let value = value.trim();
+        fields.take(name, value)?;
+        if server_header.is_some_and(|header| name.eq_ignore_ascii_case(header)) {
+            fields.lab.named(value);
+        }
     }
     let empty = no_body || status < 200 || matches!(status, 204 | 304);
     let framing = match (empty, fields.chunked, fields.length) {
@@ -127,13 +145,20 @@ impl<'a> Fields<'a> {
 
     /// A header of lab's that cannot be read is as one that is not there.
     fn lab(&mut self, name: &str, value: &'a str) {
+        self.lab.take(name, value);
+    }
+}
+
+impl<'a> LabHeaders<'a> {
+    /// Takes `x-lab-NAME: value`.
+    pub(super) fn take(&mut self, name: &str, value: &'a str) {
         match name.to_ascii_lowercase().as_str() {
-            "demand-ns" => self.lab.demand_ns = value.parse().unwrap_or(0),
-            "queued-ns" => self.lab.queued_ns = value.parse().unwrap_or(0),
-            "service-ns" => self.lab.service_ns = value.parse().unwrap_or(0),
-            "attempts" => self.lab.attempts = value.parse().ok(),
-            "upstream" => self.lab.upstream = Some(value),
-            "backend" => self.lab.backend = Some(value),
+            "demand-ns" => self.demand_ns = value.parse().unwrap_or(0),
+            "queued-ns" => self.queued_ns = value.parse().unwrap_or(0),
+            "service-ns" => self.service_ns = value.parse().unwrap_or(0),
+            "attempts" => self.attempts = value.parse().ok(),
+            "upstream" => self.upstream = Some(value),
+            "backend" => self.backend = Some(value),
             _ => {}
         }
     }
@@ -148,7 +173,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Option<(Head<'_>, usize)>, Invalid> {
-        parse(text.as_bytes(), false)
+        parse(text.as_bytes(), false, None)
     }
 
     #[test]
@@ -185,8 +210,21 @@ mod tests {
         assert_eq!(head(both), (Framing::chunked(), true));
         assert_eq!(head("HTTP/1.1 200 OK"), (Framing::UntilClose, false));
         assert_eq!(head("HTTP/1.1 204 No Content"), (Framing::Length(0), true));
-        let answer_to_head = parse(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", true);
+        let answer_to_head = parse(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", true, None);
         assert_eq!(answer_to_head.unwrap().unwrap().0.framing, Framing::Length(0));
+    }
+
+    #[test]
+    fn the_server_is_named_by_the_header_that_was_chosen() {
+        let server = |line: &str| {
+            let text = format!("HTTP/1.1 200 OK\r\nx-lab-backend: b\r\n{line}\r\n\r\n");
+            let (head, _) = parse(text.as_bytes(), false, Some("x-upstream")).unwrap().unwrap();
+            head.lab.server().map(str::to_owned)
+        };
+        assert_eq!(server("X-Upstream: 10.0.0.7:80").as_deref(), Some("10.0.0.7:80"));
+        assert_eq!(server("x-upstream: 10.0.0.7:80, 10.0.0.8:80").as_deref(), Some("10.0.0.8:80"));
+        assert_eq!(server("x-upstream: a, b : c").as_deref(), Some("c"));
+        assert_eq!(server("x-other: c").as_deref(), Some("b"));
     }
 
     #[test]

@@ -50,8 +50,12 @@ impl Servers {
 }
 
 impl Ledger {
-    pub(super) fn new(spool: Option<SpoolWriter<RequestRow>>, backends: Vec<String>) -> Self {
-        Self { spool, failure: None, tally: Tally::default(), servers: Servers::new(backends) }
+    pub(super) fn new(
+        spool: Option<SpoolWriter<RequestRow>>,
+        backends: Vec<String>,
+        tally: Tally,
+    ) -> Self {
+        Self { spool, failure: None, tally, servers: Servers::new(backends) }
     }
 
     pub(super) fn write(&mut self, row: &RequestRow, now: Nanos) {

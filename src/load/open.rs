@@ -13,7 +13,9 @@ pub(super) async fn drive(
     plan: &Plan,
     pacer: &mut Pacer,
 ) -> io::Result<()> {
-    for request in plan.arrivals() {
+    let (share, most) = (generator.share(), generator.most_requests());
+    let planned = plan.arrivals().take_while(|request| request.id < most);
+    for request in planned.filter(|request| share.has(request.id)) {
         let due = generator.instant(request.at);
         pacer.until(due).await?;
         generator.launch(&request, due);

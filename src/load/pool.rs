@@ -80,7 +80,7 @@ impl Pool {
     /// limit an idle connection of another route is given up for it.
     pub(super) fn take(self: &Arc<Self>, route: Route) -> Taken {
         let mut inner = self.lock();
-        while let Some(connection) = inner.take_idle(route) {
+        while let Some(mut connection) = inner.take_idle(route) {
             if !connection.is_stale() {
                 return Taken::Lease(self.lease(route, Some(connection)));
             }
@@ -229,7 +229,7 @@ mod tests {
     /// An open connection and its other end.
     async fn pair() -> (Connection, tokio::net::TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let connection = Connection::open(listener.local_addr().unwrap(), 0).await.unwrap();
+        let connection = Connection::open(&listener.local_addr().unwrap().into(), 0).await.unwrap();
         (connection, listener.accept().await.unwrap().0)
     }
 

@@ -14,14 +14,17 @@ use super::ledger::Ledger;
 use super::pacer::Pacer;
 use super::report::{Connections, LoadReport};
 use super::tally::Tally;
+use super::watch::{Seen, Watch};
 use super::{closed, open};
+use crate::host::clock;
 use crate::record::spool::SpoolWriter;
 use crate::traffic::{Plan, Source};
-use crate::units::Span;
+use crate::units::{Nanos, Span};
 
 /// How long requests in flight may take after an interruption.
 const DRAIN: Duration = Duration::from_secs(2);
-const FLUSH: Duration = Duration::from_secs(1);
+/// Rows are flushed, and whoever watches looks.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// A finished run.
 #[derive(Clone, Debug)]
@@ -40,6 +43,18 @@ pub struct Outcome {
 /// # Errors
 /// See [`LoadError`]. Rows that were written stay.
 pub async fn run(config: LoadConfig, stop: impl Future<Output = ()>) -> Result<Outcome, LoadError> {
+    run_watched(config, &mut (), stop).await
+}
+
+/// As [`run`], while `watch` looks on.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_watched(
+    config: LoadConfig,
+    watch: &mut dyn Watch,
+    stop: impl Future<Output = ()>,
+) -> Result<Outcome, LoadError> {
     if config.targets.is_empty() {
         return Err(LoadError::NoTarget);
     }
@@ -50,13 +65,17 @@ pub async fn run(config: LoadConfig, stop: impl Future<Output = ()>) -> Result<O
         Source::Open { .. } => None,
     };
     let (ended, turns) = mpsc::unbounded_channel();
-    let ledger = Ledger::new(spool, config.backends.clone());
-    let generator = Generator::new(&config, ledger, users.map(|_| ended));
+    let ledger = Ledger::new(
+        spool,
+        config.backends.clone(),
+        Tally::new(&config.traffic, config.extras.warm_up),
+    );
+    let generator = Generator::new(&config, ledger, users.map(|_| ended))?;
     let mut pacer = Pacer::new(config.pace).map_err(LoadError::Timer)?;
     let cpu = cpu_time();
     let partial = {
         let traffic = drive(&generator, &plan, users, &mut pacer, turns);
-        to_the_end(&generator, traffic, stop).await.map_err(LoadError::Timer)?
+        to_the_end(&generator, watch, traffic, stop).await.map_err(LoadError::Timer)?
     };
     let connections =
         Connections { opened: generator.connections_opened(), resent: generator.resent() };
@@ -88,19 +107,29 @@ async fn drive(
     Ok(())
 }
 
-/// Lets the traffic run, rows flushed each second; tells whether it was cut short.
+/// Lets the traffic run, rows flushed and the watch called now and then; tells whether it was cut
+/// short.
 async fn to_the_end(
     generator: &Generator,
+    watch: &mut dyn Watch,
     traffic: impl Future<Output = std::io::Result<()>>,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<bool> {
     let (mut traffic, mut stop) = (pin!(traffic), pin!(stop));
-    let mut tick = tokio::time::interval(FLUSH);
+    let mut tick = tokio::time::interval(LOOK);
     loop {
         tokio::select! {
             ended = traffic.as_mut() => return ended.map(|()| false),
             () = stop.as_mut() => break,
-            _ = tick.tick() => generator.ledger().flush(),
+            _ = tick.tick() => {
+                let mut ledger = generator.ledger();
+                ledger.flush();
+                let at = clock::now().since(generator.instant(Nanos::ZERO));
+                let seen = Seen { at, tally: &ledger.tally, servers: &ledger.servers.names };
+                if watch.look(&seen).is_break() {
+                    break;
+                }
+            }
         }
     }
     if tokio::time::timeout(DRAIN, generator.drained()).await.is_err() {

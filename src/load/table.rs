@@ -25,7 +25,7 @@ impl fmt::Display for Outcome {
 impl Outcome {
     fn counts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (tally, report) = (&self.tally, &self.report);
-        let seconds = tally.wall().as_secs_f64().max(f64::MIN_POSITIVE);
+        let seconds = tally.measured().as_secs_f64().max(f64::MIN_POSITIVE);
         let rate = |count: u64| if count == 0 { 0.0 } else { count as f64 / seconds };
         writeln!(f, "requests   {:>10}   {:.1}/s", tally.requests, rate(tally.requests))?;
         let good = tally.requests - tally.failed;

@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::report::LittlesLaw;
 use crate::record::histogram::Histogram;
 use crate::record::{RequestError, RequestRow};
+use crate::traffic::TrafficConfig;
 use crate::units::{Nanos, Span};
 
-/// Statistics of every request that was due.
-#[derive(Clone, Debug, Default)]
+/// Statistics of every request that was due behind the warm-up.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     /// Requests that were due.
     pub requests: u64,
+    /// Requests that were due in the warm-up and are in no other number.
+    pub warm_up: u64,
     /// Those without a complete response below 500.
     pub failed: u64,
     /// By [`RequestError`], in order of its number.
@@ -32,6 +37,14 @@ pub struct Tally {
     pub schedule_error: Histogram,
     /// Most requests in flight at once.
     pub max_in_flight: u64,
+    /// By class, if there are several.
+    pub classes: Vec<Group>,
+    /// By the stage in which they were due, if there are several.
+    pub stages: Vec<Group>,
+    /// Ends of the stages, nanoseconds since zero, if there are several.
+    stage_ends: Vec<u64>,
+    /// End of the warm-up, nanoseconds since zero.
+    measured_from: u64,
     /// When the first request began.
     began: Option<Nanos>,
     /// When the last request ended.
@@ -41,8 +54,45 @@ pub struct Tally {
     completed: u64,
 }
 
+/// Requests that have a class or a stage in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Requests that ended.
+    pub requests: u64,
+    /// Of them failed.
+    pub failed: u64,
+    /// Of them with more than one attempt.
+    pub retried: u64,
+    /// As [`Tally::latency`].
+    pub latency: Histogram,
+}
+
+impl Group {
+    fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    fn outcome(&mut self, row: &RequestRow) {
+        self.requests += 1;
+        self.failed += u64::from(row.failed());
+        self.retried += u64::from(row.attempts > 1);
+        if row.error != RequestError::Interrupted {
+            self.latency.record(row.latency_ns());
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.failed += other.failed;
+        self.retried += other.retried;
+        self.latency.merge(&other.latency);
+    }
+}
+
 /// Requests in flight, and their integral over time.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct InFlight {
     now: u64,
     changed: Nanos,
@@ -58,6 +108,68 @@ impl InFlight {
 }
 
 impl Tally {
+    /// An empty one for `traffic`, whose first requests, due before `warm_up`, are left out.
+    #[must_use]
+    pub fn new(traffic: &TrafficConfig, warm_up: Nanos) -> Self {
+        let (classes, stages) = (&traffic.classes, traffic.stages());
+        let several = |count: usize| count > 1;
+        let classes = classes.iter().filter(|_| several(classes.len()));
+        let stages = || stages.iter().filter(|_| several(stages.len()));
+        Self {
+            classes: classes.map(|class| Group::named(&class.name)).collect(),
+            stages: stages().map(|stage| Group::named(&stage.name)).collect(),
+            stage_ends: stages().map(|stage| stage.until.0).collect(),
+            measured_from: warm_up.0,
+            ..Self::default()
+        }
+    }
+
+    /// Adds what another generator counted, which sent another share of the same plan at the same
+    /// time. `servers` are the places here of its servers. The result is exact but for the most
+    /// requests in flight, which is at most the sum.
+    pub fn merge(&mut self, other: &Self, servers: &[usize]) {
+        self.requests += other.requests;
+        self.warm_up += other.warm_up;
+        self.failed += other.failed;
+        for (mine, theirs) in self.errors.iter_mut().zip(other.errors) {
+            *mine += theirs;
+        }
+        for (&status, count) in &other.statuses {
+            *self.statuses.entry(status).or_default() += count;
+        }
+        for (&place, count) in servers.iter().zip(&other.servers) {
+            if self.servers.len() <= place {
+                self.servers.resize(place + 1, 0);
+            }
+            self.servers[place] += count;
+        }
+        self.retried += other.retried;
+        self.bytes += other.bytes;
+        self.latency.merge(&other.latency);
+        self.latency_sent.merge(&other.latency_sent);
+        self.schedule_error.merge(&other.schedule_error);
+        self.max_in_flight += other.max_in_flight;
+        for (mine, theirs) in
+            [(&mut self.classes, &other.classes), (&mut self.stages, &other.stages)]
+        {
+            mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| mine.merge(theirs));
+        }
+        self.began = [self.began, other.began].into_iter().flatten().min();
+        self.ended = self.ended.max(other.ended);
+        self.in_flight.now += other.in_flight.now;
+        self.in_flight.integral_ns += other.in_flight.integral_ns;
+        self.residence_ns += other.residence_ns;
+        self.completed += other.completed;
+    }
+
+    /// Instants on a host's clock become instants since `zero`, so that those of several hosts can
+    /// be put together.
+    pub fn relative_to(&mut self, zero: Nanos) {
+        self.began = self.began.map(|began| Nanos(began.since(zero).0));
+        self.ended = Nanos(self.ended.since(zero).0);
+        self.in_flight.changed = Nanos(self.in_flight.changed.since(zero).0);
+    }
+
     /// Requests in flight now.
     #[must_use]
     pub const fn in_flight(&self) -> u64 {
@@ -70,8 +182,18 @@ impl Tally {
         self.began.map_or(Span::ZERO, |began| self.ended.since(began))
     }
 
-    /// A request that was due at `due` is acted on at `now`.
-    pub(super) fn due(&mut self, due: Nanos, now: Nanos) {
+    /// The same without the warm-up: what rates are over.
+    #[must_use]
+    pub fn measured(&self) -> Span {
+        Span(self.wall().0.saturating_sub(self.measured_from))
+    }
+
+    /// A request that was due at `due` is acted on at `now`; the run's zero is `zero`.
+    pub(super) fn due(&mut self, zero: Nanos, due: Nanos, now: Nanos) {
+        if due.since(zero).0 < self.measured_from {
+            self.warm_up += 1;
+            return;
+        }
         self.requests += 1;
         self.schedule_error.record(now.since(due).0);
     }
@@ -93,6 +215,16 @@ impl Tally {
 
     /// What became of it.
     pub(super) fn outcome(&mut self, row: &RequestRow) {
+        if row.scheduled_ns < self.measured_from {
+            return;
+        }
+        if let Some(class) = self.classes.get_mut(usize::from(row.class)) {
+            class.outcome(row);
+        }
+        let stage = self.stage_ends.iter().position(|end| row.scheduled_ns < *end);
+        if let Some(stage) = stage.and_then(|stage| self.stages.get_mut(stage)) {
+            stage.outcome(row);
+        }
         self.failed += u64::from(row.failed());
         self.errors[row.error as usize] += 1;
         if row.status > 0 {

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 
+use super::config::Extras;
 use crate::scenario::HashKey;
 use crate::traffic::{ClassConfig, Request};
 
@@ -15,6 +16,8 @@ pub struct Target {
     pub authority: String,
     /// In front of the path of every class; without a slash at its end.
     pub prefix: String,
+    /// Whether it is reached through TLS.
+    pub secure: bool,
 }
 
 /// Why a URL is no target.
@@ -42,13 +45,13 @@ impl Target {
     /// Reads `url` and looks its host up.
     ///
     /// # Errors
-    /// When it is not plain HTTP, holds what cannot be sent, or its host is unknown.
+    /// When it is none of HTTP or WebSocket, holds what cannot be sent, or its host is unknown.
     pub fn resolve(url: &str) -> Result<Self, TargetError> {
         let malformed = |why| TargetError::Malformed { url: url.to_owned(), why };
-        let rest = match url.split_once("://") {
-            Some(("http", rest)) => rest,
-            Some(("https", _)) => return Err(malformed("TLS is not supported")),
-            Some(_) => return Err(malformed("only http is supported")),
+        let (secure, rest) = match url.split_once("://") {
+            Some(("http" | "ws", rest)) => (false, rest),
+            Some(("https" | "wss", rest)) => (true, rest),
+            Some(_) => return Err(malformed("only http, https, ws and wss are supported")),
             None => return Err(malformed("it must begin with http://")),
         };
         let place = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -61,20 +64,36 @@ impl Target {
         }
         let path = path.trim_end_matches('/');
         let prefix = if path.starts_with('?') { format!("/{path}") } else { path.to_owned() };
-        let address = lookup(authority)
+        let address = lookup(authority, if secure { 443 } else { 80 })
             .map_err(|source| TargetError::Unresolved { url: url.to_owned(), source })?;
-        Ok(Self { address, authority: authority.to_owned(), prefix })
+        Ok(Self { address, authority: authority.to_owned(), prefix, secure })
+    }
+
+    /// Its host's name or address, without the port.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let host = match split_port(&self.authority) {
+            Some((host, _)) => host,
+            None => &self.authority,
+        };
+        host.trim_matches(['[', ']'])
     }
 }
 
-fn lookup(authority: &str) -> std::io::Result<SocketAddr> {
+/// Host and port, if there is one.
+fn split_port(authority: &str) -> Option<(&str, u16)> {
+    let (host, port) = authority.rsplit_once(':')?;
+    // A colon of an IPv6 address stands inside brackets.
+    if host.starts_with('[') != host.ends_with(']') {
+        return None;
+    }
+    Some((host, port.parse().ok()?))
+}
+
+fn lookup(authority: &str, port: u16) -> std::io::Result<SocketAddr> {
     use std::net::ToSocketAddrs;
-    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let mut found = if has_port {
-        authority.to_socket_addrs()?
-    } else {
-        (authority.trim_matches(['[', ']']), 80).to_socket_addrs()?
-    };
+    let (host, port) = split_port(authority).unwrap_or((authority, port));
+    let mut found = (host.trim_matches(['[', ']']), port).to_socket_addrs()?;
     found.next().ok_or_else(|| std::io::Error::other("its name stands for no address"))
 }
 
@@ -91,18 +110,34 @@ pub(super) struct Template {
 
 impl Template {
     /// `hash_key` is where the balancer looks for the key.
-    pub(super) fn new(target: &Target, class: &ClassConfig, hash_key: Option<&HashKey>) -> Self {
+    pub(super) fn new(
+        target: &Target,
+        class: &ClassConfig,
+        hash_key: Option<&HashKey>,
+        extras: &Extras,
+    ) -> Self {
         let path = format!("{}{}", target.prefix, class.path);
         let path = if path.is_empty() { "/" } else { &path };
-        let body = vec![b'x'; class.body.0 as usize];
-        let length = if !body.is_empty() || matches!(&*class.method, "POST" | "PUT" | "PATCH") {
+        let body = match &extras.body {
+            Some(body) => body.to_vec(),
+            None => vec![b'x'; class.body.0 as usize],
+        };
+        let mut lines = if !body.is_empty() || matches!(&*class.method, "POST" | "PUT" | "PATCH") {
             format!("content-length: {}\r\n", body.len())
         } else {
             String::new()
         };
-        let (method, host) = (&class.method, &target.authority);
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n{length}").into_bytes();
-        let keyed = hash_key.and_then(|key| keyed(key, target, class, &length));
+        let mut host = target.authority.clone();
+        for (name, value) in &extras.headers {
+            if name.eq_ignore_ascii_case("host") {
+                host.clone_from(value);
+            } else {
+                lines.push_str(&format!("{name}: {value}\r\n"));
+            }
+        }
+        let method = &class.method;
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n{lines}").into_bytes();
+        let keyed = hash_key.and_then(|key| keyed(key, target, class, &lines));
         let (is_head, is_idempotent) = (class.method == "HEAD", class.idempotent());
         Self { head, keyed, body, is_head, is_idempotent }
     }
@@ -176,9 +211,13 @@ mod tests {
             ("127.0.0.1:8080", "/api/?x=1")
         );
         assert_eq!(Target::resolve("http://127.0.0.1").unwrap().address.port(), 80);
-        assert_eq!(Target::resolve("http://[::1]:81/").unwrap().prefix, "");
+        let six = Target::resolve("http://[::1]:81/").unwrap();
+        assert_eq!((six.prefix.as_str(), six.host(), six.address.port()), ("", "::1", 81));
+        let secure = Target::resolve("https://[::1]/x").unwrap();
+        assert_eq!((secure.secure, secure.host(), secure.address.port()), (true, "::1", 443));
+        assert!(Target::resolve("wss://localhost/x").unwrap().secure);
         for (url, word) in [
-            ("https://127.0.0.1/", "TLS"),
+            ("ftp://127.0.0.1/", "only http"),
             ("127.0.0.1:80", "begin with"),
             ("http:///x", "host"),
             ("http://127.0.0.1/a b", "percent-encoded"),
@@ -199,7 +238,7 @@ mod tests {
             share: Ratio(1.0),
             body: Bytes(3),
         };
-        let template = Template::new(&target, &class, None);
+        let template = Template::new(&target, &class, None, &Extras::default());
         let mut request =
             Request { id: 7, at: Nanos::ZERO, class: 0, key: 0, demand_word: 0, demand: None };
         let head =
@@ -234,7 +273,7 @@ mod tests {
             (HashKey::Cookie("id".to_owned()), format!("{line}{host}cookie: id=42\r\n")),
         ] {
             request.key = 42;
-            let template = Template::new(&target, &class, Some(&key));
+            let template = Template::new(&target, &class, Some(&key), &Extras::default());
             let bytes = String::from_utf8(template.bytes(&request, |_| {})).unwrap();
             assert_eq!(bytes, format!("{head}x-lab-id: 7\r\n\r\n"), "{key:?}");
             request.key = 0;

@@ -8,6 +8,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 const MANTISSA_BITS: u32 = 10;
 const PER_OCTAVE: u64 = 1 << MANTISSA_BITS;
 
@@ -69,6 +71,25 @@ impl Histogram {
         self.sum += other.sum;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
+    }
+
+    /// What was counted since `earlier`, a copy of this one from then. Smallest and largest are
+    /// within 1/2048, since their own values may be older.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let before = |bucket: usize| earlier.counts.get(bucket).copied().unwrap_or(0);
+        let counts = self.counts.iter().enumerate();
+        let counts: Vec<u64> = counts.map(|(bucket, n)| n.saturating_sub(before(bucket))).collect();
+        let clamped = |bucket: usize| middle_of(bucket).clamp(self.min(), self.max);
+        let first = counts.iter().position(|n| *n > 0);
+        let last = counts.iter().rposition(|n| *n > 0);
+        Self {
+            count: self.count.saturating_sub(earlier.count),
+            sum: self.sum.saturating_sub(earlier.sum),
+            min: first.map_or(u64::MAX, clamped),
+            max: last.map_or(0, clamped),
+            counts,
+        }
     }
 
     /// Forgets all values, keeps the memory.
@@ -198,6 +219,47 @@ fn middle_of(bucket: usize) -> u64 {
     lowest + ((1u64 << shift) >> 1)
 }
 
+/// A histogram as it travels: its buckets that are not empty, by number.
+#[derive(Serialize, Deserialize)]
+struct Sparse {
+    buckets: Vec<(u32, u64)>,
+    sum: u128,
+    min: u64,
+    max: u64,
+}
+
+/// Nothing is lost: what is read again is equal to what was written.
+impl Serialize for Histogram {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let counts = self.counts.iter().enumerate().filter(|(_, n)| **n > 0);
+        let buckets = counts.map(|(bucket, n)| (bucket as u32, *n)).collect();
+        let sparse = Sparse { buckets, sum: self.sum, min: self.min(), max: self.max };
+        sparse.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Histogram {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let sparse = Sparse::deserialize(deserializer)?;
+        let mut histogram = Self::new();
+        for (bucket, n) in sparse.buckets {
+            let bucket = bucket as usize;
+            if bucket > bucket_of(u64::MAX) {
+                return Err(serde::de::Error::custom("a histogram has no such bucket"));
+            }
+            if bucket >= histogram.counts.len() {
+                histogram.grow(bucket);
+            }
+            histogram.counts[bucket] = histogram.counts[bucket].saturating_add(n);
+            histogram.count = histogram.count.saturating_add(n);
+        }
+        if histogram.count > 0 {
+            (histogram.sum, histogram.min, histogram.max) = (sparse.sum, sparse.min, sparse.max);
+        }
+        Ok(histogram)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -276,6 +338,23 @@ mod tests {
             merged.merge(&of(&right));
             let together = of(&[left, right].concat());
             prop_assert_eq!(merged, together);
+        }
+
+        #[test]
+        fn what_travels_arrives_and_what_was_before_can_be_taken_away(
+            before in prop::collection::vec(any_magnitude(), 0..100),
+            after in prop::collection::vec(any_magnitude(), 0..100),
+        ) {
+            let earlier = of(&before);
+            let all = of(&[before, after.clone()].concat());
+            let text = serde_json::to_string(&all).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Histogram>(&text).unwrap(), &all);
+            let (since, exact) = (all.since(&earlier), of(&after));
+            prop_assert_eq!((since.count(), since.sum()), (exact.count(), exact.sum()));
+            for q in [0.0, 0.5, 0.99, 1.0] {
+                let (found, exact) = (since.quantile(q), exact.quantile(q));
+                prop_assert!(found.abs_diff(exact) as u128 * 1024 <= u128::from(exact) + 1024);
+            }
         }
 
         #[test]
