@@ -166,6 +166,11 @@ impl Measured {
         Self { value, low, high, measure: measure.clone(), remark: String::new() }
     }
 
+    /// A value without an interval.
+    pub(super) fn plain(measure: &Measure, value: f64) -> Self {
+        Self::new(measure, Estimate { value, low: None, high: None })
+    }
+
     /// The value in words, and whether its interval leaves it open on which side of a bound it is.
     pub(super) fn against(&self, bounds: &[f64]) -> String {
         let mut text = format!("{}{}", show(&self.measure, self.value), self.remark);

@@ -33,6 +33,22 @@ pub fn evaluate(checks: &[Check], sim: &[Digest], live: &[Digest]) -> Vec<CheckR
     evaluate_in(checks, &worlds)
 }
 
+/// Tries a check on values that were measured elsewhere, such as by a generator alone: `value`
+/// gives that of a subject, or the reason why there is none.
+#[must_use]
+pub fn decide(check: &Check, value: impl Fn(&Subject) -> Result<f64, String>) -> CheckResult {
+    let measured =
+        |subject: &Subject| value(subject).map(|value| Measured::plain(&subject.measure, value));
+    let world = Some(World::Live);
+    match judge(check, measured) {
+        Ok((held, measured)) => {
+            let verdict = if held { Verdict::Held } else { Verdict::Failed };
+            CheckResult { text: check.text.clone(), world, verdict, measured }
+        }
+        Err(reason) => undecided(check, world, reason),
+    }
+}
+
 pub(super) fn evaluate_in(checks: &[Check], worlds: &[WorldDigests<'_>]) -> Vec<CheckResult> {
     checks.iter().flat_map(|check| in_its_worlds(check, worlds)).collect()
 }

@@ -162,6 +162,14 @@ pub enum LoadError {
     /// that a certificate could be made out to.
     #[error("TLS to `{0}` is not possible: no authorities, or no name for a certificate")]
     NoTls(String),
+    /// A server cannot be reached as it is to be.
+    #[error("cannot open a connection to `{authority}`: {source}")]
+    Unreachable {
+        /// Its name.
+        authority: String,
+        /// What went wrong.
+        source: io::Error,
+    },
     /// The system gives no timer.
     #[error("no timer: {0}")]
     Timer(#[source] io::Error),

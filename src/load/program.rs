@@ -1,10 +1,43 @@
 //! The generator as a program: its thread and its signals.
 
+use std::time::Duration;
+
 use super::config::{LoadConfig, LoadError};
 use super::run::{Outcome, run_watched};
 use super::watch::Watch;
+use super::wire::Dialer;
 use crate::host::child::told_to_stop;
 use crate::host::priority;
+
+/// How long a server may take to open a connection before a run.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Opens a connection to each target that needs a handshake, and closes it: a certificate that
+/// nobody believes, or a server that does not speak HTTP/2, is better told before a run than by
+/// each of its requests.
+///
+/// # Errors
+/// The first target that cannot be reached.
+pub fn reach(config: &LoadConfig) -> Result<(), LoadError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(LoadError::Timer)?;
+    runtime.block_on(async {
+        for (target, dialer) in config.targets.iter().zip(Dialer::all(config)?) {
+            if !target.secure {
+                continue;
+            }
+            let opened = tokio::time::timeout(PATIENCE, dialer.open(0)).await;
+            let late = || Err(std::io::ErrorKind::TimedOut.into());
+            opened.unwrap_or_else(|_| late()).map_err(|source| LoadError::Unreachable {
+                authority: target.authority.clone(),
+                source,
+            })?;
+        }
+        Ok(())
+    })
+}
 
 /// Runs on this thread until the plan's end, SIGINT or SIGTERM; the second of them ends the process
 /// at once.

@@ -9,13 +9,20 @@ use crate::units::{Bytes, Ratio, Span};
 
 /// Beyond this the latency from the due instant holds too much of the generator's own lateness.
 const LATE: Span = Span::from_millis(1);
-const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
+const QUANTILES: [(&str, f64); 6] =
+    [("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999)];
+/// Cells of the longest bar of the distribution.
+const CELLS: usize = 40;
+/// Columns of the name of a class, a stage or a server.
+const NAME: usize = 24;
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.counts(f)?;
         writeln!(f)?;
         self.latencies(f)?;
+        self.distribution(f)?;
+        self.groups(f)?;
         self.failures(f)?;
         self.spread(f)?;
         self.remarks(f)
@@ -35,6 +42,9 @@ impl Outcome {
             let share = share(tally.retried, tally.requests);
             writeln!(f, "  retried  {:>10}   {share}", tally.retried)?;
         }
+        if tally.warm_up > 0 {
+            writeln!(f, "  warm-up  {:>10}   left out of everything here", tally.warm_up)?;
+        }
         writeln!(
             f,
             "body bytes {:>10}   {}/s",
@@ -50,11 +60,49 @@ impl Outcome {
 
     fn latencies(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<16}", "latency")?;
-        QUANTILES.iter().try_for_each(|(name, _)| write!(f, "{name:>11}"))?;
-        writeln!(f, "{:>11}{:>11}", "max", "mean")?;
+        QUANTILES.iter().try_for_each(|(name, _)| write!(f, "{name:>9}"))?;
+        writeln!(f, "{:>9}{:>9}", "max", "mean")?;
         latency(f, "from due", &self.tally.latency)?;
         latency(f, "from sent", &self.tally.latency_sent)?;
         latency(f, "schedule error", &self.tally.schedule_error)
+    }
+
+    /// Bars over bounds of 1, 2 and 5 times a power of ten, from the quickest to the slowest.
+    fn distribution(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let latency = &self.tally.latency;
+        let rows = rows(latency);
+        let most = rows.iter().map(|(_, count)| *count).max().unwrap_or(0);
+        if most == 0 {
+            return Ok(());
+        }
+        writeln!(f, "\n{:<16}{:>11}{:>9}", "from due", "requests", "share")?;
+        for (bound, count) in rows {
+            let cells = (count as f64 / most as f64 * CELLS as f64).round() as usize;
+            // What is there at all is seen.
+            let bar = "█".repeat(cells.max(usize::from(count > 0)));
+            let (bound, part) = (bounded(bound), share(count, latency.count()).to_string());
+            writeln!(f, "  ≤ {bound:<12}{count:>11}{part:>9}  {bar}")?;
+        }
+        Ok(())
+    }
+
+    fn groups(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (what, groups) in [("request", &self.tally.classes), ("stage", &self.tally.stages)] {
+            if groups.is_empty() {
+                continue;
+            }
+            write!(f, "\n{what:<NAME$}{:>10}{:>9}", "requests", "failed")?;
+            writeln!(f, "{:>9}{:>9}{:>9}{:>9}", "p50", "p90", "p99", "max")?;
+            for group in groups {
+                let failed = share(group.failed, group.requests).to_string();
+                write!(f, "{:<NAME$}{:>10}{failed:>9}", cut(&group.name), group.requests)?;
+                for quantile in [0.5, 0.9, 0.99, 1.0] {
+                    write!(f, "{:>9}", short(group.latency.quantile(quantile)))?;
+                }
+                writeln!(f)?;
+            }
+        }
+        Ok(())
     }
 
     fn failures(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,7 +115,7 @@ impl Outcome {
         if all.is_empty() {
             return Ok(());
         }
-        writeln!(f, "\n{:<16}{:>11}{:>11}", "status", "requests", "share")?;
+        writeln!(f, "\n{:<NAME$}{:>10}{:>9}", "status", "requests", "share")?;
         all.iter().try_for_each(|(name, count)| self.counted(f, name, *count))
     }
 
@@ -75,14 +123,15 @@ impl Outcome {
         if self.tally.servers.is_empty() {
             return Ok(());
         }
-        writeln!(f, "\n{:<16}{:>11}{:>11}", "server", "requests", "share")?;
+        writeln!(f, "\n{:<NAME$}{:>10}{:>9}", "server", "requests", "share")?;
         let mut servers: Vec<_> = self.servers.iter().zip(&self.tally.servers).collect();
         servers.sort();
         servers.into_iter().try_for_each(|(name, count)| self.counted(f, name, *count))
     }
 
     fn counted(&self, f: &mut fmt::Formatter<'_>, name: &str, count: u64) -> fmt::Result {
-        writeln!(f, "{name:<16}{count:>11}{:>11}", share(count, self.tally.requests).to_string())
+        let part = share(count, self.tally.requests).to_string();
+        writeln!(f, "{:<NAME$}{count:>10}{part:>9}", cut(name))
     }
 
     fn remarks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,9 +162,39 @@ impl Outcome {
 fn latency(f: &mut fmt::Formatter<'_>, name: &str, histogram: &Histogram) -> fmt::Result {
     write!(f, "  {name:<14}")?;
     for (_, quantile) in QUANTILES {
-        write!(f, "{:>11}", short(histogram.quantile(quantile)))?;
+        write!(f, "{:>9}", short(histogram.quantile(quantile)))?;
     }
-    writeln!(f, "{:>11}{:>11}", short(histogram.max()), short(histogram.mean() as u64))
+    writeln!(f, "{:>9}{:>9}", short(histogram.max()), short(histogram.mean() as u64))
+}
+
+/// Upper bounds, and how many values are up to each and above the one before; without the empty
+/// ones at both ends.
+fn rows(latency: &Histogram) -> Vec<(u64, u64)> {
+    let steps = (0..12).flat_map(|power| [1, 2, 5].map(|step| step * 10u64.pow(power)));
+    let mut below = 0;
+    let mut rows = Vec::new();
+    for bound in steps {
+        let up_to = latency.count_at_or_below(bound);
+        if up_to > 0 && below < latency.count() {
+            rows.push((bound, up_to - below));
+        }
+        below = up_to;
+    }
+    rows
+}
+
+/// A bound as it is: it has one digit.
+fn bounded(nanos: u64) -> String {
+    Span(nanos).to_string()
+}
+
+/// A long name keeps its end, where names of one system differ.
+fn cut(name: &str) -> String {
+    let long = name.chars().count();
+    if long < NAME {
+        return name.to_owned();
+    }
+    format!("…{}", name.chars().skip(long + 2 - NAME).collect::<String>())
 }
 
 /// Three significant digits or so: more is noise.

@@ -162,6 +162,13 @@ impl Tally {
         self.completed += other.completed;
     }
 
+    /// Requests due per second of the measured time.
+    #[must_use]
+    pub fn per_second(&self) -> f64 {
+        let seconds = self.measured().as_secs_f64();
+        if seconds > 0.0 { self.requests as f64 / seconds } else { 0.0 }
+    }
+
     /// Instants on a host's clock become instants since `zero`, so that those of several hosts can
     /// be put together.
     pub fn relative_to(&mut self, zero: Nanos) {

@@ -47,6 +47,15 @@ impl Target {
     /// # Errors
     /// When it is none of HTTP or WebSocket, holds what cannot be sent, or its host is unknown.
     pub fn resolve(url: &str) -> Result<Self, TargetError> {
+        let (target, path) = Self::with_path(url)?;
+        Ok(Self { prefix: path.trim_end_matches('/').to_owned(), ..target })
+    }
+
+    /// As [`Target::resolve`], with the path and query beside it, exactly as written, or `/`.
+    ///
+    /// # Errors
+    /// As [`Target::resolve`].
+    pub fn with_path(url: &str) -> Result<(Self, String), TargetError> {
         let malformed = |why| TargetError::Malformed { url: url.to_owned(), why };
         let (secure, rest) = match url.split_once("://") {
             Some(("http" | "ws", rest)) => (false, rest),
@@ -62,11 +71,12 @@ impl Target {
         if !rest.bytes().all(|byte| byte.is_ascii_graphic()) || path.contains('#') {
             return Err(malformed("it holds characters that must be percent-encoded"));
         }
-        let path = path.trim_end_matches('/');
-        let prefix = if path.starts_with('?') { format!("/{path}") } else { path.to_owned() };
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         let address = lookup(authority, if secure { 443 } else { 80 })
             .map_err(|source| TargetError::Unresolved { url: url.to_owned(), source })?;
-        Ok(Self { address, authority: authority.to_owned(), prefix, secure })
+        let target =
+            Self { address, authority: authority.to_owned(), prefix: String::new(), secure };
+        Ok((target, path))
     }
 
     /// Its host's name or address, without the port.

@@ -19,6 +19,7 @@
 
 pub mod attempt;
 pub mod calibration;
+pub mod csv;
 pub mod directory;
 pub mod error;
 pub mod event;
@@ -54,7 +55,7 @@ pub use names::Names;
 #[cfg(feature = "files")]
 pub use recorder::Recorder;
 pub use request::{RequestError, RequestRow};
-pub use sink::{Discard, Sink};
+pub use sink::{Both, Discard, Sink};
 pub use timeline::TimelineRow;
 
 /// Stands for "no upstream" in rows.

@@ -12,10 +12,13 @@ pub(in crate::live) struct Elsewhere {
 impl Elsewhere {
     /// Looks its host up, so that one that is unknown is an error before anything starts.
     pub(super) fn find(url: &str) -> Result<Self, LiveError> {
-        Target::resolve(url).map_err(|error| LiveError::System {
+        let fail = |error: Box<dyn std::error::Error + Send + Sync>| LiveError::System {
             what: "cannot find the balancer",
             error: std::io::Error::other(error),
-        })?;
+        };
+        if Target::resolve(url).map_err(|error| fail(error.into()))?.secure {
+            return Err(fail("a run's clients speak plain HTTP; give an http:// address".into()));
+        }
         Ok(Self { url: url.to_owned() })
     }
 
