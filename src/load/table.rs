@@ -223,3 +223,63 @@ const fn words(error: RequestError) -> &'static str {
         RequestError::Interrupted => "interrupted",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::{Connections, LoadReport};
+    use super::super::tally::Tally;
+    use super::*;
+    use crate::record::RequestRow;
+    use crate::traffic::{ClassConfig, ClientConfig, Source, TrafficConfig};
+    use crate::units::{Nanos, Ratio};
+
+    #[test]
+    fn the_report_is_as_recorded() {
+        let class = |name: &str| ClassConfig {
+            name: name.to_owned(),
+            path: String::new(),
+            method: "GET".to_owned(),
+            share: Ratio(0.5),
+            body: Bytes(0),
+        };
+        let think = crate::traffic::Law::Constant(Span::ZERO);
+        let client = ClientConfig {
+            connections: 0,
+            requests_per_connection: 0,
+            timeout: Span::from_secs(1),
+            in_flight_cap: 0,
+        };
+        let traffic = TrafficConfig {
+            source: Source::Closed { users: 1, think },
+            classes: vec![class("/"), class("/a/path/that/is/longer/than/its/column")],
+            keys: None,
+            client,
+        };
+        let mut tally = Tally::new(&traffic, Nanos(5));
+        tally.due(Nanos::ZERO, Nanos::ZERO, Nanos::ZERO);
+        for i in 0..1000u64 {
+            let due = 1_000_000 * (i + 1);
+            tally.due(Nanos::ZERO, Nanos(due), Nanos(due + 2000));
+            tally.began(Nanos(due));
+            let finished = due + 400_000 + i * i * 20;
+            tally.ended(Nanos(due), Nanos(finished));
+            let fails = i % 100 == 7;
+            tally.outcome(&RequestRow {
+                scheduled_ns: due,
+                sent_ns: due + 2000,
+                finished_ns: finished,
+                class: (i % 3 == 0).into(),
+                upstream: (i % 4 == 0).into(),
+                attempts: 1,
+                status: if fails { 0 } else { 200 },
+                error: if fails { RequestError::Timeout } else { RequestError::None },
+                bytes: 612,
+                ..RequestRow::BLANK
+            });
+        }
+        let connections = Connections { opened: 20, resent: 1 };
+        let report = LoadReport::new(&tally, connections, Span::from_millis(40), false);
+        let servers = vec!["10.0.0.7:80".to_owned(), "10.0.0.8:80".to_owned()];
+        insta::assert_snapshot!("report", Outcome { report, tally, servers }.to_string());
+    }
+}
