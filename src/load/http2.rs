@@ -192,7 +192,9 @@ async fn converse(
 ) -> Result<Answer, Failure> {
     let mut sender = session.sender.ready().await.map_err(|_| Failure::Refused)?;
     let whole = body.is_empty();
-    let (response, mut upload) = sender.send_request(request, whole).map_err(unanswered)?;
+    // It did not leave this host.
+    let sent = sender.send_request(request, whole).map_err(|_| Failure::Refused)?;
+    let (response, mut upload) = sent;
     if !whole {
         send(&mut upload, body).await?;
     }
