@@ -182,7 +182,8 @@ mod tests {
 
     /// `count` requests of `latency` ns each, `failed` of which failed.
     fn tally(count: u64, failed: u64, latency: u64) -> Tally {
-        let mut tally = Tally { requests: count, failed, ..Tally::default() };
+        let mut tally = Tally::default();
+        (tally.requests, tally.failed) = (count, failed);
         tally.errors[0] = count;
         tally.latency.record_n(latency, count);
         tally.servers = vec![count / 4, count - count / 4];
