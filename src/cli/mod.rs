@@ -12,7 +12,9 @@ mod check;
 mod compare;
 mod completions;
 mod config;
+mod diff;
 mod docker_proxy;
+mod doctor;
 pub mod exit;
 mod health;
 mod import;
@@ -57,6 +59,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Compare the worlds of one run, or two runs
     Compare(compare::CompareArgs),
+    /// Say in what two scenarios differ, by what they mean
+    Diff(diff::DiffArgs),
     /// Show the balancer's decisions in words, as the model makes them
     Trace(trace::TraceArgs),
     /// Hold the model against queueing theory
@@ -67,6 +71,8 @@ enum Command {
     New(new::NewArgs),
     /// Turn an access log into a trace, and find the laws nearest to its traffic
     Import(import::ImportArgs),
+    /// Look what is installed, what is missing, and whether this host is fit to measure
+    Doctor(doctor::DoctorArgs),
     /// Print the JSON Schema of scenarios
     Schema,
     /// Print a completion script for a shell
@@ -117,11 +123,13 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Theory(args) => theory::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::New(args) => new::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Proxy(args) => return proxy::run(&args),

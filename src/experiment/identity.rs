@@ -13,7 +13,8 @@ pub(super) fn run_id(wall: Nanos) -> String {
 }
 
 /// This machine, as far as it tells.
-pub(super) fn host_facts() -> HostFacts {
+#[must_use]
+pub fn host_facts() -> HostFacts {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let value_of = |text: &str, key: &str| {
         let line = text.lines().find(|line| line.starts_with(key))?;

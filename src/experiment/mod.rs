@@ -31,6 +31,8 @@ pub use calibrate::{CALIBRATION_SECONDS, calibrate};
 #[cfg(feature = "cli")]
 pub use engines::{EnginesOutcome, run_engines};
 #[cfg(feature = "cli")]
+pub use identity::host_facts;
+#[cfg(feature = "cli")]
 pub use recorded::{Recorded, Two};
 #[cfg(feature = "cli")]
 pub use recorded_engines::{is_of_engines, read_engines};

@@ -17,6 +17,22 @@ pub fn rfc3339_millis(wall: Nanos) -> String {
     text + &format!(".{:03}Z", wall.0 / 1_000_000 % 1_000)
 }
 
+/// The instant of [`super::clock::wall`] that [`rfc3339`] wrote, to the second; `None` for any other
+/// text.
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<Nanos> {
+    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+    // Days before the year, as in `civil_from_days`, whose years begin in March.
+    let shifted = if month > 2 { year } else { year.checked_sub(1)? };
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day.checked_sub(1)?;
+    let days = shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + day_of_year;
+    let seconds = number(11..13)? * 3600 + number(14..16)? * 60 + number(17..19)?;
+    let wall = Nanos((days.checked_sub(719_468)? * 86_400 + seconds).checked_mul(1_000_000_000)?);
+    (rfc3339(wall) == text).then_some(wall)
+}
+
 /// `20261124T134501Z`, which sorts by time and can name a folder.
 #[must_use]
 pub fn compact(wall: Nanos) -> String {
@@ -59,6 +75,15 @@ mod tests {
     use crate::units::Span;
 
     #[test]
+    fn what_is_no_date_is_none() {
+        for text in
+            ["", "2026", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-01-01 00:00:00"]
+        {
+            assert_eq!(parse_rfc3339(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn dates_match_those_of_date_1() {
         for (seconds, expected) in [
             (0, "1970-01-01T00:00:00Z"),
@@ -66,7 +91,9 @@ mod tests {
             (1_795_527_901, "2026-11-24T13:45:01Z"),
             (4_107_542_399, "2100-02-28T23:59:59Z"),
         ] {
-            assert_eq!(rfc3339(Nanos::ZERO + Span::from_secs(seconds)), expected);
+            let wall = Nanos::ZERO + Span::from_secs(seconds);
+            assert_eq!(rfc3339(wall), expected);
+            assert_eq!(parse_rfc3339(expected), Some(wall));
         }
         assert_eq!(compact(Nanos::ZERO), "19700101T000000Z");
         assert_eq!(imf_fixdate(Nanos::ZERO), "Thu, 01 Jan 1970 00:00:00 GMT");

@@ -5,6 +5,7 @@ pub mod call;
 pub mod child;
 pub mod clock;
 pub mod date;
+pub mod fitness;
 pub mod interrupt;
 pub mod priority;
 pub mod timer;

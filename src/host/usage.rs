@@ -65,8 +65,15 @@ pub fn open_descriptors(pid: u32) -> Option<u64> {
 /// Most descriptors that this process, and those it starts, may have open.
 #[must_use]
 pub fn descriptor_limit() -> u64 {
+    descriptor_limits().0
+}
+
+/// The same, and what a process may raise it to.
+#[must_use]
+pub fn descriptor_limits() -> (u64, u64) {
     use rustix::process::{Resource, getrlimit};
-    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+    let limit = getrlimit(Resource::Nofile);
+    (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX))
 }
 
 /// How many local ports the kernel has for outgoing connections.

@@ -14,6 +14,7 @@ mod scale;
 mod shown;
 pub mod world;
 
+pub use engine::on_path;
 pub use provider::{DockerError, DockerOptions, ProviderOptions};
 pub use world::{
     LiveError, LiveOptions, LiveRun, ProgramExit, Watcher, check_installed, find_program, run,

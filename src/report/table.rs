@@ -75,7 +75,8 @@ pub fn lay_out(rows: &[Vec<String>], paint: Paint) -> String {
 }
 
 /// Characters that take a place; those of a colour take none.
-pub(super) fn width(cell: &str) -> usize {
+#[must_use]
+pub fn width(cell: &str) -> usize {
     let mut places = 0;
     let mut escape = false;
     for c in cell.chars() {

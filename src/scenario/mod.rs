@@ -9,6 +9,7 @@ pub mod autoscaler;
 pub mod check;
 pub mod checked;
 pub mod diagnostic;
+pub mod difference;
 pub mod edge;
 mod file;
 mod hash_key;

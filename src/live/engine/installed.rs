@@ -42,7 +42,8 @@ pub(in crate::live) fn find(engine: &Engine) -> Result<Option<PathBuf>, LiveErro
 }
 
 /// The executable file `command` along `PATH`.
-pub(in crate::live) fn on_path(command: &Path) -> Option<PathBuf> {
+#[must_use]
+pub fn on_path(command: &Path) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places = std::env::split_paths(&path).map(|folder| folder.join(command));
     places.find(|place| is_executable(place))

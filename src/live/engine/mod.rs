@@ -11,7 +11,8 @@ mod installed;
 mod nginx;
 mod own;
 
-pub(super) use installed::{find as find_program, on_path};
+pub(super) use installed::find as find_program;
+pub use installed::on_path;
 pub(super) use own::spool as own_spool;
 
 use std::net::SocketAddr;
