@@ -1,10 +1,15 @@
-//! `lab completions`: completion scripts, from the same definition as the arguments themselves.
+//! `lab completions`: completion scripts. They ask lab itself at each tab, so that they also offer
+//! files of scenarios, and keys and words for `--set`, and never grow old.
 
 use clap::Args;
 use clap_complete::Shell;
+use clap_complete::env::Shells;
 
 use super::exit::Exit;
-use super::terminal::print;
+use super::terminal::{complain, print};
+
+/// The variable by which a script asks.
+const VARIABLE: &str = "COMPLETE";
 
 /// Arguments of `lab completions`.
 #[derive(Debug, Args)]
@@ -13,10 +18,27 @@ pub(super) struct CompletionsArgs {
     shell: Shell,
 }
 
+/// Answers a completion script, if that is who asks: then the program ends here.
+pub(super) fn answer() {
+    clap_complete::CompleteEnv::with_factory(super::command).var(VARIABLE).complete();
+}
+
 /// Prints the script.
-pub(super) fn run(args: &CompletionsArgs, mut command: clap::Command) -> Exit {
+pub(super) fn run(args: &CompletionsArgs) -> Exit {
+    let shells = Shells::builtins();
+    let Some(shell) = shells.completer(&args.shell.to_string()) else {
+        complain(&format!("there is no completion for {}", args.shell));
+        return Exit::Usage;
+    };
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut command, "lab", &mut script);
-    print(&String::from_utf8_lossy(&script));
-    Exit::Held
+    match shell.write_registration(VARIABLE, "lab", "lab", "lab", &mut script) {
+        Ok(()) => {
+            print(&String::from_utf8_lossy(&script));
+            Exit::Held
+        }
+        Err(error) => {
+            complain(&error);
+            Exit::Failed
+        }
+    }
 }

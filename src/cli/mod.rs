@@ -10,15 +10,18 @@ mod backend;
 mod calibrate;
 mod check;
 mod compare;
+mod complete;
 mod completions;
 mod config;
 mod diff;
 mod docker_proxy;
 mod doctor;
+mod examples;
 pub mod exit;
 mod health;
 mod import;
 mod load;
+mod man;
 mod new;
 mod overrides;
 mod progress;
@@ -33,7 +36,7 @@ mod trace;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand};
 
 use crate::policy::{self, Policy};
 use exit::Exit;
@@ -67,7 +70,7 @@ enum Command {
     Theory(theory::TheoryArgs),
     /// Measure what this host adds to each request
     Calibrate(calibrate::CalibrateArgs),
-    /// Begin a scenario from a configuration of NGINX or HAProxy, or a balancing policy of one's own
+    /// Begin a commented scenario, one from a configuration of NGINX or HAProxy, or a balancing policy
     New(new::NewArgs),
     /// Turn an access log into a trace, and find the laws nearest to its traffic
     Import(import::ImportArgs),
@@ -77,6 +80,8 @@ enum Command {
     Schema,
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
+    /// Print a manual page, or write all of them
+    Man(man::ManArgs),
     /// Run lab's reverse proxy
     Proxy(proxy::ProxyArgs),
     /// Run a backend
@@ -107,10 +112,17 @@ pub fn main_with(policies: &[Policy]) -> ExitCode {
     }
 }
 
+/// The whole command line, with examples, and with what completion scripts are told.
+fn command() -> clap::Command {
+    complete::hinted(examples::added(Cli::command()))
+}
+
 /// Parses the arguments, runs the command, and says how it ended.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    completions::answer();
+    let parsed = command().try_get_matches().and_then(|found| Cli::from_arg_matches(&found));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             // A closed pipe is no reason to fail: the reader has what it wanted.
@@ -131,7 +143,8 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Schema => schema::run(),
-        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
         Command::Proxy(args) => return proxy::run(&args),
         Command::Backend(args) => return backend::run(&args),
         Command::Autoscale(args) => return autoscale::run(&args),

@@ -1,6 +1,7 @@
 //! `lab new`: the beginning of something of one's own, or of a scenario from what is there already.
 
 mod from;
+mod template;
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write as _};
@@ -20,10 +21,16 @@ const EXAMPLE_NAME: &str = "quickest_of_two";
 
 /// Arguments of `lab new`.
 #[derive(Args, Debug)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["policy", "from"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["name", "policy", "from"]))]
 pub(super) struct NewArgs {
+    /// Name of the scenario; with --from it may be left out
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    /// What the scenario begins as
+    #[arg(long, value_enum, default_value = "start", conflicts_with_all = ["from", "policy"])]
+    template: template::Template,
     /// Write a balancing policy with this name, its test, and a scenario for it
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["from", "name"])]
     policy: Option<String>,
     #[command(flatten)]
     from: from::FromArgs,
@@ -35,6 +42,8 @@ pub(super) struct NewArgs {
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
 enum NewError {
+    #[error("`{0}` is no name for a scenario: letters, digits, `-` and `_`; --into names a folder")]
+    ScenarioName(String),
     #[error(transparent)]
     Name(#[from] crate::policy::RegisterError),
     #[error(
@@ -56,9 +65,12 @@ enum NewError {
 
 /// Writes the files and tells what to do next.
 pub(super) fn run(args: &NewArgs) -> Exit {
-    let written = match &args.policy {
-        Some(name) => write(name, args).map(|()| next_steps(name)),
-        None => from::write(&args.from, &args.into),
+    let written = match (&args.policy, &args.name) {
+        (Some(name), _) => write(name, args).map(|()| next_steps(name)),
+        (None, Some(name)) if !args.from.is_given() => {
+            template::write(name, args.template, &args.into)
+        }
+        (None, name) => from::write(&args.from, name.as_deref(), &args.into),
     };
     match written {
         Ok(text) => {

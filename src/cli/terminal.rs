@@ -6,11 +6,16 @@ use std::process::ExitCode;
 use super::exit::Exit;
 use crate::report::Paint;
 
-/// Whether to colour stdout: only on a terminal, and never with `NO_COLOR` (<https://no-color.org>).
+/// Whether to colour stdout: on a terminal that can, or anywhere with `CLICOLOR_FORCE`
+/// (<https://bixense.com/clicolors>); never with `NO_COLOR` (<https://no-color.org>).
 pub(super) fn paint() -> Paint {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-        || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    if std::io::stdout().is_terminal() && !refused { Paint::Ansi } else { Paint::Plain }
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    if set("NO_COLOR").is_some() {
+        return Paint::Plain;
+    }
+    let forced = set("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    let can = std::io::stdout().is_terminal() && set("TERM").is_none_or(|term| term != "dumb");
+    if forced || can { Paint::Ansi } else { Paint::Plain }
 }
 
 /// Writes to stdout. A reader that has closed its end has what it wanted, so that is no error.

@@ -253,7 +253,7 @@ mod tests {
             descriptors: (1024, 1 << 20),
             local_ports: 28_232,
             stolen: Some(0.0),
-            load: Some(0.3),
+            load: Some(0.1),
             memory_available: Some(8 << 30),
             swapped: Some(0),
         }
@@ -300,7 +300,7 @@ mod tests {
         let now = crate::host::date::parse_rfc3339("2026-11-30T00:00:00Z").unwrap();
         assert!(calibration(&path, "here", now).value.starts_with("no "));
         for (host, date, verdict, said) in [
-            ("here", "2026-11-29T22:00:00Z", Verdict::Good, "120 min old"),
+            ("here", "2026-11-29T22:00:00Z", Verdict::Good, "2 h old"),
             ("here", "2026-09-01T00:00:00Z", Verdict::Fair, "90 days old"),
             ("there", "2026-11-29T22:00:00Z", Verdict::Fair, "own"),
         ] {

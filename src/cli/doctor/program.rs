@@ -141,10 +141,7 @@ const WANTED: &[Wanted] = &[
             "-c",
             "import polars, matplotlib, nbconvert, ipykernel; print(polars.__version__)",
         ]],
-        ready: Some((
-            &["python3", "-c", "import polars, matplotlib, nbconvert, ipykernel"],
-            "python3 does not have what notebooks/requirements.txt names",
-        )),
+        ready: None,
         purpose: "Polars and Jupyter, for the folder notebooks",
         get: "pip install -r notebooks/requirements.txt",
     },

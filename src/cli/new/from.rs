@@ -16,9 +16,6 @@ pub(super) struct FromArgs {
     /// HorizontalPodAutoscaler
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// Name of the scenario; without it that of the upstream
-    #[arg(value_name = "NAME", requires = "from")]
-    name: Option<String>,
     /// Which upstream or backend to take; without it the first that requests are passed to
     #[arg(long, value_name = "NAME", requires = "from")]
     upstream: Option<String>,
@@ -34,8 +31,15 @@ enum Kind {
     Hpa,
 }
 
-/// Writes the scenario, and gives what there is to say about it.
-pub(super) fn write(args: &FromArgs, into: &Path) -> Result<String, NewError> {
+impl FromArgs {
+    pub(super) const fn is_given(&self) -> bool {
+        self.from.is_some()
+    }
+}
+
+/// Writes the scenario, under the name of its upstream if none is given, and gives what there is to
+/// say about it.
+pub(super) fn write(args: &FromArgs, name: Option<&str>, into: &Path) -> Result<String, NewError> {
     let path = args.from.clone().unwrap_or_default();
     let text = read(&path).map_err(|error| NewError::Read { path: path.clone(), error })?;
     let kind = match args.kind {
@@ -45,29 +49,33 @@ pub(super) fn write(args: &FromArgs, into: &Path) -> Result<String, NewError> {
         None => (!hpa::is_manifest(&text)).then(|| ConfigKind::of(&text)),
     };
     let file = SourceFile { name: path.display().to_string(), text };
-    let Some(kind) = kind else { return write_autoscaler(args, &file, into) };
+    let Some(kind) = kind else { return write_autoscaler(name, &file, into) };
     let around = Disk { folder: path.parent().unwrap_or(Path::new("")).to_owned() };
     let draft = import::draft(kind, &file, &around, args.upstream.as_deref())?;
-    let target = write_scenario(args, into, draft.file_name(), &draft.scenario())?;
+    let target = write_scenario(name, into, draft.file_name(), &draft.scenario())?;
     Ok(said(&target, &draft))
 }
 
 fn write_scenario(
-    args: &FromArgs,
+    name: Option<&str>,
     into: &Path,
     default: String,
     text: &str,
 ) -> Result<PathBuf, NewError> {
-    let name = args.name.clone().unwrap_or(default);
+    let name = name.map_or(default, str::to_owned);
     let target = into.join(if name.ends_with(".toml") { name } else { format!("{name}.toml") });
     scenario::parse(text, &target).map_err(NewError::Wrong)?;
     write_new(target.clone(), text)?;
     Ok(target)
 }
 
-fn write_autoscaler(args: &FromArgs, file: &SourceFile, into: &Path) -> Result<String, NewError> {
+fn write_autoscaler(
+    name: Option<&str>,
+    file: &SourceFile,
+    into: &Path,
+) -> Result<String, NewError> {
     let found = hpa::read(file)?;
-    let target = write_scenario(args, into, found.group.clone(), &found.scenario())?;
+    let target = write_scenario(name, into, found.group.clone(), &found.scenario())?;
     let (min, max) = (found.scale.min, found.scale.max);
     let what = format!(
         "wrote {}: the group {} with an autoscaler from {min} to {max}",
