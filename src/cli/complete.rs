@@ -13,7 +13,7 @@ use crate::scenario::schema;
 
 /// `command` with what can be said of its values, told by their names in the help.
 pub(super) fn hinted(command: Command) -> Command {
-    command.mut_args(hint).mut_subcommands(|sub| hinted(sub))
+    command.mut_args(hint).mut_subcommands(hinted)
 }
 
 fn hint(arg: Arg) -> Arg {

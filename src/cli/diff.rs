@@ -14,10 +14,7 @@ use crate::report::Paint;
 use crate::scenario::Diagnostics;
 use crate::scenario::difference::{Difference, Differences, Written, differences};
 
-/// In what two scenarios differ, by what they mean and not by how they are written
-///
-/// Units, defaults that are written out, the order of keys and of members with a name are no
-/// difference. Exits like diff(1): 0 no difference, 1 some, 2 trouble.
+/// Arguments of `lab diff`.
 #[derive(Args, Debug)]
 pub(super) struct DiffArgs {
     /// A scenario, or the folder of a run, whose scenario and overrides are taken

@@ -63,6 +63,10 @@ enum Command {
     /// Compare the worlds of one run, or two runs
     Compare(compare::CompareArgs),
     /// Say in what two scenarios differ, by what they mean
+    ///
+    /// Units, defaults that are written out, the order of keys and of members with a name are no
+    /// difference. What is told is the least that turns one into the other. Exits like diff(1): 0 no
+    /// difference, 1 some, 2 trouble.
     Diff(diff::DiffArgs),
     /// Show the balancer's decisions in words, as the model makes them
     Trace(trace::TraceArgs),
