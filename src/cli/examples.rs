@@ -121,19 +121,6 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
-        "load",
-        &[
-            (
-                "800 a second, whatever the responses do",
-                "lab load http://127.0.0.1:8080/ --rate 800/s",
-            ),
-            (
-                "Fifty users who think for a second",
-                "lab load http://127.0.0.1:8080/ --users 50 --think constant:1s --duration 30s",
-            ),
-        ],
-    ),
-    (
         "stack",
         &[
             ("Up, with NGINX beside", "lab stack up --profile nginx"),

@@ -45,7 +45,7 @@ pub struct Fitness {
 }
 
 impl Fitness {
-    /// Looks; takes about [`SLEEPS`] × [`SLEEP`].
+    /// Looks; takes about a tenth of a second.
     #[must_use]
     pub fn look() -> Self {
         let before = usage::host_cpu_time();

@@ -28,7 +28,7 @@ pub struct Written<'a> {
     pub text: &'a str,
     /// Where it came from; what it names is relative to that.
     pub path: &'a Path,
-    /// Keys that are replaced in it, as [`load::load_with`] takes them.
+    /// Keys that are replaced in it, as [`super::load_with`] takes them.
     pub overrides: &'a [(String, String)],
 }
 
