@@ -4,7 +4,14 @@
 
 mod support;
 
-use support::{Folder, code, stderr, stdout};
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use lab::live::ports;
+use support::{Folder, code, processes_of, stderr, stdout, wait_until};
 
 /// What it prints, if it ends well.
 fn printed(folder: &Folder, arguments: &[&str]) -> String {
@@ -104,4 +111,85 @@ fn the_timeline_of_a_run_is_replayed() {
     let timeline = timeline.display().to_string();
     let said = printed(&folder, &["autoscale", "site.toml", "--dry-run", "--series", &timeline]);
     assert!(said.contains("instance-hours"), "{said}");
+}
+
+/// The file of a proxy: no traffic, no duration.
+const SITE: &str = r#"
+schema_version = 1
+[balancer]
+algorithm = "round_robin"
+[[backend]]
+name = "api"
+service = { law = "constant", value = "2ms" }
+[autoscaler]
+min = 2
+max = 4
+poll = "1s"
+scrape_interval = "500ms"
+rate_window = "1s"
+"#;
+
+/// A program that is told to end with the test, and then ends what it started.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts lab; what it says goes into files of that name.
+fn start(folder: &Folder, name: &str, arguments: &[&str]) -> Running {
+    let file = |end: &str| File::create(folder.path().join(format!("{name}.{end}"))).unwrap();
+    let mut command = folder.lab(arguments);
+    Running(command.stdout(file("out")).stderr(file("err")).stdin(Stdio::null()).spawn().unwrap())
+}
+
+/// The head of the answer at `address`, if it answers.
+fn answer(address: SocketAddr) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: site\r\nConnection: close\r\n\r\n").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// What `lab proxy` runs by is enough for `lab autoscale`, and for the instances that it starts.
+#[test]
+fn the_file_of_a_proxy_is_scaled_beside_it() {
+    let folder = Folder::new();
+    folder.file("site.toml", SITE);
+    let [listen, admin] = ports::free(2).unwrap()[..] else { panic!("two ports") };
+    let (listens, admins) = (listen.to_string(), admin.to_string());
+    let proxy = ["proxy", "--config", "site.toml", "--listen", &listens, "--admin", &admins];
+    let _proxy = start(&folder, "proxy", &proxy);
+    assert!(wait_until(Duration::from_secs(20), || TcpStream::connect(admin).is_ok()));
+    let scales = ["autoscale", "site.toml", "--admin", &admins, "--json", "--logs", "logs"];
+    let scaler = start(&folder, "scaler", &scales);
+    let said = || std::fs::read_to_string(folder.path().join("scaler.out")).unwrap();
+    let both = || said().matches(r#""event":"ready""#).count() == 2;
+    assert!(wait_until(Duration::from_secs(30), both), "{}", said());
+    let by = |name: &str| {
+        let found = || answer(listen).is_some_and(|text| text.contains(name));
+        assert!(wait_until(Duration::from_secs(10), found), "{name}: {:?}", answer(listen));
+    };
+    by("api-1");
+    by("api-2");
+    // Told to end it drains them, and the proxy has nobody left.
+    let pid = scaler.0.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let alone = || processes_of(folder.path()).iter().all(|(_, line)| !line.contains("backend"));
+    assert!(wait_until(Duration::from_secs(20), alone), "{:?}", processes_of(folder.path()));
+    assert_eq!(said().matches(r#""event":"stopped""#).count(), 2, "{}", said());
+
+    let manifest =
+        folder.run(&["config", "hpa", "site.toml", "--set", "autoscaler.target.value=60%"]);
+    assert!(stdout(&manifest).contains("averageValue: 600m"), "{}", stderr(&manifest));
+    // Processes need to know what they are; what is missing is said before one starts.
+    folder.file("addresses.toml", &SITE.replace("service = ", "# service = "));
+    let output = folder.run(&["autoscale", "addresses.toml", "--admin", &admins]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("the key `service` is missing"), "{}", stderr(&output));
 }

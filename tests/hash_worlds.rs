@@ -79,7 +79,7 @@ async fn lived(scenario: &Scenario, name: &str) -> Vec<(u64, u32)> {
 
 fn backend(scenario: &Scenario, name: &str) -> SocketAddr {
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    let config = BackendConfig::from_scenario(scenario, name, Seed::new(5, 0), any).unwrap();
+    let config = BackendConfig::named(&scenario.backends, name, Seed::new(5, 0), any).unwrap();
     let server = Server::bind(config).unwrap();
     let address = server.listen();
     tokio::spawn(server.run(std::future::pending()));

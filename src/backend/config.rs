@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use crate::scenario::{Backend, Scenario};
+use crate::scenario::Backend;
 use crate::traffic::Law;
 use crate::units::{Bytes, Ratio, Seed, Span};
 
@@ -40,28 +40,22 @@ pub struct BackendConfig {
 pub const BODY_LIMIT: Bytes = Bytes(16 << 20);
 
 impl BackendConfig {
-    /// Backend `name` of `scenario`, serving at `listen`.
+    /// The one of `backends` that is called `name`, serving at `listen`.
     ///
     /// # Errors
-    /// When the scenario has no such backend.
-    pub fn from_scenario(
-        scenario: &Scenario,
+    /// When there is none.
+    pub fn named(
+        backends: &[Backend],
         name: &str,
         seed: Seed,
         listen: SocketAddr,
     ) -> Result<Self, BackendError> {
         let unknown = || BackendError::UnknownName {
             name: name.to_owned(),
-            known: scenario
-                .backends
-                .iter()
-                .map(|one| one.name.as_str())
-                .collect::<Vec<_>>()
-                .join(", "),
+            known: backends.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", "),
         };
-        let index =
-            scenario.backends.iter().position(|one| one.name == name).ok_or_else(unknown)?;
-        Ok(Self::of(&scenario.backends[index], index as u32, seed, listen))
+        let index = backends.iter().position(|one| one.name == name).ok_or_else(unknown)?;
+        Ok(Self::of(&backends[index], index as u32, seed, listen))
     }
 
     fn of(backend: &Backend, index: u32, seed: Seed, listen: SocketAddr) -> Self {

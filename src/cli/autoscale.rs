@@ -22,7 +22,7 @@ use crate::host::{child, clock, date};
 use crate::live::provider::docker::{DockerFleet, SwarmFleet};
 use crate::live::provider::group::{ProcessGroup, Processes};
 use crate::policy::scale::{Change, Scaler};
-use crate::scenario::{self, AutoscalerFacts, MetricSource, Scenario};
+use crate::scenario::{self, AutoscalerFacts, BalancerFile, MetricSource};
 use crate::units::{Nanos, Seed, Span};
 
 const EXAMPLES: &str = "\
@@ -43,12 +43,13 @@ After Ctrl-C the instances that it started are drained and stopped; a second one
 
 /// Scale a group of backends while a balancer runs
 ///
-/// FILE has a section [autoscaler], and the [[backend]] group that it names. Each decision is a line
-/// on stdout, with its reason.
+/// FILE has a section [autoscaler], and the [[backend]] group that it names: the file that `lab proxy`
+/// runs by, or a scenario, whose traffic does not matter here. Each decision is a line on stdout, with
+/// its reason.
 #[derive(Args, Clone, Debug)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct AutoscaleArgs {
-    /// Scenario with an [autoscaler] section
+    /// Scenario, or file of a proxy, with an [autoscaler] section
     #[arg(value_name = "FILE")]
     scenario: PathBuf,
     /// Admin interface of each of lab's proxies in front of the group, IP:PORT or HOST:PORT
@@ -133,10 +134,10 @@ impl Failure {
 /// Runs it until told to stop.
 #[must_use]
 pub(super) fn run(arguments: &AutoscaleArgs) -> ExitCode {
-    let ended = prepare(arguments).and_then(|(scenario, facts)| {
+    let ended = prepare(arguments).and_then(|(site, facts)| {
         if let Some(series) = &arguments.series {
             let by = (arguments.scenario.as_path(), &facts);
-            let text = recorded::run(series, by, &arguments.also, scenario.seed);
+            let text = recorded::run(series, by, &arguments.also, site.seed);
             return text.map(|text| print(&text)).map_err(Failure::usage);
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -144,7 +145,7 @@ pub(super) fn run(arguments: &AutoscaleArgs) -> ExitCode {
             .build()
             .map_err(Failure::failed)?;
         let local = LocalSet::new();
-        runtime.block_on(local.run_until(control(arguments, &scenario, facts)))
+        runtime.block_on(local.run_until(control(arguments, &site, facts)))
     });
     match ended {
         Ok(()) => Exit::Held.into(),
@@ -152,11 +153,14 @@ pub(super) fn run(arguments: &AutoscaleArgs) -> ExitCode {
     }
 }
 
-fn prepare(arguments: &AutoscaleArgs) -> Result<(Scenario, AutoscalerFacts), Failure> {
-    let file = &arguments.scenario;
-    let scenario =
-        scenario::load_with(file, arguments.overrides.pairs()).map_err(Failure::usage)?;
-    let Some(facts) = scenario.autoscaler.clone() else {
+fn prepare(arguments: &AutoscaleArgs) -> Result<(BalancerFile, AutoscalerFacts), Failure> {
+    let (file, overrides) = (&arguments.scenario, arguments.overrides.pairs());
+    let site = scenario::load_balancer_with(file, overrides).map_err(Failure::usage)?;
+    if arguments.provider == ProviderWord::Process && !arguments.dry_run {
+        // Each instance reads the file for itself: what is wrong is better said once, before.
+        scenario::load_backends_with(file, overrides).map_err(Failure::usage)?;
+    }
+    let Some(facts) = site.autoscaler.clone() else {
         let what = format!("{} has no section [autoscaler]", file.display());
         return Err(Failure::usage(what));
     };
@@ -168,12 +172,12 @@ fn prepare(arguments: &AutoscaleArgs) -> Result<(Scenario, AutoscalerFacts), Fai
         );
         return Err(Failure::usage(what));
     }
-    Ok((scenario, facts))
+    Ok((site, facts))
 }
 
 async fn control(
     arguments: &AutoscaleArgs,
-    scenario: &Scenario,
+    site: &BalancerFile,
     facts: AutoscalerFacts,
 ) -> Result<(), Failure> {
     if arguments.dry_run {
@@ -181,33 +185,33 @@ async fn control(
             return Err(Failure::usage("a dry run asks Prometheus, or reads a --series"));
         };
         let (say, stop) = (talk(arguments.json), child::told_to_stop());
-        return dry_run::run(&prometheus, &facts, scenario.seed, say, stop).await;
+        return dry_run::run(&prometheus, &facts, site.seed, say, stop).await;
     }
     match arguments.provider {
         ProviderWord::Process => {
             let fleet = processes(arguments, &facts)?;
-            with_fleet(arguments, scenario, &facts, fleet).await
+            with_fleet(arguments, site, &facts, fleet).await
         }
         ProviderWord::Docker => {
             let fleet = DockerFleet::new(arguments.containers.spec(&facts), None);
-            with_fleet(arguments, scenario, &facts, fleet).await
+            with_fleet(arguments, site, &facts, fleet).await
         }
         ProviderWord::Swarm => {
             let fleet = SwarmFleet::new(arguments.containers.spec(&facts), None);
-            with_fleet(arguments, scenario, &facts, fleet).await
+            with_fleet(arguments, site, &facts, fleet).await
         }
     }
 }
 
 async fn with_fleet(
     arguments: &AutoscaleArgs,
-    scenario: &Scenario,
+    site: &BalancerFile,
     facts: &AutoscalerFacts,
     fleet: impl Fleet,
 ) -> Result<(), Failure> {
     let stop = child::told_to_stop();
     let zero = clock::now();
-    let scaler = Scaler::new(facts.scale.clone(), Seed::new(scenario.seed, 0));
+    let scaler = Scaler::new(facts.scale.clone(), Seed::new(site.seed, 0));
     let source = source(arguments, facts)?;
     let is_process = arguments.provider == ProviderWord::Process;
     let config = ControlConfig {
@@ -218,7 +222,7 @@ async fn with_fleet(
         start_limit: facts.start_up + Span::from_secs(60),
         drain_timeout: facts.drain_timeout,
     };
-    let peer = scenario.balancer.upstream.peers[facts.slots.start].clone();
+    let peer = site.balancer.upstream.peers[facts.slots.start].clone();
     let balancing = ProxyAdmin::new(arguments.admin.clone(), token(arguments)?, peer);
     let log = talk(arguments.json);
     let mut control = Control::new(config, scaler, (fleet, balancing, source), log, []);

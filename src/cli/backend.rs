@@ -21,7 +21,7 @@ use crate::units::{Bytes, Ratio, Seed, Span};
 /// Run one backend: a small HTTP service with a real queue and real workers
 #[derive(Args, Debug)]
 pub(super) struct BackendArgs {
-    /// Take the backend from this scenario
+    /// Take the backend from this scenario, or file with the sections [[backend]] and [autoscaler]
     #[arg(long, value_name = "FILE", requires = "name")]
     scenario: Option<PathBuf>,
     /// Its name; the name in the scenario where there is one [default: backend]
@@ -115,9 +115,9 @@ impl BackendArgs {
     fn config(&self) -> Result<BackendConfig, Box<dyn std::error::Error>> {
         let mut config = match (&self.scenario, &self.name) {
             (Some(file), Some(name)) => {
-                let scenario = scenario::load_with(file, self.overrides.pairs())?;
-                let seed = self.seed(scenario.seed);
-                BackendConfig::from_scenario(&scenario, name, seed, self.listen)?
+                let file = scenario::load_backends_with(file, self.overrides.pairs())?;
+                let seed = self.seed(file.seed);
+                BackendConfig::named(&file.backends, name, seed, self.listen)?
             }
             _ => self.plain(),
         };

@@ -10,7 +10,7 @@ use super::overrides::Overrides;
 use super::terminal::{complain, print};
 use crate::engine::{self, ConfigFile, Configuration, Wiring};
 use crate::import::hpa;
-use crate::scenario::{self, Engine, Scenario};
+use crate::scenario::{self, Engine};
 
 /// Arguments of `lab config`.
 #[derive(Args, Debug)]
@@ -45,27 +45,9 @@ impl std::str::FromStr for Wanted {
 
 /// Prints the configuration, or writes it.
 pub(super) fn run(args: &ConfigArgs) -> Exit {
-    let mut pairs = args.overrides.pairs().to_vec();
-    if let Wanted::Engine(engine) = &args.engine {
-        pairs.push(("balancer.engine".to_owned(), engine.name()));
-    }
-    let scenario = match scenario::load_with(&args.scenario, &pairs) {
-        Ok(scenario) => scenario,
-        Err(wrong) => {
-            complain(&wrong);
-            return Exit::Usage;
-        }
-    };
     let configuration = match &args.engine {
-        Wanted::Hpa => autoscaler(&scenario),
-        Wanted::Engine(engine) => {
-            let wiring = Wiring::example(scenario.backends.len());
-            engine::configuration(&scenario, engine, &wiring).ok_or_else(|| {
-                format!(
-                    "{engine} has no configuration that lab writes: nginx, haproxy and envoy have"
-                )
-            })
-        }
+        Wanted::Hpa => autoscaler(args),
+        Wanted::Engine(engine) => of_engine(args, engine),
     };
     let configuration = match configuration {
         Ok(configuration) => configuration,
@@ -86,9 +68,24 @@ pub(super) fn run(args: &ConfigArgs) -> Exit {
     Exit::Held
 }
 
-/// The manifest of the scenario's autoscaler; what it does not say stands on stderr.
-fn autoscaler(scenario: &Scenario) -> Result<Configuration, String> {
-    let Some(facts) = &scenario.autoscaler else {
+/// The configuration of `engine` for the scenario.
+fn of_engine(args: &ConfigArgs, engine: &Engine) -> Result<Configuration, String> {
+    let mut pairs = args.overrides.pairs().to_vec();
+    pairs.push(("balancer.engine".to_owned(), engine.name()));
+    let scenario =
+        scenario::load_with(&args.scenario, &pairs).map_err(|wrong| wrong.to_string())?;
+    let wiring = Wiring::example(scenario.backends.len());
+    engine::configuration(&scenario, engine, &wiring).ok_or_else(|| {
+        format!("{engine} has no configuration that lab writes: nginx, haproxy and envoy have")
+    })
+}
+
+/// The manifest of the autoscaler of a scenario or of a proxy's file; what it does not say stands on
+/// stderr.
+fn autoscaler(args: &ConfigArgs) -> Result<Configuration, String> {
+    let file = scenario::load_balancer_with(&args.scenario, args.overrides.pairs())
+        .map_err(|wrong| wrong.to_string())?;
+    let Some(facts) = &file.autoscaler else {
         return Err("the scenario has no section [autoscaler]".to_owned());
     };
     let Some((text, left_out)) = hpa::manifest(&facts.group, &facts.scale) else {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::autoscaler::AutoscalerFacts;
-use super::checked::{BalancerFacts, Scenario};
+use super::checked::{Backend, BalancerFacts, Scenario};
 use super::diagnostic::{Diagnostics, Place, Problems};
 use super::file::{LawForm, ScenarioFile};
 use super::lower::{self, Surroundings};
@@ -31,6 +31,15 @@ pub struct BalancerFile {
     pub addresses: Vec<Option<SocketAddr>>,
     /// Who changes the number of instances of a group, for `lab autoscale`.
     pub autoscaler: Option<AutoscalerFacts>,
+}
+
+/// What `lab backend` needs of a file: the backends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BackendsFile {
+    /// Seed of all draws: `scenario.seed`, or 1.
+    pub seed: u64,
+    /// Every backend, as in a whole scenario.
+    pub backends: Vec<Backend>,
 }
 
 /// Loads a scenario.
@@ -110,10 +119,27 @@ pub fn parse_balancer(
     read_file(text, path, overrides, |file, problems| BalancerFile {
         path: path.to_owned(),
         text: text.to_owned(),
-        seed: file.scenario.as_ref().and_then(|s| s.value.seed.as_ref()).map_or(1, |s| s.value),
+        seed: lower::seed(file),
         balancer: lower::balancer(file, &around, problems),
         addresses: lower::addresses(file, problems),
         autoscaler: lower::autoscaler(file, &[], problems),
+    })
+}
+
+/// Loads the sections `[[backend]]` and `[autoscaler]` of a file, which need not be a whole scenario,
+/// with overrides as [`load_with`] takes them.
+///
+/// # Errors
+/// As [`load_with`].
+pub fn load_backends_with(
+    path: impl AsRef<Path>,
+    overrides: &[(String, String)],
+) -> Result<BackendsFile, Diagnostics> {
+    let path = path.as_ref();
+    let text = read(path)?;
+    read_file(&text, path, overrides, |file, problems| BackendsFile {
+        seed: lower::seed(file),
+        backends: lower::backends(file, problems),
     })
 }
 

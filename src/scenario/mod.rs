@@ -29,8 +29,8 @@ pub use diagnostic::{Diagnostic, Diagnostics, Location};
 pub use edge::EdgeFacts;
 pub use hash_key::{Carrier, HashKey, PlannedKeys, client_address};
 pub use load::{
-    BalancerFile, load, load_balancer, load_balancer_with, load_with, parse, parse_balancer,
-    parse_law, parse_with,
+    BackendsFile, BalancerFile, load, load_backends_with, load_balancer, load_balancer_with,
+    load_with, parse, parse_balancer, parse_law, parse_with,
 };
 
 /// Version of the scenario format that this lab reads.

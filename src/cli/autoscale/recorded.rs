@@ -53,7 +53,7 @@ pub(super) fn run(
     Ok(text)
 }
 
-/// A scenario with an autoscaler, or a manifest of one.
+/// A scenario or file of a proxy with an autoscaler, or a manifest of one.
 fn candidate(path: &Path, start_up: Span) -> Result<Candidate, Error> {
     let name = path.display().to_string();
     let text =
@@ -62,7 +62,7 @@ fn candidate(path: &Path, start_up: Span) -> Result<Candidate, Error> {
         let scale = hpa::read(&SourceFile { name: name.clone(), text })?.scale;
         return Ok(Candidate { name, scale, start_up });
     }
-    let facts = scenario::load_with(path, &[])?.autoscaler;
+    let facts = scenario::load_balancer(path)?.autoscaler;
     let facts = facts.ok_or_else(|| format!("{name} has no section [autoscaler]"))?;
     Ok(Candidate { name, scale: facts.scale, start_up: facts.start_up })
 }

@@ -26,7 +26,7 @@ pub(super) use autoscaler::lower as autoscaler;
 pub(super) use backend::addresses;
 pub(super) use law::law;
 
-use super::checked::{BalancerFacts, HostFacts, Scenario};
+use super::checked::{Backend, BalancerFacts, HostFacts, Scenario};
 use super::diagnostic::{Place, Problems, suggestion};
 use super::file::{RunSection, ScenarioFile};
 use super::reader::Written;
@@ -76,7 +76,7 @@ pub(super) fn scenario(
         path: around.path.to_owned(),
         text: around.text.to_owned(),
         overrides: around.overrides.to_vec(),
-        seed: or(run.seed.as_ref(), 1),
+        seed: seed(file),
         duration,
         warm_up: warm_up(run, duration, problems),
         replications: run.replications.as_ref().map_or(1, |count| count.value.0),
@@ -88,6 +88,17 @@ pub(super) fn scenario(
         faults,
         checks,
     }
+}
+
+/// Seed of all draws.
+pub(super) fn seed(file: &ScenarioFile) -> u64 {
+    or(file.scenario.as_ref().and_then(|section| section.value.seed.as_ref()), 1)
+}
+
+/// Lowers the backends alone.
+pub(super) fn backends(file: &ScenarioFile, problems: &mut Problems) -> Vec<Backend> {
+    check_version(file, problems);
+    backend::lower(file, problems)
 }
 
 /// Lowers the balancer and its peers alone.
