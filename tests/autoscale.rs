@@ -15,7 +15,7 @@ use lab::live::ports;
 use lab::policy::scale::ScaleMetric;
 use lab::record::read;
 use lab::record::{EventKind, EventRow};
-use lab::units::Span;
+use lab::units::{Span, World};
 use serde_json::Value;
 use support::{Folder, code, stderr, stdout, wait_until};
 
@@ -183,6 +183,87 @@ fn an_instance_that_is_killed_is_replaced_at_once() {
     let manifest: Value =
         serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
     assert_eq!(manifest["faults"][0]["bit"], true, "{}", manifest["faults"]);
+}
+
+/// Three metrics, each of which has its hour: 20/s, 110/s and 20/s at a target of 30/s for each
+/// instance, then what is external, at 10 for each. No instance is busy for 90 % of its time.
+const SEVERAL: &str = r#"
+schema_version = 1
+
+[scenario]
+seed = 3
+duration = "13s"
+
+[traffic]
+arrival = { process = "uniform" }
+
+[[traffic.stage]]
+name = "low"
+duration = "3200ms"
+rate = "20/s"
+
+[[traffic.stage]]
+name = "high"
+duration = "3s"
+rate = "110/s"
+
+[[traffic.stage]]
+name = "after"
+rate = "20/s"
+
+[balancer]
+algorithm = "least_conn"
+keepalive = 16
+
+[[backend]]
+name = "api"
+workers = 8
+service = { law = "constant", value = "40ms" }
+
+[autoscaler]
+max = 6
+poll = "1s"
+scrape_interval = "500ms"
+rate_window = "1s"
+
+[[autoscaler.metric]]
+name = "utilization"
+average_value = "90%"
+
+[[autoscaler.metric]]
+of = "balancer"
+name = "requests"
+average_value = "30/s"
+
+[[autoscaler.metric]]
+of = "external"
+name = "tasks"
+series = [{ at = "0s", value = 5 }, { at = "9500ms", value = 25 }]
+average_value = 10
+
+[autoscaler.target]
+stabilization = "0s"
+"#;
+
+#[test]
+fn of_several_metrics_the_one_that_wants_most_counts_in_both_worlds() {
+    let _alone = ALONE.lock().unwrap_or_else(|error| error.into_inner());
+    let folder = Folder::new();
+    folder.file("several.toml", SEVERAL);
+    let output = folder.run(&["run", "several.toml"]);
+    assert!(matches!(code(&output), 0 | 4), "{}\n{}", stdout(&output), stderr(&output));
+    let events = scaled(&only_run(&folder, "several"));
+    for world in [World::Sim, World::Live] {
+        let events: Vec<_> = events.iter().filter(|row| row.world == world).cloned().collect();
+        let words: Vec<_> = events.iter().map(|row| &row.reason).collect();
+        assert_eq!(sizes(&events), [4, 2, 1, 3], "{world:?} {words:#?}");
+        let most = |word: &str| {
+            let told = |words: &&&String| words.contains(word) && words.contains("most of 3");
+            words.iter().filter(told).count()
+        };
+        assert!(most(": request rate at the balancer ") >= 2, "{world:?} {words:#?}");
+        assert_eq!(most(": tasks 25 beside a target of 10 per instance takes 3"), 1, "{words:#?}");
+    }
 }
 
 /// A program that ends with the test.

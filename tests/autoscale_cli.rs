@@ -27,10 +27,9 @@ fn a_manifest_becomes_a_scenario_and_a_manifest_again() {
     let folder = Folder::new();
     let said = printed(&folder, &["new", "--from", MANIFEST]);
     assert!(said.contains("the group php-apache with an autoscaler from 1 to 10"), "{said}");
-    assert!(
-        said.contains("php-apache.yaml:20: spec.metrics.type: External: a metric of type External"),
-        "{said}"
-    );
+    let text = std::fs::read_to_string(folder.path().join("php-apache.toml")).unwrap();
+    assert!(text.contains("query = \"sum(queue_messages_ready)\""), "{text}");
+    // The model plays what stands there for it; a live world needs somebody to ask.
     printed(&folder, &["check", "php-apache.toml"]);
     let manifest = printed(&folder, &["config", "hpa", "php-apache.toml"]);
     folder.file("again.yaml", &manifest);
@@ -167,7 +166,7 @@ fn the_file_of_a_proxy_is_scaled_beside_it() {
     let _proxy = start(&folder, "proxy", &proxy);
     assert!(wait_until(Duration::from_secs(20), || TcpStream::connect(admin).is_ok()));
     let scales = ["autoscale", "site.toml", "--admin", &admins, "--json", "--logs", "logs"];
-    let scaler = start(&folder, "scaler", &scales);
+    let mut scaler = start(&folder, "scaler", &scales);
     let said = || std::fs::read_to_string(folder.path().join("scaler.out")).unwrap();
     let both = || said().matches(r#""event":"ready""#).count() == 2;
     assert!(wait_until(Duration::from_secs(30), both), "{}", said());
@@ -180,8 +179,10 @@ fn the_file_of_a_proxy_is_scaled_beside_it() {
     // Told to end it drains them, and the proxy has nobody left.
     let pid = scaler.0.id().to_string();
     assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-    let alone = || processes_of(folder.path()).iter().all(|(_, line)| !line.contains("backend"));
-    assert!(wait_until(Duration::from_secs(20), alone), "{:?}", processes_of(folder.path()));
+    let ended = || scaler.0.try_wait().unwrap().is_some();
+    assert!(wait_until(Duration::from_secs(20), ended), "{}", said());
+    let left = processes_of(folder.path());
+    assert!(left.iter().all(|(_, line)| !line.contains("backend")), "{left:?}");
     assert_eq!(said().matches(r#""event":"stopped""#).count(), 2, "{}", said());
 
     let manifest =

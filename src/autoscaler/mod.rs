@@ -7,6 +7,7 @@
 //!
 //! [`policy::scale`]: crate::policy::scale
 
+pub mod balancers;
 pub mod balancing;
 pub mod control;
 pub mod fleet;
@@ -27,5 +28,5 @@ pub use prometheus::Prometheus;
 pub use proxy::ProxyAdmin;
 pub use scrape::Scraper;
 pub use serve::MetricsServer;
-pub use source::{Measuring, Source};
+pub use source::{Around, Measuring, Source, SourceError};
 pub use status::Status;

@@ -11,9 +11,8 @@ use hyper::Method;
 use serde::Deserialize;
 
 use super::Instance;
-use super::source::Source;
 use crate::host::call::{self, CallError};
-use crate::policy::scale::{MetricsError, ScaleMetric, Usage};
+use crate::policy::scale::{Metric, MetricsError, ScaleMetric, Usage};
 use crate::units::{Nanos, Span};
 
 /// An answer that takes longer is none.
@@ -145,6 +144,23 @@ impl Prometheus {
         }
     }
 
+    /// The query for any metric; `None` for an external one that has none.
+    #[must_use]
+    pub fn query_for(metric: &Metric, window: Span) -> Option<String> {
+        let range = format!("[{}ms]", window.0 / 1_000_000);
+        Some(match metric {
+            Metric::Instances(metric) => Self::default_query(*metric, window),
+            Metric::Balancer(ScaleMetric::InFlight) => {
+                format!("sum(avg_over_time(lab_proxy_in_flight{range}))")
+            }
+            Metric::Balancer(ScaleMetric::Queue) => {
+                format!("sum(avg_over_time(lab_proxy_waiting{range}))")
+            }
+            Metric::Balancer(_) => format!("sum(rate(lab_proxy_admitted_total{range}))"),
+            Metric::External(external) => external.query.clone()?,
+        })
+    }
+
     /// The query.
     #[must_use]
     pub fn query(&self) -> &str {
@@ -207,15 +223,13 @@ impl Prometheus {
     }
 }
 
-impl Source for Prometheus {
-    fn next_look(&self) -> Option<Nanos> {
-        None
-    }
-
-    async fn look(&mut self, _at: Nanos, _instances: &[&Instance]) {}
-
-    async fn usages(
-        &mut self,
+impl Prometheus {
+    /// What it knows at `at` about each of `instances`.
+    ///
+    /// # Errors
+    /// When it knows nothing of any, or does not answer.
+    pub async fn usages(
+        &self,
         at: Nanos,
         instances: &[&Instance],
     ) -> Result<Vec<(u32, Usage)>, MetricsError> {
@@ -233,7 +247,19 @@ impl Source for Prometheus {
             .collect())
     }
 
-    fn forget(&mut self, _slot: u32) {}
+    /// The sum of what it answers.
+    ///
+    /// # Errors
+    /// When it answers nothing, or not at all.
+    pub async fn sum(&self) -> Result<f64, MetricsError> {
+        let elements = self.ask().await.map_err(|error| MetricsError(error.to_string()))?;
+        let values: Vec<f64> = elements.iter().filter_map(Element::value).collect();
+        if values.is_empty() {
+            let why = format!("Prometheus knows nothing for `{}`", self.query);
+            return Err(MetricsError(why));
+        }
+        Ok(values.iter().sum())
+    }
 }
 
 impl Base {

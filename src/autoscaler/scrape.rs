@@ -7,7 +7,6 @@ use std::time::Duration;
 use hyper::Method;
 
 use super::Instance;
-use super::source::Source;
 use crate::exposition::read::{Sample, samples};
 use crate::host::call;
 use crate::policy::scale::{MetricsError, ScaleMetric, Series, Usage};
@@ -19,70 +18,65 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// Looks at the instances once in an interval, and keeps what it saw for a window.
 #[derive(Debug)]
 pub struct Scraper {
-    metric: ScaleMetric,
+    metrics: Vec<ScaleMetric>,
     interval: Span,
     window: Span,
     next: Nanos,
-    known: BTreeMap<u32, Series>,
+    /// By slot, for each metric.
+    known: BTreeMap<u32, Vec<Series>>,
     /// Why the last scrape of a slot failed.
     troubles: BTreeMap<u32, String>,
+}
+
+/// How long an answer is waited for, where looks are `interval` apart.
+pub(super) fn limit(interval: Span) -> Duration {
+    LIMIT.min((interval / 2).to_std())
 }
 
 impl Scraper {
     /// Scrapes at multiples of `interval` since zero; the value at an instant is that over the
     /// `window` before it.
     #[must_use]
-    pub const fn new(metric: ScaleMetric, interval: Span, window: Span) -> Self {
-        Self {
-            metric,
-            interval,
-            window,
-            next: Nanos::ZERO,
-            known: BTreeMap::new(),
-            troubles: BTreeMap::new(),
+    pub fn new(metrics: Vec<ScaleMetric>, interval: Span, window: Span) -> Self {
+        let (known, troubles) = (BTreeMap::new(), BTreeMap::new());
+        Self { metrics, interval, window, next: Nanos::ZERO, known, troubles }
+    }
+
+    /// When it wishes to look next, since zero; `None` if it never does.
+    #[must_use]
+    pub fn next_look(&self) -> Option<Nanos> {
+        (!self.metrics.is_empty()).then_some(self.next)
+    }
+
+    /// Looks at `instances`, for the instant `at`, if that is due.
+    pub async fn look(&mut self, at: Nanos, instances: &[&Instance]) {
+        if self.metrics.is_empty() || at < self.next {
+            return;
         }
-    }
-
-    fn limit(&self) -> Duration {
-        LIMIT.min((self.interval / 2).to_std())
-    }
-
-    /// The measured value at `at`, if enough of it is known.
-    fn usage(&self, slot: u32, at: Nanos) -> Option<Usage> {
-        let series = self.known.get(&slot)?;
-        match self.metric {
-            ScaleMetric::Utilization | ScaleMetric::Cpu | ScaleMetric::Requests => {
-                series.rate(at, self.window)
-            }
-            ScaleMetric::InFlight | ScaleMetric::Queue => series.avg_over_time(at, self.window),
-        }
-    }
-}
-
-impl Source for Scraper {
-    fn next_look(&self) -> Option<Nanos> {
-        Some(self.next)
-    }
-
-    async fn look(&mut self, at: Nanos, instances: &[&Instance]) {
         self.next = Nanos((at.0 / self.interval.0 + 1) * self.interval.0);
+        let limit = limit(self.interval);
         let mut asked = Vec::new();
         for instance in instances {
             let Some(metrics) = instance.metrics else { continue };
-            let page = tokio::spawn(page(metrics, self.limit()));
+            let page = tokio::spawn(async move { page(None, metrics, limit).await });
             asked.push((instance.slot, instance.cpus, page));
         }
         for (slot, cpus, page) in asked {
             let page = page.await.unwrap_or_else(|error| Err(error.to_string()));
-            match page.and_then(|page| read(&page, self.metric, cpus)) {
-                Ok(value) => {
+            let values = page.and_then(|page| {
+                let value = |metric: &ScaleMetric| read(&page, *metric, cpus);
+                self.metrics.iter().map(value).collect::<Result<Vec<_>, _>>()
+            });
+            match values {
+                Ok(values) => {
                     self.troubles.remove(&slot);
-                    let series = self.known.entry(slot);
-                    series.or_insert_with(|| Series::new(self.window)).push(at, value);
+                    let fresh = || values.iter().map(|_| Series::new(self.window)).collect();
+                    let known = self.known.entry(slot).or_insert_with(fresh);
+                    known.iter_mut().zip(&values).for_each(|(one, value)| one.push(at, *value));
                 }
                 Err(trouble) => {
-                    if let Some(series) = self.known.get_mut(&slot) {
-                        series.end(at);
+                    if let Some(known) = self.known.get_mut(&slot) {
+                        known.iter_mut().for_each(|series| series.end(at));
                     }
                     self.troubles.insert(slot, trouble);
                 }
@@ -90,12 +84,21 @@ impl Source for Scraper {
         }
     }
 
-    async fn usages(
-        &mut self,
+    /// The metric in this place at `at`, of those of `instances` of which enough is known.
+    ///
+    /// # Errors
+    /// When that is none, since they could not be asked.
+    pub fn usages(
+        &self,
+        place: usize,
         at: Nanos,
         instances: &[&Instance],
     ) -> Result<Vec<(u32, Usage)>, MetricsError> {
-        let usage = |instance: &&Instance| Some((instance.slot, self.usage(instance.slot, at)?));
+        let is_rate = self.metrics.get(place).is_some_and(|metric| metric.is_rate());
+        let usage = |instance: &&Instance| {
+            let series = self.known.get(&instance.slot)?.get(place)?;
+            Some((instance.slot, series.value(at, self.window, is_rate)?))
+        };
         let usages: Vec<_> = instances.iter().filter_map(usage).collect();
         match self.troubles.values().next() {
             Some(trouble) if usages.is_empty() => Err(MetricsError(trouble.clone())),
@@ -103,15 +106,20 @@ impl Source for Scraper {
         }
     }
 
-    fn forget(&mut self, slot: u32) {
+    /// Forgets the instance in `slot`.
+    pub fn forget(&mut self, slot: u32) {
         self.known.remove(&slot);
         self.troubles.remove(&slot);
     }
 }
 
-/// The `/metrics` at `address`.
-async fn page(address: SocketAddr, limit: Duration) -> Result<String, String> {
-    match call::call(address, Method::GET, "/metrics", None, limit).await {
+/// The `/metrics` at `address`, which asks for `token` or for none.
+pub(super) async fn page(
+    token: Option<&str>,
+    address: SocketAddr,
+    limit: Duration,
+) -> Result<String, String> {
+    match call::call_as(token, address, Method::GET, "/metrics", None, limit).await {
         Ok((200, body)) => String::from_utf8(body.into())
             .map_err(|_| format!("the metrics of {address} are no text")),
         Ok((status, _)) => Err(format!("{address} answered {status} when asked for its metrics")),
@@ -121,7 +129,7 @@ async fn page(address: SocketAddr, limit: Duration) -> Result<String, String> {
 
 /// Requests in flight by the count of the instance itself.
 pub(super) async fn in_flight(address: SocketAddr) -> Option<u64> {
-    let page = page(address, LIMIT).await.ok()?;
+    let page = page(None, address, LIMIT).await.ok()?;
     let samples = samples(&page).ok()?;
     single(&samples, "lab_backend_in_flight").map(|value| value as u64)
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::exposition::{Kind, Page, process};
-use crate::policy::scale::{Direction, Finding, Phase, ScaleConfig, ScaleDecision, ScaleMetric};
+use crate::policy::scale::{
+    Direction, Finding, Metric, Phase, ScaleConfig, ScaleDecision, ScaleMetric,
+};
 use crate::units::Nanos;
 
 /// Counts and states; copies share them.
@@ -16,8 +18,9 @@ struct State {
     /// Fewest and most instances.
     limits: (u32, u32),
     desired: u32,
-    /// What was measured last, and what it was compared with.
-    seen: Option<Seen>,
+    /// What was measured last, and what it was compared with: of several metrics the one that
+    /// counted comes first.
+    seen: Vec<Seen>,
     /// Instances by what they are doing.
     instances: [u32; PHASES.len()],
     /// Decisions by what was done and what was found.
@@ -38,11 +41,11 @@ const PHASES: [(Phase, &str); 5] = [
     (Phase::Dead, "dead"),
 ];
 
-/// The mean over the instances, and the bounds of the rule, in the metric's unit.
+/// The mean over the instances, or the whole, and the bounds of the rule, in the metric's unit.
 #[derive(Clone, Debug)]
 struct Seen {
-    metric: ScaleMetric,
-    mean: f64,
+    metric: String,
+    value: f64,
     bounds: Vec<(&'static str, f64)>,
 }
 
@@ -63,7 +66,9 @@ impl Status {
         let mut state = self.lock();
         state.polls += 1;
         let (finding, seen) = finding(&decision.reason.finding);
-        state.seen = seen.or_else(|| state.seen.take());
+        if !seen.is_empty() {
+            state.seen = seen;
+        }
         state.polls_without_metrics += u64::from(finding == "no_metrics" || finding == "no_sample");
         let change = match decision.change.direction() {
             None => "none",
@@ -110,15 +115,19 @@ impl Status {
             .sample(&labels, state.limits.0);
         page.family("lab_autoscaler_max_instances", Kind::Gauge, "Most instances.")
             .sample(&labels, state.limits.1);
-        let help = "What it decides by: the mean over the instances, as it read it last.";
+        let help =
+            "What it decides by, as it read it last: the mean over the instances, or the whole.";
         page.family("lab_autoscaler_metric_value", Kind::Gauge, help);
-        if let Some(seen) = &state.seen {
-            page.sample(&[("group", group), ("metric", word(seen.metric))], seen.mean);
+        for seen in &state.seen {
+            page.sample(&[("group", group), ("metric", &seen.metric)], seen.value);
         }
         let help = "What it compared that with.";
         page.family("lab_autoscaler_metric_bound", Kind::Gauge, help);
-        for (bound, value) in state.seen.iter().flat_map(|seen| &seen.bounds) {
-            page.sample(&[("group", group), ("bound", bound)], value);
+        for seen in &state.seen {
+            for (bound, value) in &seen.bounds {
+                let labels = [("group", group), ("metric", &seen.metric), ("bound", bound)];
+                page.sample(&labels, value);
+            }
         }
         let help = "Decisions that change something, by direction.";
         page.family("lab_autoscaler_changes", Kind::Counter, help);
@@ -152,16 +161,16 @@ impl Status {
 }
 
 /// One word for what a rule found, and what it saw.
-fn finding(finding: &Finding) -> (&'static str, Option<Seen>) {
+fn finding(finding: &Finding) -> (&'static str, Vec<Seen>) {
     let seen = |metric: &ScaleMetric, mean: &f64, bounds: &[(&'static str, f64)]| {
-        Some(Seen { metric: *metric, mean: *mean, bounds: bounds.to_vec() })
+        vec![Seen { metric: metric.word().to_owned(), value: *mean, bounds: bounds.to_vec() }]
     };
     match finding {
-        Finding::NoSample => ("no_sample", None),
-        Finding::NoMetrics(_) => ("no_metrics", None),
-        Finding::Unasked => ("unasked", None),
-        Finding::Died { .. } => ("died", None),
-        Finding::OffTarget { .. } => ("off_target", None),
+        Finding::NoSample => ("no_sample", Vec::new()),
+        Finding::NoMetrics(_) => ("no_metrics", Vec::new()),
+        Finding::Unasked => ("unasked", Vec::new()),
+        Finding::Died { .. } => ("died", Vec::new()),
+        Finding::OffTarget { .. } => ("off_target", Vec::new()),
         Finding::Above { metric, mean, bound, .. } => {
             ("above", seen(metric, mean, &[("up", *bound)]))
         }
@@ -171,20 +180,22 @@ fn finding(finding: &Finding) -> (&'static str, Option<Seen>) {
         Finding::Target { metric, mean, target, .. } => {
             ("target", seen(metric, mean, &[("target", *target)]))
         }
+        Finding::Whole { metric, value, target, .. } => {
+            let name = match metric {
+                Metric::Balancer(of) => format!("balancer_{}", of.word()),
+                Metric::Instances(_) | Metric::External(_) => metric.name().to_owned(),
+            };
+            let bounds = vec![("target", target.number())];
+            ("target", vec![Seen { metric: name, value: *value, bounds }])
+        }
+        Finding::Most { finding, others } => {
+            let (word, first) = self::finding(finding);
+            let others = others.iter().flat_map(|other| self::finding(other).1);
+            (word, first.into_iter().chain(others).collect())
+        }
         Finding::Between { metric, mean, down, up, .. } => {
             ("between", seen(metric, mean, &[("down", *down), ("up", *up)]))
         }
-    }
-}
-
-/// The metric as a scenario names it.
-const fn word(metric: ScaleMetric) -> &'static str {
-    match metric {
-        ScaleMetric::Utilization => "utilization",
-        ScaleMetric::Cpu => "cpu",
-        ScaleMetric::InFlight => "in_flight",
-        ScaleMetric::Queue => "queue",
-        ScaleMetric::Requests => "requests",
     }
 }
 
@@ -232,7 +243,7 @@ mod tests {
             "lab_autoscaler_instances{group=\"api\",phase=\"starting\"} 1",
             // Of the last poll that could measure.
             "lab_autoscaler_metric_value{group=\"api\",metric=\"utilization\"} 0.9",
-            "lab_autoscaler_metric_bound{group=\"api\",bound=\"up\"} 0.7",
+            "lab_autoscaler_metric_bound{group=\"api\",metric=\"utilization\",bound=\"up\"} 0.7",
             "lab_autoscaler_changes_total{group=\"api\",direction=\"out\"} 1",
             "lab_autoscaler_changes_total{group=\"api\",direction=\"in\"} 0",
             "lab_autoscaler_decisions_total{group=\"api\",change=\"none\",reason=\"no_sample\"} 1",

@@ -15,8 +15,7 @@ use super::exit::Exit;
 use super::overrides::Overrides;
 use super::terminal::{fail, print};
 use crate::autoscaler::{
-    Control, ControlConfig, Fleet, Happening, Log, Measuring, MetricsServer, Prometheus,
-    ProxyAdmin, Scraper,
+    Around, Control, ControlConfig, Fleet, Happening, Log, Measuring, MetricsServer, ProxyAdmin,
 };
 use crate::host::{child, clock, date};
 use crate::live::provider::docker::{DockerFleet, SwarmFleet};
@@ -85,6 +84,10 @@ pub(super) struct AutoscaleArgs {
     /// given again
     #[arg(long, value_name = "FILE", requires = "series")]
     also: Vec<PathBuf>,
+    /// Give an instance up that is not healthy this long after its `start_up`: it is stopped, and
+    /// one is tried again after a pause that doubles
+    #[arg(long, value_name = "DURATION", default_value_t = Span::from_secs(60))]
+    start_limit: Span,
     /// Show /metrics here
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<SocketAddr>,
@@ -181,11 +184,12 @@ async fn control(
     facts: AutoscalerFacts,
 ) -> Result<(), Failure> {
     if arguments.dry_run {
-        let Measuring::Prometheus(prometheus) = source(arguments, &facts)? else {
+        let source = source(arguments, &facts)?;
+        let Some(asked) = source.asked() else {
             return Err(Failure::usage("a dry run asks Prometheus, or reads a --series"));
         };
         let (say, stop) = (talk(arguments.json), child::told_to_stop());
-        return dry_run::run(&prometheus, &facts, site.seed, say, stop).await;
+        return dry_run::run(&asked, &facts, site.seed, say, stop).await;
     }
     match arguments.provider {
         ProviderWord::Process => {
@@ -219,7 +223,7 @@ async fn with_fleet(
         zero,
         // To look at containers is a question to the daemon.
         step: if is_process { Span::from_millis(200) } else { Span::from_secs(1) },
-        start_limit: facts.start_up + Span::from_secs(60),
+        start_limit: facts.start_up + arguments.start_limit,
         drain_timeout: facts.drain_timeout,
     };
     let peer = site.balancer.upstream.peers[facts.slots.start].clone();
@@ -269,14 +273,26 @@ async fn scaling<
 }
 
 fn source(arguments: &AutoscaleArgs, facts: &AutoscalerFacts) -> Result<Measuring, Failure> {
-    let (metric, window) = (facts.scale.metric, facts.rate_window);
-    let Some(url) = &arguments.prometheus else {
-        return Ok(Measuring::Scrape(Scraper::new(metric, facts.scrape_interval, window)));
+    let metrics = &facts.scale.metrics;
+    if arguments.query.is_some() && metrics.len() > 1 {
+        let what = format!(
+            "--query stands for one metric, and {} has {}",
+            arguments.scenario.display(),
+            metrics.len()
+        );
+        return Err(Failure::usage(what));
+    }
+    let around = Around {
+        group: facts.group.clone(),
+        scrape_interval: facts.scrape_interval,
+        rate_window: facts.rate_window,
+        prometheus: arguments.prometheus.clone(),
+        query: arguments.query.clone(),
+        scrapes: false,
+        admins: arguments.admin.clone(),
+        token: token(arguments)?,
     };
-    let query =
-        arguments.query.clone().unwrap_or_else(|| Prometheus::default_query(metric, window));
-    let prometheus = Prometheus::new(url, query, &facts.group, window).map_err(Failure::usage)?;
-    Ok(Measuring::Prometheus(prometheus))
+    Measuring::new(metrics, &around).map_err(Failure::usage)
 }
 
 fn processes(arguments: &AutoscaleArgs, facts: &AutoscalerFacts) -> Result<Processes, Failure> {

@@ -18,6 +18,7 @@ use super::terminal::{complain, paint, print};
 use crate::compare::{Results, Verdict};
 use crate::experiment::{self, RunError, RunOptions};
 use crate::host::{interrupt, priority};
+use crate::policy::scale::Metric;
 use crate::record::Calibration;
 use crate::report;
 use crate::scenario::{self, AutoscalerFacts, Engine, MetricSource, Scenario};
@@ -188,10 +189,31 @@ fn show(args: &RunArgs, scenario: &Scenario, options: &mut RunOptions) -> Result
         let why = "the autoscaler's `source` is \"prometheus\": run one beside with --prometheus";
         return Err(Failure::Usage(why.to_owned()));
     }
+    if let Some(why) = unknown_metric(args, scenario, options.only) {
+        return Err(Failure::Usage(why));
+    }
     let shown = Shown::start(&args.show, &args.out, args.quiet || args.json)?;
     options.board.clone_from(&shown.board);
     options.prometheus = shown.prometheus();
     Ok(shown)
+}
+
+/// An external metric that a world which runs cannot know, and what would be right.
+fn unknown_metric(args: &RunArgs, scenario: &Scenario, only: Option<World>) -> Option<String> {
+    let metrics = &scenario.autoscaler.as_ref()?.scale.metrics;
+    let name = metrics.iter().find_map(|metric| match metric {
+        Metric::External(external) if external.series.is_empty() => Some(&external.name),
+        _ => None,
+    })?;
+    if only != Some(World::Live) {
+        return Some(format!(
+            "the model cannot ask for the metric `{name}`: write what it is into its `series`, or \
+             run with --only live"
+        ));
+    }
+    args.show.prometheus.is_none().then(|| {
+        format!("the metric `{name}` is asked of Prometheus: run one beside with --prometheus")
+    })
 }
 
 /// The scenario with what the command line replaces, with `engine` if one is given.

@@ -3,7 +3,7 @@
 //! | number | how it is counted |
 //! |---|---|
 //! | scaling event | a decision after which another number of instances is wanted; the replacement of one that died is none |
-//! | flap | an event that takes back the direction of the one before it, though the planned load has not moved that way since |
+//! | flap | an event that takes back the direction of the one before it, though the planned load has not moved that way by a tenth since ([`Flaps`](crate::policy::scale::Flaps)) |
 //! | instance-seconds | from the decision that starts an instance to its stop, those at the start from zero, all up to the end of the run |
 //! | SLO-violated second | a second of which what the SLO bounds is not within: latencies by the second in which requests were due, errors by that in which they ended |
 //! | time to capacity | from a step of the load upwards to the readiness of the last instance that was ordered before the next stage |
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::Layout;
 use super::summary::Second;
-use crate::policy::scale::{ScaleMetric, ScaleRule};
+use crate::policy::scale::ScaleRule;
 use crate::record::scaling::Scaled;
 use crate::scenario::{Check, Measure, Relation, Scenario};
 use crate::units::time::NANOS_PER_SECOND;
@@ -55,7 +55,8 @@ impl ScalingLayout {
     pub(super) fn new(scenario: &Scenario) -> Option<Self> {
         let facts = scenario.autoscaler.as_ref()?;
         let marks = marks(&facts.scale.rule);
-        let share = matches!(facts.scale.metric, ScaleMetric::Utilization | ScaleMetric::Cpu);
+        let (metrics, unit) = (&facts.scale.metrics, facts.scale.unit());
+        let share = metrics.len() == 1 && metrics[0].of_instances().is_some() && unit.is_share();
         Some(Self {
             group: facts.group.clone(),
             slots: facts.slots.clone(),
@@ -79,9 +80,10 @@ fn marks(rule: &ScaleRule) -> (Option<f64>, Option<f64>) {
             let behavior = target.behavior.as_ref();
             let up = behavior.and_then(|behavior| behavior.up.tolerance);
             let down = behavior.and_then(|behavior| behavior.down.tolerance);
+            let value = target.values.first().map(|value| value.number());
             (
-                Some(target.value * (1.0 + up.unwrap_or(target.tolerance))),
-                Some(target.value * (1.0 - down.unwrap_or(target.tolerance))),
+                value.map(|value| value * (1.0 + up.unwrap_or(target.tolerance))),
+                value.map(|value| value * (1.0 - down.unwrap_or(target.tolerance))),
             )
         }
         ScaleRule::TargetTracking(tracking) => {

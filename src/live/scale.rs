@@ -16,8 +16,8 @@ use super::sample::WatchList;
 use super::shown;
 use super::world::{LiveError, LiveOptions, Stack};
 use crate::autoscaler::{
-    Balancing, BalancingError, Control, ControlConfig, Fleet, FleetError, Happening, Health,
-    Instance, InstanceState, Measuring, Prometheus, Scraper,
+    Around, Balancing, BalancingError, Control, ControlConfig, Fleet, FleetError, Happening,
+    Health, Instance, InstanceState, Measuring, SourceError,
 };
 use crate::host::{call, clock};
 use crate::policy::scale::Scaler;
@@ -51,10 +51,10 @@ impl Scaling {
         scenario: &Scenario,
         options: &LiveOptions,
         stack: &SharedStack,
-        (provider, watched): (&Rc<Provider>, WatchList),
+        (provider, watched, admins): (&Rc<Provider>, WatchList, Vec<SocketAddr>),
         zero: Nanos,
-    ) -> Option<Self> {
-        let facts = scenario.autoscaler.clone()?;
+    ) -> Result<Option<Self>, SourceError> {
+        let Some(facts) = scenario.autoscaler.clone() else { return Ok(None) };
         let shared = Rc::new(Shared {
             scenario: scenario.clone(),
             options: options.clone(),
@@ -74,7 +74,7 @@ impl Scaling {
         };
         let scale = facts.scale.clone();
         let serving = 0..scale.initial;
-        let source = source(facts, options.prometheus);
+        let source = source(facts, options.prometheus, admins)?;
         let scaler = Scaler::new(scale, Seed::new(options.seed, options.round));
         let events = Rc::<RefCell<Vec<EventRow>>>::default();
         let log = {
@@ -107,7 +107,7 @@ impl Scaling {
                 })
                 .await;
         });
-        Some(Self { task, stop: Some(stop), events })
+        Ok(Some(Self { task, stop: Some(stop), events }))
     }
 
     /// Stops it, and gives what it did.
@@ -125,17 +125,23 @@ impl Drop for Scaling {
     }
 }
 
-/// What it decides by: the run's Prometheus where the scenario asks for one, else its own scrapes.
-fn source(facts: &AutoscalerFacts, prometheus: Option<SocketAddr>) -> Measuring {
-    let (metric, window) = (facts.scale.metric, facts.rate_window);
-    let asked = prometheus.filter(|_| facts.source == MetricSource::Prometheus).and_then(|it| {
-        let query = Prometheus::default_query(metric, window);
-        Prometheus::new(&format!("http://{it}"), query, &facts.group, window).ok()
-    });
-    match asked {
-        Some(prometheus) => Measuring::Prometheus(prometheus),
-        None => Measuring::Scrape(Scraper::new(metric, facts.scrape_interval, window)),
-    }
+/// What it decides by: the run's Prometheus where the scenario asks for one, else its own scrapes of
+/// backends and proxies. What is external is asked of Prometheus wherever there is one.
+fn source(
+    facts: &AutoscalerFacts,
+    prometheus: Option<SocketAddr>,
+    admins: Vec<SocketAddr>,
+) -> Result<Measuring, SourceError> {
+    let around = Around {
+        group: facts.group.clone(),
+        scrape_interval: facts.scrape_interval,
+        rate_window: facts.rate_window,
+        prometheus: prometheus.map(|it| format!("http://{it}")),
+        scrapes: facts.source == MetricSource::Scrape,
+        admins,
+        ..Around::default()
+    };
+    Measuring::new(&facts.scale.metrics, &around)
 }
 
 /// Decisions that change something are events of the run, and so is what becomes of instances.

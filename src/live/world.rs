@@ -16,6 +16,7 @@ use super::provider::{
 use super::sample::{Sample, Sampler, Watched};
 use super::scale::{Scaling, SharedStack};
 use super::shown::Shown;
+use crate::autoscaler::SourceError;
 use crate::engine::UserConfigurationError;
 use crate::host::call;
 use crate::host::{clock, usage};
@@ -82,6 +83,9 @@ pub enum LiveError {
         /// What it said.
         error: String,
     },
+    /// The autoscaler has nobody to ask.
+    #[error("the autoscaler: {0}")]
+    Source(#[from] SourceError),
     /// The system refused something.
     #[error("{what}: {error}")]
     System {
@@ -268,11 +272,12 @@ async fn round(
     let events = spools("events.jsonl");
     let shown = Shown::begin(scenario, options, &stack, zero, (&spool, &events));
     let sight = stack.balancers.sight();
+    let admins = sight.admins();
     let board = options.board.clone();
     let sampler = Sampler::start(zero, stack.watched(scenario), sight, counted, board);
     let stack = Rc::new(Mutex::new(stack));
-    let beside = (provider, sampler.watched());
-    let scaling = Scaling::start(scenario, options, &stack, beside, zero);
+    let beside = (provider, sampler.watched(), admins);
+    let scaling = Scaling::start(scenario, options, &stack, beside, zero)?;
     let ended =
         drive(scenario, &stack, &mut faults, &mut load, &sampler, zero, (watcher, stop)).await;
     let scaled = match scaling {

@@ -23,7 +23,7 @@ impl BackoffConfig {
     }
 
     /// The pause before retry `retry` (from 1) by a draw of its own.
-    pub(super) fn drawn(&self, mut draw: Draw, retry: u16) -> Span {
+    pub fn drawn(&self, mut draw: Draw, retry: u16) -> Span {
         Span(draw.below(self.bound(retry).0))
     }
 

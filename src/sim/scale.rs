@@ -15,7 +15,8 @@ use super::observe::{Observe, Seen};
 use super::world::World;
 use crate::policy::scale::series::Series;
 use crate::policy::scale::{
-    ActionError, Change, InstanceSample, Phase, ScaleDecision, ScaleMetric, Scaler, Usage,
+    ActionError, Change, InstanceSample, Metric, MetricsError, Phase, Reading, ScaleDecision,
+    ScaleMetric, Scaler, Usage,
 };
 use crate::policy::{PeerChange, PeerConfig, PeerId};
 use crate::record::Sink;
@@ -27,6 +28,12 @@ use crate::units::{Nanos, Seed, Span, World as Which};
 /// How often one that drains is asked whether it has finished: as in the live world.
 const STEP: Span = Span::from_millis(50);
 
+/// Of a metric of the balancer.
+const NO_SAMPLES: &str = "it was not looked at often enough";
+/// Of an external metric.
+const NO_SERIES: &str = "the model has no series of it";
+const NOT_YET: &str = "its series begins later";
+
 /// The autoscaler and what it knows of its group.
 #[derive(Clone, Debug)]
 pub(super) struct Scaling<'a> {
@@ -34,6 +41,8 @@ pub(super) struct Scaling<'a> {
     scaler: Scaler,
     slots: Vec<Slot>,
     next_scrape: Nanos,
+    /// Of each metric of the balancer, by its place among the metrics.
+    balancer: Vec<(usize, Series)>,
 }
 
 /// A slot of the group, and the instance in it.
@@ -46,7 +55,8 @@ struct Slot {
     instance: u32,
     /// The scaler waits to hear how its change ended.
     is_pending: bool,
-    series: Series,
+    /// One for each metric; only those of the instances are filled.
+    series: Vec<Series>,
 }
 
 /// How far an instance is.
@@ -59,23 +69,28 @@ enum Stage {
     Dead,
 }
 
+/// One for each metric, with nothing in it.
+fn no_series(facts: &AutoscalerFacts) -> Vec<Series> {
+    facts.scale.metrics.iter().map(|_| Series::new(facts.rate_window)).collect()
+}
+
 impl Slot {
-    fn new(stage: Stage, window: Span) -> Self {
+    fn new(stage: Stage, series: Vec<Series>) -> Self {
         Self {
             stage,
             started_at: Nanos::ZERO,
             readiness_changed_at: Nanos::ZERO,
             instance: 0,
             is_pending: false,
-            series: Series::new(window),
+            series,
         }
     }
 
     /// An instance starts.
-    fn start(&mut self, now: Nanos, window: Span) {
+    fn start(&mut self, now: Nanos, series: Vec<Series>) {
         let instance = self.instance.wrapping_add(1);
         let (started_at, readiness_changed_at) = (now, now);
-        let fresh = Self::new(Stage::Starting, window);
+        let fresh = Self::new(Stage::Starting, series);
         *self = Self { started_at, readiness_changed_at, instance, ..fresh };
         self.is_pending = true;
     }
@@ -106,13 +121,18 @@ impl<'a> Scaling<'a> {
         let slot = |number| {
             let there = number < facts.scale.initial as usize;
             let stage = if there { Stage::Serving { is_healthy: true } } else { Stage::Absent };
-            Slot::new(stage, facts.rate_window)
+            Slot::new(stage, no_series(facts))
         };
+        let metrics = facts.scale.metrics.iter().enumerate();
+        let of_balancer = metrics.filter(|(_, metric)| matches!(metric, Metric::Balancer(_)));
         Self {
             facts,
             scaler: Scaler::new(facts.scale.clone(), seed),
             slots: (0..facts.slots.len()).map(slot).collect(),
             next_scrape: Nanos::ZERO,
+            balancer: of_balancer
+                .map(|(place, _)| (place, Series::new(facts.rate_window)))
+                .collect(),
         }
     }
 
@@ -143,27 +163,47 @@ impl<'a> Scaling<'a> {
         self.slot_of(place).is_none_or(|slot| self.slots[slot as usize].serves())
     }
 
-    fn samples(&self, now: Nanos) -> Vec<InstanceSample> {
+    fn samples(&self) -> Vec<InstanceSample> {
         let sample = |(number, slot): (usize, &Slot)| {
             Some(InstanceSample {
                 slot: number as u32,
                 phase: slot.phase()?,
                 started_at: slot.started_at,
                 readiness_changed_at: slot.readiness_changed_at,
-                usage: self.usage(slot, now),
             })
         };
         self.slots.iter().enumerate().filter_map(sample).collect()
     }
 
-    fn usage(&self, slot: &Slot, now: Nanos) -> Option<Usage> {
-        let window = self.facts.rate_window;
-        match self.facts.scale.metric {
-            ScaleMetric::Utilization | ScaleMetric::Cpu | ScaleMetric::Requests => {
-                slot.series.rate(now, window)
+    /// What is known of each metric.
+    fn readings(&self, now: Nanos) -> Vec<Result<Reading, MetricsError>> {
+        let metrics = self.facts.scale.metrics.iter().enumerate();
+        let reading = |(place, metric): (usize, &Metric)| match metric {
+            Metric::Instances(metric) => {
+                let usage = |(number, slot): (usize, &Slot)| {
+                    Some((number as u32, self.usage(&slot.series[place], *metric, now)?))
+                };
+                Ok(Reading::Instances(self.slots.iter().enumerate().filter_map(usage).collect()))
             }
-            ScaleMetric::InFlight | ScaleMetric::Queue => slot.series.avg_over_time(now, window),
-        }
+            Metric::Balancer(metric) => {
+                let series = self.balancer.iter().find(|(of, _)| *of == place);
+                let usage = series.and_then(|(_, series)| self.usage(series, *metric, now));
+                let none = || MetricsError(NO_SAMPLES.to_owned());
+                usage.map(|usage| Reading::Whole(usage.value)).ok_or_else(none)
+            }
+            Metric::External(external) => {
+                let none = || {
+                    let why = if external.series.is_empty() { NO_SERIES } else { NOT_YET };
+                    MetricsError(why.to_owned())
+                };
+                external.given(now).map(Reading::Whole).ok_or_else(none)
+            }
+        };
+        metrics.map(reading).collect()
+    }
+
+    fn usage(&self, series: &Series, metric: ScaleMetric, now: Nanos) -> Option<Usage> {
+        series.value(now, self.facts.rate_window, metric.is_rate())
     }
 
     /// A change of one slot was carried out, or failed.
@@ -190,7 +230,20 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         if now < scaling.next_scrape {
             return;
         }
-        let metric = scaling.facts.scale.metric;
+        let metrics = &scaling.facts.scale.metrics;
+        for (place, series) in &mut scaling.balancer {
+            let value = match metrics[*place].unit() {
+                ScaleMetric::Requests => (self.counts.planned - self.counts.dropped) as f64,
+                ScaleMetric::Queue => {
+                    self.views.iter().map(|view| view.upstream.waiting()).sum::<usize>() as f64
+                }
+                _ => {
+                    let peers = self.views.iter().flat_map(|view| view.upstream.peers().iter());
+                    peers.map(|peer| f64::from(peer.in_flight())).sum()
+                }
+            };
+            series.push(now, value);
+        }
         for number in 0..scaling.slots.len() as u32 {
             let place = scaling.place(number);
             let slot = &mut scaling.slots[number as usize];
@@ -198,11 +251,14 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             if !slot.serves() {
                 continue;
             }
-            if instance.deaf_until() > now {
-                // It does not answer.
-                slot.series.end(now);
-            } else {
-                let workers = f64::from(self.scenario.backends[place].workers);
+            let workers = f64::from(self.scenario.backends[place].workers);
+            for (series, metric) in slot.series.iter_mut().zip(metrics) {
+                let Some(metric) = metric.of_instances() else { continue };
+                if instance.deaf_until() > now {
+                    // It does not answer.
+                    series.end(now);
+                    continue;
+                }
                 let value = match metric {
                     ScaleMetric::Utilization | ScaleMetric::Cpu => {
                         instance.busy(now) / NANOS_PER_SECOND as f64 / workers
@@ -211,7 +267,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
                     ScaleMetric::Queue => instance.station.waiting(now) as f64,
                     ScaleMetric::Requests => instance.station.completed(now) as f64,
                 };
-                slot.series.push(now, value);
+                series.push(now, value);
             }
         }
         scaling.next_scrape = now + scaling.facts.scrape_interval;
@@ -230,8 +286,9 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
                 slot.enter(now, Stage::Serving { is_healthy });
             }
         }
-        let samples = scaling.samples(now);
-        let decision = scaling.scaler.poll(now, Ok(&samples));
+        let samples = scaling.samples();
+        let readings = scaling.readings(now);
+        let decision = scaling.scaler.poll(now, Ok((&samples, &readings)));
         self.queue.push(scaling.scaler.next_poll(), Event::Poll);
         self.carry_out(&decision);
     }
@@ -244,13 +301,13 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let slot = &mut scaling.slots[number as usize];
         let out = !matches!(slot.stage, Stage::Draining { .. });
         slot.enter(now, Stage::Dead);
-        slot.series = Series::new(scaling.facts.rate_window);
+        slot.series = no_series(scaling.facts);
         let name = &self.scenario.backends[place].name;
         let error = ActionError(format!("{name} ended (crash)"));
         scaling.acted(now, number, out, Err(error));
         self.tell_instance(place, &InstanceNews::Ended("crash".to_owned()));
         let Some(scaling) = &mut self.scaling else { return };
-        let samples = scaling.samples(now);
+        let samples = scaling.samples();
         let decision = scaling.scaler.replace(now, &samples);
         self.carry_out(&decision);
     }
@@ -274,7 +331,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let (place, start_up) = (scaling.place(number), scaling.facts.start_up);
         let slot = &mut scaling.slots[number as usize];
         let was = slot.stage;
-        slot.start(self.now, scaling.facts.rate_window);
+        slot.start(self.now, no_series(scaling.facts));
         let instance = slot.instance;
         if was == Stage::Dead {
             // The balancers know the dead one, and would know the new one in its place.
@@ -352,7 +409,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let place = scaling.place(number);
         let slot = &mut scaling.slots[number as usize];
         slot.enter(now, Stage::Absent);
-        slot.series = Series::new(scaling.facts.rate_window);
+        slot.series = no_series(scaling.facts);
         scaling.acted(now, number, false, Ok(()));
         self.fleet[place].end(now);
         self.break_connections(PeerId(place as u32));

@@ -180,3 +180,130 @@ fn containers_end_with_lab_and_the_next_run_removes_what_could_not() {
     sweep();
     left.is_nothing();
 }
+
+/// The file of a proxy whose one group is kept in containers.
+const SITE: &str = r#"
+schema_version = 1
+
+[balancer]
+algorithm = "round_robin"
+
+[balancer.retry]
+on = ["error", "timeout"]
+
+[[backend]]
+name = "lone"
+
+[autoscaler]
+min = 1
+max = 2
+poll = "1s"
+scrape_interval = "500ms"
+rate_window = "2s"
+backoff = { base = "2s", max = "4s" }
+"#;
+
+/// A proxy, and an autoscaler beside it, which end with the test; its containers go too.
+struct Site {
+    folder: Folder,
+    listen: String,
+    programs: Vec<std::process::Child>,
+    _removed: Removed,
+}
+
+impl Site {
+    /// The autoscaler makes containers of `image` at the daemon behind `socket`.
+    fn start(image: &str, socket: Option<&str>, more: &[&str]) -> Self {
+        let folder = Folder::new();
+        folder.file("site.toml", SITE);
+        let ports = lab::live::ports::free(2).unwrap();
+        let [listen, admin] = [0, 1].map(|place: usize| ports[place].to_string());
+        let said = std::fs::File::create(folder.path().join("said")).unwrap();
+        let proxy = ["proxy", "--config", "site.toml", "--listen", &listen, "--admin", &admin];
+        let mut proxy = folder.lab(&proxy);
+        let mut scaler = folder.lab(&["autoscale", "site.toml", "--admin", &admin, "--json"]);
+        scaler.args(["--provider", "docker", "--image", image]).args(more).stdout(said);
+        if let Some(socket) = socket {
+            scaler.env("DOCKER_HOST", format!("unix://{socket}"));
+        }
+        let start =
+            |command: &mut std::process::Command| command.stderr(Stdio::null()).spawn().unwrap();
+        let programs = vec![start(proxy.stdout(Stdio::null())), start(&mut scaler)];
+        let _removed = Removed::later(&[&["rm", "--force", "lone-1", "lone-2"]]);
+        Self { folder, listen, programs, _removed }
+    }
+
+    /// What the autoscaler said so far.
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("said")).unwrap()
+    }
+
+    /// How often it said this.
+    fn count(&self, words: &str) -> usize {
+        self.said().matches(words).count()
+    }
+
+    /// Whether a request is answered well.
+    fn answers(&self) -> bool {
+        let url = format!("http://{}/", self.listen);
+        let arguments = ["--silent", "--fail", "--max-time", "5", "--output", "/dev/null", &url];
+        std::process::Command::new("curl").args(arguments).status().unwrap().success()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        for program in self.programs.iter_mut().rev() {
+            let _ = program.kill();
+            let _ = program.wait();
+        }
+    }
+}
+
+const READY: &str = r#""event":"ready""#;
+
+/// Without Docker the autoscaler says so, asks less and less often, and touches nothing: what runs
+/// serves on. When Docker is back it does what is to be done.
+#[test]
+fn an_autoscaler_whose_docker_goes_away_waits_for_it_and_loses_no_request() {
+    let _turn = turn();
+    let place = Folder::new();
+    let socket = place.path().join("docker.sock");
+    let relay = Relay::start(&socket);
+    let site = Site::start(image(), socket.to_str(), &[]);
+    assert!(wait_until(Duration::from_secs(40), || site.count(READY) == 1), "{}", site.said());
+    assert!(wait_until(Duration::from_secs(5), || site.answers()));
+    relay.cut(&socket);
+    let lost = "look at the instances: ";
+    assert!(wait_until(Duration::from_secs(20), || site.count(lost) >= 2), "{}", site.said());
+    let asked = site.count(lost);
+    for _ in 0..10 {
+        assert!(site.answers(), "{}", site.said());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(site.count(lost) <= asked + 4, "it asks each second: {}", site.said());
+    let said = site.said();
+    assert!(said.contains("Docker") && !said.contains("drained"), "{said}");
+    // What happens meanwhile is found when it is back.
+    docker(&["kill", "lone-1"]);
+    let _again = Relay::start(&socket);
+    assert!(wait_until(Duration::from_secs(40), || site.count(READY) == 2), "{}", site.said());
+    assert!(wait_until(Duration::from_secs(5), || site.answers()), "{}", site.said());
+}
+
+/// A container that never gets healthy is given up, and no balancer hears of it; the next is tried
+/// after a pause.
+#[test]
+fn an_autoscaler_gives_up_a_container_that_never_gets_healthy() {
+    let _turn = turn();
+    let _removed = Removed::later(&[&["rmi", "--force", "lab:test-sick"]]);
+    build("lab:test-sick", &format!("FROM {}\nENV PATH=/nowhere\n", image()));
+    let site = Site::start("lab:test-sick", None, &["--start-limit", "2s"]);
+    let twice = || site.count(r#""event":"failed","reason":"lone-1 is not healthy"#) >= 2;
+    assert!(wait_until(Duration::from_secs(60), twice), "{}", site.said());
+    let pauses = || site.count("is tried again at") + site.count("the next comes at") > 0;
+    assert!(wait_until(Duration::from_secs(30), pauses), "{}", site.said());
+    let said = site.said();
+    assert_eq!(site.count(READY), 0, "{said}");
+    assert!(!site.answers(), "the proxy knows of none");
+}

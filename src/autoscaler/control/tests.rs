@@ -7,9 +7,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::*;
-use crate::autoscaler::{BalancingError, FleetError};
+use crate::autoscaler::{BalancingError, FleetError, Health};
 use crate::policy::backoff::BackoffConfig;
-use crate::policy::scale::ScaleConfig;
+use crate::policy::scale::{Reading, ScaleConfig, Usage};
 use crate::units::Seed;
 
 const POLL: Span = Span::from_millis(50);
@@ -115,17 +115,18 @@ impl Source for FakeSource {
 
     async fn look(&mut self, _at: Nanos, _instances: &[&Instance]) {}
 
-    async fn usages(
+    async fn readings(
         &mut self,
         at: Nanos,
         instances: &[&Instance],
-    ) -> Result<Vec<(u32, Usage)>, MetricsError> {
+    ) -> Vec<Result<Reading, MetricsError>> {
         let world = self.0.borrow();
         if world.metrics_are_gone {
-            return Err(MetricsError("Prometheus does not answer".to_owned()));
+            return vec![Err(MetricsError("Prometheus does not answer".to_owned()))];
         }
         let usage = Usage { value: world.usage, from: at, until: at };
-        Ok(instances.iter().map(|instance| (instance.slot, usage)).collect())
+        let usages = instances.iter().map(|instance| (instance.slot, usage)).collect();
+        vec![Ok(Reading::Instances(usages))]
     }
 
     fn forget(&mut self, _slot: u32) {}
@@ -137,8 +138,9 @@ fn calm() -> World {
     Rc::new(RefCell::new(Outside { instances, healthy: true, usage: 0.5, ..Outside::default() }))
 }
 
-/// Runs the loop over `world` while `script` plays.
-async fn while_it_runs(world: &World, script: impl Future<Output = ()>) {
+/// Runs the loop over a calm world while `script` plays, and gives what became of it.
+async fn played(script: impl AsyncFnOnce(&World)) -> World {
+    let world = calm();
     let backoff = BackoffConfig { base: Span::from_millis(40), max: Span::from_millis(400) };
     let scale = ScaleConfig { poll: POLL, backoff, ..ScaleConfig::new(1, 3) };
     let config = ControlConfig {
@@ -149,17 +151,18 @@ async fn while_it_runs(world: &World, script: impl Future<Output = ()>) {
         drain_timeout: Span::from_millis(500),
     };
     let log = {
-        let world = Rc::clone(world);
+        let world = Rc::clone(&world);
         move |_: Nanos, happening: &Happening| world.borrow_mut().happened.push(happening.clone())
     };
     let parts = (
-        FakeFleet(Rc::clone(world)),
-        FakeBalancing(Rc::clone(world)),
-        FakeSource(Rc::clone(world)),
+        FakeFleet(Rc::clone(&world)),
+        FakeBalancing(Rc::clone(&world)),
+        FakeSource(Rc::clone(&world)),
     );
     let scaler = Scaler::new(scale, Seed::new(1, 0));
     let mut control = Control::new(config, scaler, parts, log, [0]);
-    control.run(script).await;
+    control.run(script(&world)).await;
+    world
 }
 
 async fn millis(count: u64) {
@@ -188,25 +191,24 @@ async fn ordered(world: &World, what: &str) {
 
 #[tokio::test]
 async fn an_instance_is_told_to_the_balancers_when_it_is_healthy_and_leaves_them_before_it_stops() {
-    let world = calm();
-    while_it_runs(&world, async {
+    let world = played(async |world: &World| {
         world.borrow_mut().healthy = false;
         world.borrow_mut().usage = 0.9;
-        ordered(&world, "start 2").await;
+        ordered(world, "start 2").await;
         world.borrow_mut().usage = 0.5;
         millis(100).await;
-        assert_eq!(orders(&world), ["start 2"], "it is not healthy yet");
+        assert_eq!(orders(world), ["start 2"], "it is not healthy yet");
         world.borrow_mut().healthy = true;
-        ordered(&world, "add g-2").await;
+        ordered(world, "add g-2").await;
 
         world.borrow_mut().in_flight = 3;
         world.borrow_mut().usage = 0.1;
-        ordered(&world, "drain g-2").await;
+        ordered(world, "drain g-2").await;
         world.borrow_mut().usage = 0.5;
         millis(150).await;
-        assert_eq!(orders(&world).len(), 3, "it has requests in flight");
+        assert_eq!(orders(world).len(), 3, "it has requests in flight");
         world.borrow_mut().in_flight = 0;
-        ordered(&world, "stop 2").await;
+        ordered(world, "stop 2").await;
     })
     .await;
     assert_eq!(orders(&world), ["start 2", "add g-2", "drain g-2", "remove g-2", "stop 2"]);
@@ -214,31 +216,29 @@ async fn an_instance_is_told_to_the_balancers_when_it_is_healthy_and_leaves_them
 
 #[tokio::test]
 async fn a_drain_ends_at_its_time_out() {
-    let world = calm();
-    world.borrow_mut().instances.push(instance(1));
-    while_it_runs(&world, async {
-        ordered(&world, "add g-2").await;
+    played(async |world: &World| {
+        world.borrow_mut().instances.push(instance(1));
+        ordered(world, "add g-2").await;
         world.borrow_mut().in_flight = 1;
         world.borrow_mut().usage = 0.1;
-        ordered(&world, "drain g-2").await;
+        ordered(world, "drain g-2").await;
         world.borrow_mut().usage = 0.5;
         millis(400).await;
-        assert!(!orders(&world).contains(&"remove g-2".to_owned()), "before its time-out");
-        ordered(&world, "stop 2").await;
+        assert!(!orders(world).contains(&"remove g-2".to_owned()), "before its time-out");
+        ordered(world, "stop 2").await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn an_instance_that_died_is_replaced_before_the_next_poll() {
-    let world = calm();
-    while_it_runs(&world, async {
+    let world = played(async |world: &World| {
         millis(130).await;
-        let before = decisions(&world);
+        let before = decisions(world);
         world.borrow_mut().instances[0].state = InstanceState::Ended("signal: 9".to_owned());
-        ordered(&world, "start 1").await;
-        assert!(decisions(&world) <= before + 2, "one poll at most went by");
-        ordered(&world, "add g-1").await;
+        ordered(world, "start 1").await;
+        assert!(decisions(world) <= before + 2, "one poll at most went by");
+        ordered(world, "add g-1").await;
     })
     .await;
     assert_eq!(orders(&world), ["remove g-1", "start 1", "add g-1"]);
@@ -248,61 +248,60 @@ async fn an_instance_that_died_is_replaced_before_the_next_poll() {
 
 #[tokio::test]
 async fn without_metrics_nothing_is_done_and_polls_back_off() {
-    let world = calm();
-    while_it_runs(&world, async {
+    played(async |world: &World| {
         world.borrow_mut().usage = 0.9;
         world.borrow_mut().metrics_are_gone = true;
         millis(1000).await;
-        assert_eq!(orders(&world), [""; 0], "nobody knows the load");
-        let polls = decisions(&world);
+        assert_eq!(orders(world), [""; 0], "nobody knows the load");
+        let polls = decisions(world);
         assert!((3..15).contains(&polls), "{polls} polls where 20 would have been on time");
         world.borrow_mut().metrics_are_gone = false;
-        ordered(&world, "start 2").await;
+        ordered(world, "start 2").await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn without_whoever_has_the_instances_nothing_is_done_until_they_are_back() {
-    let world = calm();
-    while_it_runs(&world, async {
+    played(async |world: &World| {
         world.borrow_mut().usage = 0.9;
         world.borrow_mut().fleet_is_gone = true;
-        millis(500).await;
-        assert_eq!(orders(&world), [""; 0]);
+        millis(1000).await;
+        assert_eq!(orders(world), [""; 0]);
         assert!(
             world.borrow().happened.iter().any(|one| one.to_string().contains("no such socket"))
         );
+        let failed = |one: &&Happening| matches!(one, Happening::Failed(_));
+        let looks = world.borrow().happened.iter().filter(failed).count();
+        assert!((2..40).contains(&looks), "{looks} looks where 100 would have been on time");
         world.borrow_mut().fleet_is_gone = false;
-        ordered(&world, "add g-2").await;
+        ordered(world, "add g-2").await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_start_that_fails_is_tried_again_after_pauses() {
-    let world = calm();
-    while_it_runs(&world, async {
+    played(async |world: &World| {
         world.borrow_mut().usage = 0.9;
         world.borrow_mut().starts_fail = true;
         millis(1000).await;
-        let tries = orders(&world).len();
+        let tries = orders(world).len();
         assert!((2..12).contains(&tries), "{tries} tries within a second");
         world.borrow_mut().starts_fail = false;
-        ordered(&world, "add g-2").await;
+        ordered(world, "add g-2").await;
     })
     .await;
 }
 
 #[tokio::test]
 async fn an_instance_that_never_gets_healthy_is_given_up_and_no_balancer_hears_of_it() {
-    let world = calm();
-    while_it_runs(&world, async {
+    let world = played(async |world: &World| {
         world.borrow_mut().healthy = false;
         world.borrow_mut().usage = 0.9;
-        ordered(&world, "start 2").await;
+        ordered(world, "start 2").await;
         world.borrow_mut().usage = 0.5;
-        ordered(&world, "stop 2").await;
+        ordered(world, "stop 2").await;
     })
     .await;
     assert_eq!(orders(&world)[..2], ["start 2", "stop 2"]);
@@ -310,21 +309,20 @@ async fn an_instance_that_never_gets_healthy_is_given_up_and_no_balancer_hears_o
 
 #[tokio::test]
 async fn balancers_that_cannot_be_reached_hear_of_it_later() {
-    let world = calm();
-    while_it_runs(&world, async {
+    let world = played(async |world: &World| {
         world.borrow_mut().balancers_are_gone = true;
         world.borrow_mut().usage = 0.9;
-        ordered(&world, "start 2").await;
+        ordered(world, "start 2").await;
         world.borrow_mut().usage = 0.5;
         millis(200).await;
         world.borrow_mut().balancers_are_gone = false;
-        ordered(&world, "add g-2").await;
+        ordered(world, "add g-2").await;
         world.borrow_mut().balancers_are_gone = true;
         world.borrow_mut().usage = 0.1;
         millis(200).await;
-        assert!(!orders(&world).contains(&"stop 2".to_owned()), "it serves on");
+        assert!(!orders(world).contains(&"stop 2".to_owned()), "it serves on");
         world.borrow_mut().balancers_are_gone = false;
-        ordered(&world, "stop 2").await;
+        ordered(world, "stop 2").await;
     })
     .await;
     let last: Vec<String> = orders(&world).into_iter().skip(2).collect();

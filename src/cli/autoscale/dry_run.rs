@@ -8,24 +8,30 @@ use std::future::Future;
 use std::pin::pin;
 
 use super::Failure;
+use crate::autoscaler::prometheus::Element;
 use crate::autoscaler::{Happening, Prometheus};
 use crate::host::clock;
 use crate::policy::scale::{
-    Change, InstanceSample, MetricsError, Phase, ScaleConfig, Scaler, Usage,
+    Change, InstanceSample, MetricsError, Phase, Reading, ScaleConfig, Scaler, Usage,
 };
 use crate::scenario::AutoscalerFacts;
 use crate::units::{Nanos, Seed};
 
 /// Asks and decides at each poll until `stop`.
 pub(super) async fn run(
-    prometheus: &Prometheus,
+    asked: &[&Prometheus],
     facts: &AutoscalerFacts,
     seed: u64,
     mut say: impl FnMut(Nanos, &Happening),
     stop: impl Future<Output = std::io::Result<()>>,
 ) -> Result<(), Failure> {
     let mut stop = pin!(stop);
-    eprintln!("dry run: nothing is started or stopped; asking `{}`", prometheus.query());
+    if facts.scale.by_instances().is_none() {
+        let what = "a dry run learns from a metric of the instances which there are: none is";
+        return Err(Failure::usage(what));
+    }
+    let queries: Vec<_> = asked.iter().map(|one| format!("`{}`", one.query())).collect();
+    eprintln!("dry run: nothing is started or stopped; asking {}", queries.join(", "));
     let zero = clock::now();
     let mut scaler: Option<Scaler> = None;
     let mut next = Nanos::ZERO;
@@ -36,42 +42,75 @@ pub(super) async fn run(
             () = tokio::time::sleep(wait.to_std()) => {}
         }
         let now = Nanos(clock::now().since(zero).0);
-        let found = samples(prometheus, facts, now).await;
-        let size = found.as_ref().map_or(facts.scale.initial, |found| found.len() as u32);
-        let asked = scaler.take().filter(|scaler| found.is_err() || scaler.desired() == size);
-        let mut asked = asked.unwrap_or_else(|| {
+        let found = known(asked, facts, now).await;
+        let size = found.as_ref().map_or(facts.scale.initial, |found| found.instances.len() as u32);
+        let kept = scaler.take().filter(|scaler| found.is_err() || scaler.desired() == size);
+        let mut polled = kept.unwrap_or_else(|| {
             let config = ScaleConfig { initial: size, ..facts.scale.clone() };
             Scaler::new(config, Seed::new(seed, 0))
         });
         let decision = match &found {
-            Ok(samples) => asked.poll(now, Ok(samples)),
-            Err(error) => asked.poll(now, Err(error.clone())),
+            Ok(found) => polled.poll(now, Ok((&found.instances, &found.readings))),
+            Err(error) => polled.poll(now, Err(error.clone())),
         };
-        next = asked.next_poll();
-        scaler = (decision.change == Change::None).then_some(asked);
+        next = polled.next_poll();
+        scaler = (decision.change == Change::None).then_some(polled);
         say(now, &Happening::Decided(decision));
     }
 }
 
-/// An instance for each element of the answer, in the order of their labels.
-async fn samples(
-    prometheus: &Prometheus,
+/// What Prometheus knows.
+struct Known {
+    instances: Vec<InstanceSample>,
+    readings: Vec<Result<Reading, MetricsError>>,
+}
+
+/// An instance for each element of the answer about the first metric of theirs, in the order of
+/// their labels; another metric's are told apart by their label `instance`.
+async fn known(
+    asked: &[&Prometheus],
     facts: &AutoscalerFacts,
     now: Nanos,
-) -> Result<Vec<InstanceSample>, MetricsError> {
-    let mut elements = prometheus.ask().await.map_err(|error| MetricsError(error.to_string()))?;
-    if elements.is_empty() {
-        let why = format!("Prometheus knows nothing for `{}`", prometheus.query());
-        return Err(MetricsError(why));
+) -> Result<Known, MetricsError> {
+    let mut names: Option<Vec<String>> = None;
+    let mut readings = Vec::new();
+    for (metric, prometheus) in facts.scale.metrics.iter().zip(asked) {
+        if metric.of_instances().is_none() {
+            readings.push(prometheus.sum().await.map(Reading::Whole));
+            continue;
+        }
+        let mut elements = match prometheus.ask().await {
+            Ok(elements) => elements,
+            Err(error) if names.is_none() => return Err(MetricsError(error.to_string())),
+            Err(error) => {
+                readings.push(Err(MetricsError(error.to_string())));
+                continue;
+            }
+        };
+        elements.sort_by(|a, b| a.metric.cmp(&b.metric));
+        let name = |element: &Element| element.metric.get("instance").cloned().unwrap_or_default();
+        let known = names.get_or_insert_with(|| elements.iter().map(name).collect());
+        if known.is_empty() {
+            let why = format!("Prometheus knows nothing for `{}`", prometheus.query());
+            return Err(MetricsError(why));
+        }
+        let from = Nanos(now.0.saturating_sub(facts.rate_window.0));
+        let mut usages = Vec::new();
+        for (place, element) in elements.iter().enumerate() {
+            let slot = known.iter().position(|known| *known == name(element)).unwrap_or(place);
+            // Without such a label they are told apart by their order.
+            let slot = if known[0].is_empty() { place } else { slot };
+            let usage = element.value().map(|value| Usage { value, from, until: now });
+            usages.extend(usage.map(|usage| (slot as u32, usage)));
+        }
+        readings.push(Ok(Reading::Instances(usages)));
     }
-    elements.sort_by(|a, b| a.metric.cmp(&b.metric));
-    let from = Nanos(now.0.saturating_sub(facts.rate_window.0));
-    let sample = |(slot, element): (u32, &crate::autoscaler::prometheus::Element)| InstanceSample {
+    let sample = |slot| InstanceSample {
         slot,
         phase: Phase::Ready,
         started_at: Nanos::ZERO,
         readiness_changed_at: Nanos::ZERO,
-        usage: element.value().map(|value| Usage { value, from, until: now }),
     };
-    Ok((0..).zip(&elements).map(sample).collect())
+    let count = names.map_or(0, |names| names.len() as u32);
+    Ok(Known { instances: (0..count).map(sample).collect(), readings })
 }

@@ -21,6 +21,21 @@ struct Candidate {
     start_up: Span,
 }
 
+impl Candidate {
+    /// A series tells of one metric, of the instances: so others are left out, which is said.
+    fn new(name: String, scale: &ScaleConfig, start_up: Span) -> Result<Self, Error> {
+        let by_one = scale.by_instances();
+        let by_one = by_one.ok_or_else(|| format!("{name}: no metric is one of the instances"))?;
+        if scale.metrics.len() > 1 {
+            let (all, one) = (scale.metrics.len(), &by_one.metrics[0]);
+            eprintln!(
+                "{name}: of {all} metrics a series tells of {one} alone; it is played by that"
+            );
+        }
+        Ok(Self { name, scale: by_one, start_up })
+    }
+}
+
 /// The text of what `facts`, from `file`, and the autoscalers of `others` would have done about the
 /// load in `path`.
 ///
@@ -32,18 +47,15 @@ pub(super) fn run(
     others: &[PathBuf],
     seed: u64,
 ) -> Result<String, Error> {
-    let mut candidates = vec![Candidate {
-        name: file.display().to_string(),
-        scale: facts.scale.clone(),
-        start_up: facts.start_up,
-    }];
+    let name = file.display().to_string();
+    let mut candidates = vec![Candidate::new(name, &facts.scale, facts.start_up)?];
     for other in others {
         candidates.push(candidate(other, facts.start_up)?);
     }
     let mut text = String::new();
     let mut replays = Vec::new();
     for candidate in &candidates {
-        let recording = recording(path, &facts.group, candidate.scale.metric)?;
+        let recording = recording(path, &facts.group, candidate.scale.unit())?;
         let seed = Seed::new(seed, 0);
         let replay = Replay::of(&recording, &candidate.scale, candidate.start_up, seed);
         decisions(&mut text, &candidate.name, &replay);
@@ -60,11 +72,11 @@ fn candidate(path: &Path, start_up: Span) -> Result<Candidate, Error> {
         std::fs::read_to_string(path).map_err(|error| format!("cannot read {name}: {error}"))?;
     if hpa::is_manifest(&text) {
         let scale = hpa::read(&SourceFile { name: name.clone(), text })?.scale;
-        return Ok(Candidate { name, scale, start_up });
+        return Candidate::new(name, &scale, start_up);
     }
     let facts = scenario::load_balancer(path)?.autoscaler;
     let facts = facts.ok_or_else(|| format!("{name} has no section [autoscaler]"))?;
-    Ok(Candidate { name, scale: facts.scale, start_up: facts.start_up })
+    Candidate::new(name, &facts.scale, facts.start_up)
 }
 
 /// A series of one's own as CSV or Parquet, or the timeline of a run.

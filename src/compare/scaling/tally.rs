@@ -3,6 +3,7 @@
 use super::{Row, ScalingEvent, ScalingLayout};
 use crate::compare::layout::Layout;
 use crate::policy::scale::series::Series;
+use crate::policy::scale::{Direction, Flaps};
 use crate::record::scaling::{self, InstanceNews, Scaled};
 use crate::record::{EventRow, RequestRow};
 use crate::units::Nanos;
@@ -62,6 +63,7 @@ impl Tally {
     /// The scaling events up to the end.
     pub(super) fn events(&self, facts: &ScalingLayout, layout: &Layout) -> Vec<ScalingEvent> {
         let mut events: Vec<ScalingEvent> = Vec::new();
+        let mut flaps = Flaps::default();
         let mut wanted = facts.initial;
         for (at, row) in self.rows.iter().take_while(|(at, _)| *at <= self.end) {
             let Scaled::Decided { to, reason, .. } = row else { continue };
@@ -69,11 +71,8 @@ impl Tally {
                 continue;
             }
             let grows = *to > wanted;
-            let flap = events.last().is_some_and(|last| {
-                let moved = layout.planned_rate(*at) - layout.planned_rate(Nanos(last.at_ns));
-                let asked_for = if grows { moved > 0.0 } else { moved < 0.0 };
-                (last.to > last.from) != grows && !asked_for
-            });
+            let direction = if grows { Direction::Out } else { Direction::In };
+            let flap = flaps.is_flap(direction, layout.planned_rate(*at));
             events.push(ScalingEvent {
                 at_ns: at.0,
                 from: wanted,

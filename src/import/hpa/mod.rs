@@ -1,9 +1,11 @@
 //! Horizontal Pod Autoscalers of Kubernetes (`autoscaling/v2`, and what v1 says) as autoscalers of
 //! scenarios, and back.
 //!
-//! lab scales by one metric of the instances themselves: of several the first that it knows is
-//! taken. What a manifest says and a scenario cannot is noted with its line.
+//! Resources and metrics of pods are those of the instances, metrics of an object those of the
+//! balancer, and external ones are asked of Prometheus. What a manifest says and a scenario cannot is
+//! noted with its line.
 
+mod metrics;
 mod names;
 mod quantity;
 mod read;

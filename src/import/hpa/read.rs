@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Hpa, KIND, is_manifest, names, quantity};
+use super::{Hpa, KIND, is_manifest, quantity};
 use crate::import::toml_text::name_of;
 use crate::import::{ImportError, NotTaken, Origin, SourceFile};
 use crate::policy::scale::{
-    Behavior, PolicyKind, ScaleConfig, ScaleMetric, ScaleRule, ScalingPolicy, ScalingRules,
-    SelectPolicy, TargetConfig,
+    Behavior, PolicyKind, ScaleConfig, ScaleRule, ScalingPolicy, ScalingRules, SelectPolicy,
+    TargetConfig,
 };
 use crate::units::Span;
 
@@ -46,7 +46,7 @@ fn document(text: &str) -> Option<(u32, String)> {
     documents.into_iter().find(|(_, text)| is_manifest(text))
 }
 
-struct Reader {
+pub(super) struct Reader {
     name: Arc<str>,
     first_line: u32,
     text: String,
@@ -74,14 +74,18 @@ impl Reader {
         Origin::new(&self.name, self.first_line + found as u32)
     }
 
-    fn leave(&mut self, path: Path<'_>, why: impl Into<String>) {
+    pub(super) fn leave(&mut self, path: Path<'_>, why: impl Into<String>) {
         let note = NotTaken { origin: self.at(path), what: path.join("."), why: why.into() };
         if !self.not_taken.contains(&note) {
             self.not_taken.push(note);
         }
     }
 
-    fn wrong<T>(&self, path: Path<'_>, message: impl Into<String>) -> Result<T, ImportError> {
+    pub(super) fn wrong<T>(
+        &self,
+        path: Path<'_>,
+        message: impl Into<String>,
+    ) -> Result<T, ImportError> {
         let message = message.into();
         Err(self.at(path).error(format!("{}: {message}", path.join("."))))
     }
@@ -111,7 +115,7 @@ impl Reader {
         if max < min {
             return self.wrong(&["spec", "maxReplicas"], format!("is below minReplicas, {min}"));
         }
-        let (metric, value) = self.metric(spec)?;
+        let (metrics, values) = self.metrics(spec)?;
         let behavior = self.behavior(spec)?;
         for key in spec.keys() {
             const KNOWN: [&str; 6] = [
@@ -126,18 +130,22 @@ impl Reader {
                 self.leave(&["spec", key], "lab does not know it");
             }
         }
-        let rule = ScaleRule::Target(TargetConfig { behavior, ..TargetConfig::new(value) });
+        let rule = ScaleRule::Target(TargetConfig { values, behavior, ..TargetConfig::new(1.0) });
         self.not_taken.sort_by_key(|note| note.origin.line);
         Ok(Hpa {
             file: self.name.to_string(),
             group,
-            scale: ScaleConfig { metric, rule, ..ScaleConfig::new(min, max) },
+            scale: ScaleConfig { metrics, rule, ..ScaleConfig::new(min, max) },
             not_taken: std::mem::take(&mut self.not_taken),
         })
     }
 
     /// A whole number, if it is there.
-    fn count(&self, of: &Map<String, Value>, path: Path<'_>) -> Result<Option<u32>, ImportError> {
+    pub(super) fn count(
+        &self,
+        of: &Map<String, Value>,
+        path: Path<'_>,
+    ) -> Result<Option<u32>, ImportError> {
         let key = path.last().copied().unwrap_or_default();
         match of.get(key) {
             None | Some(Value::Null) => Ok(None),
@@ -146,93 +154,6 @@ impl Reader {
                 None => self.wrong(path, format!("expected a whole number, found {value}")),
             },
         }
-    }
-
-    /// The first metric that lab can scale by. Without any, Kubernetes takes 80 % of CPU.
-    fn metric(&mut self, spec: &Map<String, Value>) -> Result<(ScaleMetric, f64), ImportError> {
-        const V1: [&str; 2] = ["spec", "targetCPUUtilizationPercentage"];
-        let metrics = spec.get("metrics").and_then(Value::as_array);
-        let Some(metrics) = metrics.filter(|metrics| !metrics.is_empty()) else {
-            let percent = self.count(spec, &V1)?.unwrap_or(80);
-            return Ok((ScaleMetric::Cpu, f64::from(percent) / 100.0));
-        };
-        let mut taken = None;
-        for metric in metrics {
-            let kind = metric.get("type").and_then(Value::as_str).unwrap_or_default();
-            let found = match kind {
-                "Resource" => self.resource(metric, "resource")?,
-                "ContainerResource" => self.resource(metric, "containerResource")?,
-                "Pods" => self.pods(metric)?,
-                other => {
-                    let why = format!("a metric of type {other} is not one of the instances");
-                    self.leave(&["spec", "metrics", &format!("type: {other}")], why);
-                    None
-                }
-            };
-            match (found, taken) {
-                (Some(found), None) => taken = Some(found),
-                (Some(_), Some(_)) => self.leave(
-                    &["spec", "metrics"],
-                    "lab scales by one metric: this one beside the first is left out, which \
-                     Kubernetes would follow where it asks for more",
-                ),
-                (None, _) => {}
-            }
-        }
-        match taken {
-            Some(taken) => Ok(taken),
-            None => self.wrong(
-                &["spec", "metrics"],
-                "none is one of the instances that lab has: CPU utilization, or a metric of pods",
-            ),
-        }
-    }
-
-    fn resource(
-        &mut self,
-        metric: &Value,
-        key: &'static str,
-    ) -> Result<Option<(ScaleMetric, f64)>, ImportError> {
-        let path = ["spec", "metrics", key];
-        let resource = metric.get(key).unwrap_or(&Value::Null);
-        let name = resource.get("name").and_then(Value::as_str).unwrap_or_default();
-        if name != "cpu" {
-            let path = ["spec", "metrics", key, &format!("name: {name}")];
-            self.leave(&path, format!("lab measures no {name} of its instances"));
-            return Ok(None);
-        }
-        let percent = resource.get("target").and_then(|target| target.get("averageUtilization"));
-        match percent.and_then(Value::as_u64) {
-            Some(percent) if percent > 0 => Ok(Some((ScaleMetric::Cpu, percent as f64 / 100.0))),
-            Some(_) => self.wrong(&path, "averageUtilization must be above 0"),
-            None => {
-                let why = "only averageUtilization is known: what a CPU is requested is not";
-                self.leave(&path, why);
-                Ok(None)
-            }
-        }
-    }
-
-    fn pods(&mut self, metric: &Value) -> Result<Option<(ScaleMetric, f64)>, ImportError> {
-        let path = ["spec", "metrics", "pods"];
-        let pods = metric.get("pods").unwrap_or(&Value::Null);
-        let name = pods.get("metric").and_then(|metric| metric.get("name"));
-        let name = name.and_then(Value::as_str).unwrap_or_default();
-        let target = pods.get("target").and_then(|target| target.get("averageValue"));
-        let value = match target {
-            Some(Value::String(text)) => quantity::parse(text),
-            Some(Value::Number(number)) => number.as_f64(),
-            _ => None,
-        };
-        let Some(value) = value.filter(|value| *value > 0.0) else {
-            return self.wrong(&path, "target.averageValue must be a quantity above 0");
-        };
-        let (metric, certain) = names::metric(name);
-        if !certain {
-            let why = format!("is taken for {metric}, by its name alone");
-            self.leave(&["spec", "metrics", "pods", &format!("name: {name}")], why);
-        }
-        Ok(Some((metric, value)))
     }
 
     fn behavior(&mut self, spec: &Map<String, Value>) -> Result<Option<Behavior>, ImportError> {

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::Hpa;
 use crate::import::toml_text::{commented, quoted, span};
 use crate::policy::scale::{
-    Behavior, PolicyKind, ScaleConfig, ScaleMetric, ScaleRule, ScalingPolicy, ScalingRules,
-    SelectPolicy, TargetConfig,
+    Behavior, Metric, PolicyKind, ScaleConfig, ScaleMetric, ScaleRule, ScalingPolicy, ScalingRules,
+    SelectPolicy, TargetConfig, TargetValue,
 };
 
 impl Hpa {
@@ -30,17 +30,53 @@ impl Hpa {
     /// The section `[autoscaler]` alone.
     #[must_use]
     pub fn autoscaler(&self) -> String {
-        let ScaleConfig { min, max, metric, rule, .. } = &self.scale;
-        let mut text = format!(
-            "[autoscaler]\nbackend = {}\nmin = {min}\nmax = {max}\nmetric = {}\n",
-            quoted(&self.group),
-            quoted(word(*metric)),
-        );
-        if let ScaleRule::Target(target) = rule {
-            push_target(&mut text, *metric, target);
+        let ScaleConfig { min, max, metrics, rule, .. } = &self.scale;
+        let group = quoted(&self.group);
+        let mut text = format!("[autoscaler]\nbackend = {group}\nmin = {min}\nmax = {max}\n");
+        let ScaleRule::Target(target) = rule else { return text };
+        match (&metrics[..], &target.values[..]) {
+            ([Metric::Instances(metric)], [value]) => {
+                let _ = writeln!(text, "metric = {}", quoted(metric.word()));
+                text.push_str("\n[autoscaler.target]\n");
+                let _ = writeln!(text, "value = {}", level(*metric, value.number()));
+            }
+            (metrics, values) => {
+                for (metric, value) in metrics.iter().zip(values) {
+                    push_metric(&mut text, metric, *value);
+                }
+                text.push_str("\n[autoscaler.target]\n");
+            }
         }
+        push_target(&mut text, target);
         text
     }
+}
+
+/// A table of a metric.
+fn push_metric(text: &mut String, metric: &Metric, target: TargetValue) {
+    text.push_str("\n[[autoscaler.metric]]\n");
+    match metric {
+        Metric::Instances(_) => {}
+        Metric::Balancer(_) => text.push_str("of = \"balancer\"\n"),
+        Metric::External(_) => text.push_str("of = \"external\"\n"),
+    }
+    let _ = writeln!(text, "name = {}", quoted(metric.name()));
+    if let Metric::External(external) = metric {
+        if let Some(query) = &external.query {
+            let _ = writeln!(text, "query = {}", quoted(query));
+        }
+        let value = target.number();
+        let _ = writeln!(
+            text,
+            "series = [{{ at = \"0s\", value = {value} }}] # PLACEHOLDER: what it is over time, for \
+             the model"
+        );
+    }
+    let key = match target {
+        TargetValue::Average(_) => "average_value",
+        TargetValue::Whole(_) => "value",
+    };
+    let _ = writeln!(text, "{key} = {}", level(metric.unit(), target.number()));
 }
 
 const HEAD: &str = r#"#
@@ -64,23 +100,16 @@ const BACKEND: &str = "workers = 16 # PLACEHOLDER: requests that an instance ser
 service = { law = \"log_normal\", mean = \"50ms\", sigma = 0.8 } # PLACEHOLDER
 ";
 
-const fn word(metric: ScaleMetric) -> &'static str {
+/// A target in the unit of its metric.
+fn level(metric: ScaleMetric, value: f64) -> String {
     match metric {
-        ScaleMetric::Utilization => "utilization",
-        ScaleMetric::Cpu => "cpu",
-        ScaleMetric::InFlight => "in_flight",
-        ScaleMetric::Queue => "queue",
-        ScaleMetric::Requests => "requests",
+        ScaleMetric::Utilization | ScaleMetric::Cpu => percent(value),
+        ScaleMetric::Requests => format!("\"{value}/s\""),
+        ScaleMetric::InFlight | ScaleMetric::Queue => value.to_string(),
     }
 }
 
-fn push_target(text: &mut String, metric: ScaleMetric, target: &TargetConfig) {
-    let value = match metric {
-        ScaleMetric::Utilization | ScaleMetric::Cpu => percent(target.value),
-        ScaleMetric::Requests => format!("\"{}/s\"", target.value),
-        ScaleMetric::InFlight | ScaleMetric::Queue => target.value.to_string(),
-    };
-    let _ = write!(text, "\n[autoscaler.target]\nvalue = {value}\n");
+fn push_target(text: &mut String, target: &TargetConfig) {
     let _ = writeln!(text, "tolerance = {}", percent(target.tolerance));
     if let Some(Behavior { up, down }) = &target.behavior {
         push_rules(text, "scale_up", up);

@@ -3,8 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::import::SourceFile;
 use crate::policy::scale::{
-    Behavior, PolicyKind, ScaleMetric, ScaleRule, ScalingPolicy, ScalingRules, SelectPolicy,
-    TargetConfig,
+    Behavior, External, Metric, PolicyKind, ScaleMetric, ScaleRule, ScalingPolicy, ScalingRules,
+    SelectPolicy, TargetConfig, TargetValue,
 };
 use crate::units::Span;
 
@@ -47,6 +47,27 @@ spec:
     object:
       metric:
         name: requests-per-second
+      describedObject:
+        apiVersion: networking.k8s.io/v1
+        kind: Ingress
+        name: main-route
+      target:
+        type: Value
+        value: 10k
+  - type: Object
+    object:
+      metric:
+        name: disk-full
+  - type: External
+    external:
+      metric:
+        name: queue_messages_ready
+        selector:
+          matchLabels:
+            queue: worker_tasks
+      target:
+        type: AverageValue
+        averageValue: 30
   behavior:
     scaleDown:
       stabilizationWindowSeconds: 60
@@ -63,19 +84,34 @@ spec:
 fn a_manifest_is_read_with_what_is_left_out_by_line() {
     let hpa = read(&file(DOCUMENTED)).unwrap();
     assert_eq!((hpa.group.as_str(), hpa.scale.min, hpa.scale.max), ("php-apache", 2, 10));
-    assert_eq!(hpa.scale.metric, ScaleMetric::Cpu);
+    let external = External {
+        name: "queue_messages_ready".to_owned(),
+        query: Some("sum(queue_messages_ready{queue=\"worker_tasks\"})".to_owned()),
+        series: Vec::new(),
+    };
+    let metrics = [
+        Metric::Instances(ScaleMetric::Cpu),
+        Metric::Balancer(ScaleMetric::Requests),
+        Metric::External(external),
+    ];
+    assert_eq!(hpa.scale.metrics, metrics);
     let ScaleRule::Target(target) = &hpa.scale.rule else { panic!() };
     let behavior = target.behavior.as_ref().unwrap();
-    assert_eq!((target.value, behavior.up.tolerance), (0.5, Some(0.05)));
+    let values =
+        [TargetValue::Average(0.5), TargetValue::Whole(10_000.0), TargetValue::Average(30.0)];
+    assert_eq!((&target.values[..], behavior.up.tolerance), (&values[..], Some(0.05)));
     assert_eq!(behavior.up.policies, ScalingRules::up().policies);
     assert_eq!(behavior.down.stabilization, Some(Span::from_secs(60)));
     assert_eq!(behavior.down.select, SelectPolicy::Min);
     let notes: Vec<String> = hpa.not_taken.iter().map(ToString::to_string).collect();
-    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert_eq!(notes.len(), 3, "{notes:?}");
     let memory = "hpa.yaml:20: spec.metrics.resource.name: memory: lab measures no memory";
     assert!(notes[0].starts_with(memory), "{notes:?}");
-    let object = "hpa.yaml:30: spec.metrics.type: Object: a metric of type Object";
+    let object = "hpa.yaml:33: spec.metrics.object.name: requests-per-second: is taken for request \
+                  rate at the balancer";
     assert!(notes[1].starts_with(object), "{notes:?}");
+    let disk = "hpa.yaml:44: spec.metrics.object.name: disk-full: is none of a balancer";
+    assert!(notes[2].starts_with(disk), "{notes:?}");
 }
 
 #[test]
@@ -85,10 +121,11 @@ fn a_manifest_of_v1_and_one_without_metrics_follow_cpu() {
     let target = |text: String| {
         let hpa = read(&file(&text)).unwrap();
         let ScaleRule::Target(target) = hpa.scale.rule else { panic!() };
-        (hpa.scale.metric, target.value)
+        (hpa.scale.metrics[0].clone(), target.values[0].number())
     };
+    let cpu = || Metric::Instances(ScaleMetric::Cpu);
     let v1 = target(spec("  targetCPUUtilizationPercentage: 65\n"));
-    assert_eq!([v1, target(spec(""))], [(ScaleMetric::Cpu, 0.65), (ScaleMetric::Cpu, 0.8)]);
+    assert_eq!([v1, target(spec(""))], [(cpu(), 0.65), (cpu(), 0.8)]);
 }
 
 #[test]
@@ -116,7 +153,15 @@ fn the_scenario_names_what_was_taken() {
     let text = read(&file(DOCUMENTED)).unwrap().scenario();
     let table: toml::Table = text.parse().unwrap();
     let target = &table["autoscaler"]["target"];
-    assert_eq!(target["value"].as_str(), Some("50%"));
+    let metrics = table["autoscaler"]["metric"].as_array().unwrap();
+    assert_eq!(metrics[0]["average_value"].as_str(), Some("50%"));
+    assert_eq!(
+        (metrics[1]["of"].as_str(), metrics[1]["value"].as_str()),
+        (Some("balancer"), Some("10000/s"))
+    );
+    assert_eq!(metrics[2]["average_value"].as_integer(), Some(30));
+    let scenario = crate::scenario::parse(&text, "hpa.toml").unwrap();
+    assert_eq!(scenario.autoscaler.unwrap().scale.metrics.len(), 3);
     assert_eq!(target["scale_down"]["select"].as_str(), Some("min"));
     assert!(text.contains("# Not taken over:\n# - hpa.yaml:"));
 }
@@ -141,17 +186,32 @@ fn rules() -> impl Strategy<Value = ScalingRules> {
     )
 }
 
-fn metrics() -> impl Strategy<Value = (ScaleMetric, f64)> {
-    let share = (1..200u32).prop_map(|percent| (ScaleMetric::Cpu, f64::from(percent) / 100.0));
-    let kinds = vec![
-        ScaleMetric::Utilization,
-        ScaleMetric::InFlight,
-        ScaleMetric::Queue,
-        ScaleMetric::Requests,
-    ];
-    let plain = (prop::sample::select(kinds), 1..900_000u32)
-        .prop_map(|(metric, thousandths)| (metric, f64::from(thousandths) / 1000.0));
-    prop_oneof![share, plain]
+fn metric() -> impl Strategy<Value = (Metric, TargetValue)> {
+    let cpu = Metric::Instances(ScaleMetric::Cpu);
+    let share = (1..200u32)
+        .prop_map(move |percent| (cpu.clone(), TargetValue::Average(f64::from(percent) / 100.0)));
+    let number = || (1..900_000u32).prop_map(|thousandths| f64::from(thousandths) / 1000.0);
+    let either = move || {
+        let value = |(whole, value)| match whole {
+            true => TargetValue::Whole(value),
+            false => TargetValue::Average(value),
+        };
+        (any::<bool>(), number()).prop_map(value)
+    };
+    let busy = (1..=1000u32).prop_map(|thousandths| {
+        let value = TargetValue::Average(f64::from(thousandths) / 1000.0);
+        (Metric::Instances(ScaleMetric::Utilization), value)
+    });
+    let kinds = vec![ScaleMetric::Requests, ScaleMetric::InFlight, ScaleMetric::Queue];
+    let pods = (prop::sample::select(kinds.clone()), number())
+        .prop_map(|(metric, value)| (Metric::Instances(metric), TargetValue::Average(value)));
+    let object = (prop::sample::select(kinds), either())
+        .prop_map(|(metric, value)| (Metric::Balancer(metric), value));
+    let external = ("[a-z_][a-z0-9_./-]{0,20}", either()).prop_map(|(name, value)| {
+        let query = Some(names::query(&name, &[]));
+        (Metric::External(External { name, query, series: Vec::new() }), value)
+    });
+    prop_oneof![share, busy, pods, object, external]
 }
 
 proptest! {
@@ -159,19 +219,21 @@ proptest! {
     #[test]
     fn a_manifest_that_was_written_is_read_again(
         (min, more) in (1..50u32, 0..50u32),
-        (metric, value) in metrics(),
+        metrics in prop::collection::vec(metric(), 1..4),
         behavior in prop::option::of((rules(), rules())),
     ) {
         let behavior = behavior.map(|(up, down)| Behavior { up, down });
-        let rule = ScaleRule::Target(TargetConfig { behavior, ..TargetConfig::new(value) });
-        let scale = ScaleConfig { metric, rule, ..ScaleConfig::new(min, min + more) };
+        let (metrics, values) = metrics.into_iter().unzip();
+        let rule = TargetConfig { values, behavior, ..TargetConfig::new(1.0) };
+        let rule = ScaleRule::Target(rule);
+        let scale = ScaleConfig { metrics, rule, ..ScaleConfig::new(min, min + more) };
         let (text, left_out) = manifest("api", &scale).unwrap();
         prop_assert!(left_out.is_empty());
         let hpa = read(&file(&text)).unwrap();
         prop_assert_eq!(&hpa.scale, &scale, "{}", text);
         prop_assert_eq!((hpa.group.as_str(), hpa.not_taken.len()), ("api", 0));
-        let parsed: Result<toml::Table, _> = hpa.scenario().parse();
-        prop_assert!(parsed.is_ok());
+        let scenario = hpa.scenario();
+        prop_assert!(crate::scenario::parse(&scenario, "hpa.toml").is_ok(), "{}", scenario);
     }
 
     /// No text makes the reader panic.

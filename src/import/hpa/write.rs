@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::{KIND, names, quantity};
 use crate::policy::scale::{
-    Behavior, PolicyKind, ScaleConfig, ScaleRule, ScalingRules, SelectPolicy, TargetConfig,
+    Behavior, External, Metric, PolicyKind, ScaleConfig, ScaleRule, ScalingRules, SelectPolicy,
+    TargetConfig, TargetValue,
 };
 
 /// An `autoscaling/v2` manifest for the autoscaler of `group`, a deployment, and what of it the
@@ -20,7 +21,7 @@ pub fn manifest(group: &str, scale: &ScaleConfig) -> Option<(String, Vec<&'stati
             scale_target_ref: TargetRef { api_version: "apps/v1", kind: "Deployment", name: group },
             min_replicas: scale.min,
             max_replicas: scale.max,
-            metrics: [metric(scale, target)],
+            metrics: each(scale, target).map(|(of, value)| metric(group, of, value)).collect(),
             behavior: target.behavior.as_ref().map(Rules::of_both),
         },
     };
@@ -28,11 +29,33 @@ pub fn manifest(group: &str, scale: &ScaleConfig) -> Option<(String, Vec<&'stati
     Some((text, left_out(scale, target)))
 }
 
+/// Each metric with its target.
+fn each<'a>(
+    scale: &'a ScaleConfig,
+    target: &'a TargetConfig,
+) -> impl Iterator<Item = (&'a Metric, TargetValue)> {
+    scale.metrics.iter().zip(target.values.iter().copied())
+}
+
 /// What is set for the whole controller, or is lab's own.
 fn left_out(scale: &ScaleConfig, target: &TargetConfig) -> Vec<&'static str> {
-    let usual = TargetConfig::new(target.value);
+    let usual = TargetConfig::new(1.0);
     let plain = ScaleConfig::new(scale.min, scale.max);
+    let external = || {
+        scale.metrics.iter().filter_map(|metric| match metric {
+            Metric::External(external) => Some(external),
+            Metric::Instances(_) | Metric::Balancer(_) => None,
+        })
+    };
+    let own_query = |external: &External| {
+        external.query.as_ref().is_some_and(|query| *query != names::query(&external.name, &[]))
+    };
     let checks = [
+        (
+            external().any(own_query),
+            "query: the cluster's metrics adapter says what an external metric is",
+        ),
+        (external().any(|external| !external.series.is_empty()), "series: for lab alone"),
         (
             scale.poll != plain.poll,
             "poll: --horizontal-pod-autoscaler-sync-period of the controller",
@@ -82,7 +105,7 @@ struct Spec<'a> {
     scale_target_ref: TargetRef<'a>,
     min_replicas: u32,
     max_replicas: u32,
-    metrics: [Metric; 1],
+    metrics: Vec<Written<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     behavior: Option<Both>,
 }
@@ -97,54 +120,75 @@ struct TargetRef<'a> {
 
 #[derive(Serialize)]
 #[serde(tag = "type")]
-enum Metric {
+enum Written<'a> {
     Resource { resource: Resource },
-    Pods { pods: Pods },
+    Pods { pods: Measured<'a> },
+    Object { object: Object<'a> },
+    External { external: Measured<'a> },
 }
 
 #[derive(Serialize)]
 struct Resource {
     name: &'static str,
-    target: Utilization,
+    target: Goal,
+}
+
+#[derive(Serialize)]
+struct Measured<'a> {
+    metric: MetricName<'a>,
+    target: Goal,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Utilization {
-    r#type: &'static str,
-    average_utilization: u32,
+struct Object<'a> {
+    described_object: TargetRef<'a>,
+    metric: MetricName<'a>,
+    target: Goal,
 }
 
 #[derive(Serialize)]
-struct Pods {
-    metric: MetricName,
-    target: Average,
+struct MetricName<'a> {
+    name: &'a str,
 }
 
 #[derive(Serialize)]
-struct MetricName {
-    name: &'static str,
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+enum Goal {
+    Utilization { average_utilization: u32 },
+    AverageValue { average_value: String },
+    Value { value: String },
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Average {
-    r#type: &'static str,
-    average_value: String,
-}
-
-fn metric(scale: &ScaleConfig, target: &TargetConfig) -> Metric {
-    match names::of(scale.metric) {
-        None => {
-            let average_utilization = (target.value * 100.0).round().max(1.0) as u32;
-            let target = Utilization { r#type: "Utilization", average_utilization };
-            Metric::Resource { resource: Resource { name: "cpu", target } }
+impl Goal {
+    fn of(target: TargetValue) -> Self {
+        match target {
+            TargetValue::Average(value) => {
+                Self::AverageValue { average_value: quantity::show(value) }
+            }
+            TargetValue::Whole(value) => Self::Value { value: quantity::show(value) },
         }
-        Some(name) => {
-            let average_value = quantity::show(target.value);
-            let target = Average { r#type: "AverageValue", average_value };
-            Metric::Pods { pods: Pods { metric: MetricName { name }, target } }
+    }
+}
+
+/// One metric; `group` is also the service in front of the pods.
+fn metric<'a>(group: &'a str, metric: &'a Metric, target: TargetValue) -> Written<'a> {
+    let measured = |name| Measured { metric: MetricName { name }, target: Goal::of(target) };
+    match metric {
+        Metric::Instances(metric) => match names::of(*metric) {
+            None => {
+                let percent = (target.number() * 100.0).round().max(1.0) as u32;
+                let target = Goal::Utilization { average_utilization: percent };
+                Written::Resource { resource: Resource { name: "cpu", target } }
+            }
+            Some(name) => Written::Pods { pods: measured(name) },
+        },
+        Metric::Balancer(metric) => {
+            let described_object = TargetRef { api_version: "v1", kind: "Service", name: group };
+            let Measured { metric, target } = measured(names::at_balancer(*metric));
+            Written::Object { object: Object { described_object, metric, target } }
         }
+        Metric::External(external) => Written::External { external: measured(&external.name) },
     }
 }
 

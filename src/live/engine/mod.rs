@@ -75,6 +75,14 @@ impl Sight {
         matches!(self, Self::None)
     }
 
+    /// The admin interfaces of lab's proxies; none for another engine.
+    pub(super) fn admins(&self) -> Vec<SocketAddr> {
+        match self {
+            Self::Own(admins) => admins.clone(),
+            Self::Envoy(_) | Self::Haproxy(_) | Self::None => Vec::new(),
+        }
+    }
+
     /// Requests that all balancer instances together have in flight to the peer `name`; `None` where
     /// nothing is to be seen.
     ///

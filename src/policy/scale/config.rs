@@ -1,9 +1,6 @@
 //! The autoscaler as configured.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
+use super::metric::{Metric, ScaleMetric};
 use super::target::TargetConfig;
 use super::target_tracking::TargetTrackingConfig;
 use super::threshold::ThresholdConfig;
@@ -21,8 +18,9 @@ pub struct ScaleConfig {
     pub initial: u32,
     /// Time between decisions; positive. Decisions fall on its multiples since the run's zero.
     pub poll: Span,
-    /// What is measured of each instance.
-    pub metric: ScaleMetric,
+    /// What is measured; at least one. Of several, which only [`ScaleRule::Target`] knows, the one
+    /// that asks for most counts. The other rules go by the first, of the instances.
+    pub metrics: Vec<Metric>,
     /// How many instances follow from that.
     pub rule: ScaleRule,
     /// No scale-out sooner than this after the last one was carried out.
@@ -53,7 +51,7 @@ impl ScaleConfig {
             max,
             initial: min,
             poll: Span::from_secs(15),
-            metric: ScaleMetric::Utilization,
+            metrics: vec![Metric::Instances(ScaleMetric::Utilization)],
             rule: ScaleRule::Threshold(ThresholdConfig::default()),
             cooldown_up: Span::ZERO,
             cooldown_down: Span::ZERO,
@@ -62,69 +60,23 @@ impl ScaleConfig {
             backoff: Self::BACKOFF,
         }
     }
-}
 
-/// What is measured of each instance.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum ScaleMetric {
-    /// Share of time its workers are busy.
-    #[default]
-    Utilization,
-    /// CPU time per allotted CPU.
-    Cpu,
-    /// Requests in flight.
-    InFlight,
-    /// Requests that wait in its queue.
-    Queue,
-    /// Requests per second.
-    Requests,
-}
-
-impl ScaleMetric {
-    /// Whether its unit is a share, shown as percent.
+    /// The same, going by the first of its metrics that is one of the instances alone; `None` if none
+    /// is.
     #[must_use]
-    pub const fn is_share(self) -> bool {
-        matches!(self, Self::Utilization | Self::Cpu)
-    }
-
-    /// A value of it with its unit: `78.2 %`, `12`, `120.5/s`.
-    pub(super) const fn show(self, value: f64) -> Shown {
-        Shown { metric: self, value }
-    }
-}
-
-/// Its name in a sentence: "the mean … of 3 ready instances".
-impl fmt::Display for ScaleMetric {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Utilization => "utilization",
-            Self::Cpu => "CPU use",
-            Self::InFlight => "requests in flight",
-            Self::Queue => "queue length",
-            Self::Requests => "request rate",
-        })
-    }
-}
-
-/// A value of a metric, as shown.
-pub(super) struct Shown {
-    metric: ScaleMetric,
-    value: f64,
-}
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tenths = |value: f64| (value * 10.0).round() / 10.0;
-        match self.metric {
-            ScaleMetric::Utilization | ScaleMetric::Cpu => {
-                write!(f, "{} %", tenths(self.value * 100.0))
-            }
-            ScaleMetric::InFlight | ScaleMetric::Queue => write!(f, "{}", tenths(self.value)),
-            ScaleMetric::Requests => write!(f, "{}/s", tenths(self.value)),
+    pub fn by_instances(&self) -> Option<Self> {
+        let place = self.metrics.iter().position(|metric| metric.of_instances().is_some())?;
+        let mut config = Self { metrics: vec![self.metrics[place].clone()], ..self.clone() };
+        if let ScaleRule::Target(target) = &mut config.rule {
+            target.values = target.values.get(place).copied().into_iter().collect();
         }
+        Some(config)
+    }
+
+    /// The unit of the first metric.
+    #[must_use]
+    pub fn unit(&self) -> ScaleMetric {
+        self.metrics.first().map_or(ScaleMetric::Utilization, Metric::unit)
     }
 }
 

@@ -13,8 +13,13 @@ pub struct InstanceSample {
     pub started_at: Nanos,
     /// When its readiness changed last; its start, if it never did.
     pub readiness_changed_at: Nanos,
-    /// What was measured of it; `None` if nothing fresh was.
-    pub usage: Option<Usage>,
+}
+
+/// An instance, and what was measured of it by one metric; `None` if nothing fresh was.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measured {
+    pub(super) instance: InstanceSample,
+    pub(super) usage: Option<Usage>,
 }
 
 /// What an instance is doing.
@@ -49,10 +54,19 @@ impl InstanceSample {
     pub const fn is_member(&self) -> bool {
         matches!(self.phase, Phase::Starting | Phase::Ready | Phase::Unready)
     }
+}
+
+impl Measured {
+    /// Each of `instances` with what is known of it.
+    pub(super) fn all(instances: &[InstanceSample], usages: &[(u32, Usage)]) -> Vec<Self> {
+        let of =
+            |slot: u32| usages.iter().find(|(known, _)| *known == slot).map(|(_, usage)| *usage);
+        instances.iter().map(|one| Self { instance: *one, usage: of(one.slot) }).collect()
+    }
 
     /// Whether its measured value counts: it serves, and the value is a number.
     pub(super) fn counted(&self) -> Option<f64> {
-        let usage = self.usage.filter(|_| self.phase == Phase::Ready)?;
+        let usage = self.usage.filter(|_| self.instance.phase == Phase::Ready)?;
         usage.value.is_finite().then_some(usage.value)
     }
 }

@@ -6,7 +6,9 @@
 
 mod config;
 mod decision;
+mod flap;
 mod instance;
+mod metric;
 mod reason;
 mod replay;
 mod rule;
@@ -17,14 +19,18 @@ mod target;
 mod target_tracking;
 mod threshold;
 
-pub use config::{ScaleConfig, ScaleMetric, ScaleRule};
+pub use config::{ScaleConfig, ScaleRule};
 pub use decision::{ActionError, Change, Direction, MetricsError, ScaleDecision};
+pub use flap::{Flaps, MOVED};
 pub use instance::{InstanceSample, Phase, Usage};
+pub use metric::{External, Metric, Reading, Readings, ScaleMetric};
 pub use reason::{Finding, Limit, Reason};
-pub use replay::{MOVED, RecordedRow, Recording, Replay};
+pub use replay::{RecordedRow, Recording, Replay};
 pub use scaler::Scaler;
 pub use series::Series;
-pub use target::{Behavior, PolicyKind, ScalingPolicy, ScalingRules, SelectPolicy, TargetConfig};
+pub use target::{
+    Behavior, PolicyKind, ScalingPolicy, ScalingRules, SelectPolicy, TargetConfig, TargetValue,
+};
 pub use target_tracking::TargetTrackingConfig;
 pub use threshold::ThresholdConfig;
 

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::config::ScaleMetric;
 use super::decision::{ActionError, MetricsError};
+use super::metric::{Metric, ScaleMetric};
+use super::target::TargetValue;
 use crate::units::{Nanos, Span};
 
 /// Why a decision is what it is: what was found, and what held it back.
@@ -81,6 +82,24 @@ pub enum Finding {
         /// How many instances follow.
         wanted: u32,
     },
+    /// What was measured of the whole, beside a target.
+    Whole {
+        /// What was measured.
+        metric: Metric,
+        /// Its value.
+        value: f64,
+        /// What it should be, or what each instance's share of it should be.
+        target: TargetValue,
+        /// How many instances follow.
+        wanted: u32,
+    },
+    /// Of several metrics the one that wants most instances.
+    Most {
+        /// What was found by that one.
+        finding: Box<Finding>,
+        /// And by the others.
+        others: Vec<Finding>,
+    },
     /// The mean is between the bounds.
     Between {
         /// What was measured.
@@ -99,6 +118,15 @@ pub enum Finding {
 /// What kept a rule from having its way.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Limit {
+    /// A metric is not known, so the group may not shrink.
+    Unknown {
+        /// The first of those.
+        metric: String,
+        /// Why it is not.
+        why: String,
+        /// How many are not known.
+        of: u32,
+    },
     /// There must be at least so many.
     Min(u32),
     /// There may be no more than so many.
@@ -193,6 +221,24 @@ impl fmt::Display for Finding {
                     more => write!(f, ", {more} more being assumed"),
                 }
             }
+            Self::Whole { metric, value, target, wanted } => {
+                let (unit, number) = (metric.unit(), target.number());
+                write!(
+                    f,
+                    "{metric} {} beside a target of {}",
+                    unit.show(*value),
+                    unit.show(number)
+                )?;
+                let each = matches!(target, TargetValue::Average(_));
+                write!(f, "{} takes {wanted}", if each { " per instance" } else { "" })
+            }
+            Self::Most { finding, others } => {
+                write!(f, "{finding}, the most of {}", others.len() + 1)?;
+                for (place, other) in others.iter().enumerate() {
+                    write!(f, "{}{other}", if place == 0 { " (beside it: " } else { "; " })?;
+                }
+                f.write_str(")")
+            }
             Self::Between { metric, mean, of, down, up } => {
                 let (down, up) = (metric.show(*down), metric.show(*up));
                 write!(f, "{} is between {down} and {up}", Mean(*metric, *mean, *of))
@@ -219,6 +265,13 @@ fn in_a_row(f: &mut fmt::Formatter<'_>, polls: u32, needed: u32) -> fmt::Result 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Unknown { metric, why, of } => {
+                write!(f, "{metric} is not known ({why})")?;
+                if *of > 1 {
+                    write!(f, ", nor {} more", of - 1)?;
+                }
+                f.write_str(", so it may not shrink")
+            }
             Self::Min(min) => write!(f, "there must be at least {min}"),
             Self::Max(max) => write!(f, "there may be no more than {max}"),
             Self::Stabilized { to, window } => {

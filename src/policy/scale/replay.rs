@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 
 use super::config::ScaleConfig;
 use super::decision::{Change, Direction, ScaleDecision};
+use super::flap::Flaps;
 use super::instance::{InstanceSample, Phase, Usage};
+use super::metric::Reading;
 use super::scaler::Scaler;
 use super::series::LOOKBACK;
 use crate::units::{Nanos, Seed, Span};
@@ -40,8 +42,7 @@ pub struct Replay {
     pub decisions: Vec<(Nanos, ScaleDecision)>,
     /// Changes of size, up and down.
     pub changes: u32,
-    /// Changes that take back the direction of the one before though the load has not moved that way
-    /// by [`MOVED`] since.
+    /// Those of them that are [flaps](Flaps) beside the load recorded.
     pub flaps: u32,
     /// Instances over time, those that start included.
     pub instance_time: Span,
@@ -54,9 +55,6 @@ pub struct Replay {
     /// How long the recording is.
     pub length: Span,
 }
-
-/// A load that has changed by this share of itself has moved.
-pub const MOVED: f64 = 0.1;
 
 impl Recording {
     /// From its first row to its last.
@@ -77,7 +75,8 @@ impl Recording {
 }
 
 impl Replay {
-    /// Plays `recording` to the rule of `config`, whose instances take `start_up` to be ready. The
+    /// Plays `recording` to the rule of `config`, which goes by one metric, of the instances
+    /// ([`ScaleConfig::by_instances`]), and whose instances take `start_up` to be ready. The
     /// group begins with as many as were recorded first, within the bounds.
     #[must_use]
     pub fn of(recording: &Recording, config: &ScaleConfig, start_up: Span, seed: Seed) -> Self {
@@ -90,7 +89,7 @@ impl Replay {
             scaler: Scaler::new(config, seed),
             start_up,
             instances: (0..initial).map(|slot| (slot, Nanos::ZERO)).collect(),
-            last: None,
+            flaps: Flaps::default(),
             replay: Self {
                 decisions: Vec::new(),
                 changes: 0,
@@ -133,8 +132,7 @@ struct Play<'a> {
     start_up: Span,
     /// By slot: since when it has been there.
     instances: BTreeMap<u32, Nanos>,
-    /// The last change, and the load then.
-    last: Option<(Direction, f64)>,
+    flaps: Flaps,
     replay: Replay,
 }
 
@@ -166,7 +164,7 @@ impl Play<'_> {
         let span = until.since(from);
         self.replay.instance_time += span * self.instances.len() as u64;
         let too_much = self.load(from).is_some_and(|load| load > f64::from(self.ready(from)));
-        if self.scaler.config().metric.is_share() && too_much {
+        if self.scaler.config().unit().is_share() && too_much {
             self.replay.overloaded += span;
         }
     }
@@ -186,7 +184,12 @@ impl Play<'_> {
         if now < self.scaler.next_poll() {
             return;
         }
-        let decision = self.scaler.poll(now, Ok(&self.samples(now)));
+        let instances = self.samples(now);
+        let usage = self.usage(now);
+        let ready = instances.iter().filter(|one| one.phase == Phase::Ready);
+        let usages = ready.filter_map(|one| Some((one.slot, usage?))).collect();
+        let readings = [Ok(Reading::Instances(usages))];
+        let decision = self.scaler.poll(now, Ok((&instances, &readings)));
         self.carry_out(now, &decision.change);
         let failed = self.load(now).is_none();
         if failed || decision.change != Change::None {
@@ -194,14 +197,17 @@ impl Play<'_> {
         }
     }
 
-    fn samples(&self, now: Nanos) -> Vec<InstanceSample> {
-        let row = self.recording.row(now);
-        let share = self.scaler.config().metric.is_share();
-        let value = self.load(now).map(|load| load / f64::from(self.ready(now).max(1)));
-        let value = value.map(|value| if share { value.min(1.0) } else { value });
+    /// What each that is ready would have had of the load.
+    fn usage(&self, now: Nanos) -> Option<Usage> {
+        let row = self.recording.row(now)?;
+        let value = self.load(now)? / f64::from(self.ready(now).max(1));
+        let share = self.scaler.config().unit().is_share();
+        let value = if share { value.min(1.0) } else { value };
         let from = now - self.scaler.config().poll;
-        let usage =
-            row.zip(value).map(|(row, value)| Usage { value, from, until: row.at.max(from) });
+        Some(Usage { value, from, until: row.at.max(from) })
+    }
+
+    fn samples(&self, now: Nanos) -> Vec<InstanceSample> {
         let sample = |(slot, since): (&u32, &Nanos)| {
             let ready = self.is_ready(*since, now);
             let changed =
@@ -211,7 +217,6 @@ impl Play<'_> {
                 phase: if ready { Phase::Ready } else { Phase::Starting },
                 started_at: *since,
                 readiness_changed_at: changed,
-                usage: usage.filter(|_| ready),
             }
         };
         self.instances.iter().map(sample).collect()
@@ -229,14 +234,8 @@ impl Play<'_> {
             self.scaler.acted(now, change, Ok(()));
         }
         let load = self.load(now).unwrap_or(0.0);
-        let flaps = |(last, then): (Direction, f64)| match (last, direction) {
-            (Direction::Out, Direction::In) => load > then * (1.0 - MOVED),
-            (Direction::In, Direction::Out) => load < then * (1.0 + MOVED),
-            _ => false,
-        };
-        self.replay.flaps += u32::from(self.last.is_some_and(flaps));
+        self.replay.flaps += u32::from(self.flaps.is_flap(direction, load));
         self.replay.changes += 1;
-        self.last = Some((direction, load));
         let size = self.instances.len() as u32;
         let (least, most) = self.replay.sizes;
         self.replay.sizes = (least.min(size), most.max(size));

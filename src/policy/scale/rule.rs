@@ -2,7 +2,8 @@
 
 use super::config::{ScaleConfig, ScaleRule};
 use super::decision::Direction;
-use super::instance::InstanceSample;
+use super::instance::{InstanceSample, Measured};
+use super::metric::{Reading, Readings};
 use super::reason::{Finding, Limit};
 use super::target::Target;
 use super::target_tracking::TargetTracking;
@@ -49,16 +50,26 @@ impl Rule {
         &mut self,
         now: Nanos,
         config: &ScaleConfig,
-        instances: &[InstanceSample],
+        (instances, readings): (&[InstanceSample], &Readings),
         size: u32,
     ) -> Judgement {
-        let metric = config.metric;
-        match self {
-            Self::Threshold(rule) => rule.judge(metric, instances, size),
+        let rule = match self {
             Self::Target(rule) => {
-                rule.judge(now, metric, instances, size, (config.min, config.max))
+                let bounds = (config.min, config.max);
+                let known = (instances, readings);
+                return rule.judge(now, &config.metrics, known, size, bounds);
             }
-            Self::TargetTracking(rule) => rule.judge(now, metric, instances, size),
+            rule => rule,
+        };
+        let measured = match readings.first() {
+            Some(Ok(Reading::Instances(usages))) => Measured::all(instances, usages),
+            Some(Err(error)) => return Judgement::none(Finding::NoMetrics(error.clone())),
+            Some(Ok(Reading::Whole(_))) | None => Vec::new(),
+        };
+        match rule {
+            Self::Threshold(rule) => rule.judge(config.unit(), &measured, size),
+            Self::TargetTracking(rule) => rule.judge(now, config.unit(), &measured, size),
+            Self::Target(_) => Judgement::none(Finding::NoSample),
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::config::ScaleConfig;
 use super::decision::{ActionError, Change, Direction, MetricsError, ScaleDecision};
 use super::instance::{InstanceSample, Phase};
+use super::metric::Readings;
 use super::reason::{Finding, Limit, Reason};
 use super::rule::{Judgement, Rule};
 use super::slots;
@@ -88,15 +89,16 @@ impl Scaler {
         self.next_poll
     }
 
-    /// Decides by what is known of the `instances` at `now`. Without metrics the number that is
-    /// wanted stays as it is; instances that died are replaced all the same, if any are listed.
+    /// Decides by the `instances` that there are at `now`, and what was measured: a reading for each
+    /// metric of the configuration. Without metrics the number that is wanted stays as it is;
+    /// instances that died are replaced all the same, if any are listed.
     pub fn poll(
         &mut self,
         now: Nanos,
-        instances: Result<&[InstanceSample], MetricsError>,
+        known: Result<(&[InstanceSample], &Readings), MetricsError>,
     ) -> ScaleDecision {
-        let listed = match instances {
-            Ok(listed) => listed,
+        let (listed, readings) = match known {
+            Ok(known) => known,
             Err(error) => {
                 self.poll_again(now, true);
                 let reason = Reason { finding: Finding::NoMetrics(error), limits: Vec::new() };
@@ -105,7 +107,7 @@ impl Scaler {
             }
         };
         let instances = self.with_pending(listed);
-        let judgement = self.rule.judge(now, &self.config, &instances, self.desired);
+        let judgement = self.rule.judge(now, &self.config, (&instances, readings), self.desired);
         self.poll_again(now, judgement.wanted.is_none());
         self.decide(now, &instances, judgement)
     }
@@ -155,7 +157,6 @@ impl Scaler {
                     phase: Phase::Starting,
                     started_at: since,
                     readiness_changed_at: since,
-                    usage: None,
                 }),
             }
         }

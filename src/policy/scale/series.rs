@@ -104,6 +104,12 @@ impl Series {
         Some(Usage { value, from: at(first_ms as u64), until: at(last_ms as u64) })
     }
 
+    /// What an autoscaler goes by at `now`: the rate of a counter, or the mean of a gauge.
+    #[must_use]
+    pub fn value(&self, now: Nanos, window: Span, is_counter: bool) -> Option<Usage> {
+        if is_counter { self.rate(now, window) } else { self.avg_over_time(now, window) }
+    }
+
     /// `avg_over_time(x[window])` at `now`: the mean of a gauge's samples. `None` without any.
     #[must_use]
     pub fn avg_over_time(&self, now: Nanos, window: Span) -> Option<Usage> {

@@ -7,8 +7,8 @@
 //! once, and in the mean when they have warmed up; until then the group does not shrink. Without
 //! data a period breaks the row.
 
-use super::config::ScaleMetric;
-use super::instance::{InstanceSample, Phase};
+use super::instance::{Measured, Phase};
+use super::metric::ScaleMetric;
 use super::reason::{Finding, Limit};
 use super::rule::Judgement;
 use crate::units::{Nanos, Span};
@@ -67,7 +67,7 @@ impl TargetTracking {
         &mut self,
         now: Nanos,
         metric: ScaleMetric,
-        instances: &[InstanceSample],
+        instances: &[Measured],
         size: u32,
     ) -> Judgement {
         let TargetTrackingConfig { value: target, up_periods, down_periods, low, .. } = self.config;
@@ -143,16 +143,17 @@ impl TargetTracking {
         self.below = if below { self.below.saturating_add(1) } else { 0 };
     }
 
-    fn warm(&self, now: Nanos, instances: &[InstanceSample]) -> impl Iterator<Item = f64> {
+    fn warm(&self, now: Nanos, instances: &[Measured]) -> impl Iterator<Item = f64> {
         let warm_up = self.config.warm_up;
-        let warm = instances.iter().filter(move |one| one.readiness_changed_at + warm_up <= now);
-        warm.filter_map(InstanceSample::counted)
+        let warm =
+            instances.iter().filter(move |one| one.instance.readiness_changed_at + warm_up <= now);
+        warm.filter_map(Measured::counted)
     }
 
-    fn is_warming(&self, now: Nanos, instances: &[InstanceSample]) -> bool {
-        instances.iter().any(|one| match one.phase {
+    fn is_warming(&self, now: Nanos, instances: &[Measured]) -> bool {
+        instances.iter().any(|one| match one.instance.phase {
             Phase::Starting => true,
-            Phase::Ready => one.readiness_changed_at + self.config.warm_up > now,
+            Phase::Ready => one.instance.readiness_changed_at + self.config.warm_up > now,
             Phase::Unready | Phase::Draining | Phase::Dead => false,
         })
     }

@@ -1,5 +1,7 @@
 //! What holds of the machine as a whole.
 
+mod several;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -22,19 +24,11 @@ impl Fleet {
         Self { scaler, instances, now: Nanos::ZERO }
     }
 
-    fn set(&mut self, usage: Option<f64>) {
-        for instance in &mut self.instances {
-            let until = self.now;
-            instance.usage =
-                usage.map(|value| Usage { value, from: until - Span::from_secs(15), until });
-        }
-    }
-
     /// The next poll, of `usage` at every instance, not yet carried out.
     fn decision(&mut self, usage: Option<f64>) -> ScaleDecision {
         self.now = self.scaler.next_poll();
-        self.set(usage);
-        self.scaler.poll(self.now, Ok(&self.instances))
+        let readings = [Ok(everywhere(&self.instances, self.now, usage))];
+        self.scaler.poll(self.now, Ok((&self.instances, &readings)))
     }
 
     /// The next poll, carried out at once.
@@ -64,14 +58,15 @@ impl Fleet {
     }
 }
 
+/// The same value at every instance, over the last 15 s.
+fn everywhere(instances: &[InstanceSample], until: Nanos, usage: Option<f64>) -> Reading {
+    let from = until - Span::from_secs(15);
+    let of = |one: &InstanceSample| Some((one.slot, Usage { value: usage?, from, until }));
+    Reading::Instances(instances.iter().filter_map(of).collect())
+}
+
 fn ready(slot: u32, at: Nanos) -> InstanceSample {
-    InstanceSample {
-        slot,
-        phase: Phase::Ready,
-        started_at: at,
-        readiness_changed_at: at,
-        usage: None,
-    }
+    InstanceSample { slot, phase: Phase::Ready, started_at: at, readiness_changed_at: at }
 }
 
 fn secs(seconds: u64) -> Nanos {
@@ -467,12 +462,9 @@ proptest! {
             // What is recommended follows from the load alone: the usage of a group of one size.
             let sizes = loads.iter().map(|load| {
                 let now = scaler.next_poll();
-                let until = now;
-                let usage = Usage { value: load / 8.0, from: Nanos::ZERO, until };
-                let instances: Vec<_> = (0..4)
-                    .map(|slot| InstanceSample { usage: Some(usage), ..ready(slot, Nanos::ZERO) })
-                    .collect();
-                let decision = scaler.poll(now, Ok(&instances));
+                let instances: Vec<_> = (0..4).map(|slot| ready(slot, Nanos::ZERO)).collect();
+                let readings = [Ok(everywhere(&instances, now, Some(load / 8.0)))];
+                let decision = scaler.poll(now, Ok((&instances, &readings)));
                 scaler.acted(now, &decision.change, Ok(()));
                 decision.desired
             });

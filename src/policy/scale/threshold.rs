@@ -1,7 +1,7 @@
 //! One more above an upper bound, one less below a lower one; nothing between.
 
-use super::config::ScaleMetric;
-use super::instance::InstanceSample;
+use super::instance::Measured;
+use super::metric::ScaleMetric;
 use super::reason::Finding;
 use super::rule::Judgement;
 
@@ -44,7 +44,7 @@ impl Threshold {
     pub(super) fn judge(
         &mut self,
         metric: ScaleMetric,
-        instances: &[InstanceSample],
+        instances: &[Measured],
         size: u32,
     ) -> Judgement {
         let Some((mean, of)) = mean(instances) else { return Judgement::none(Finding::NoSample) };
@@ -70,8 +70,8 @@ impl Threshold {
 }
 
 /// The mean over the ready instances that were measured, and how many those are.
-fn mean(instances: &[InstanceSample]) -> Option<(f64, u32)> {
-    let values = || instances.iter().filter_map(InstanceSample::counted);
+fn mean(instances: &[Measured]) -> Option<(f64, u32)> {
+    let values = || instances.iter().filter_map(Measured::counted);
     let count = values().count();
     (count > 0).then(|| (values().sum::<f64>() / count as f64, count as u32))
 }

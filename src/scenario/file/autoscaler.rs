@@ -26,9 +26,10 @@ section! {
         optional poll: Span,
         /// What is looked at, as a mean over the instances: `utilization`, the share of time in
         /// which workers were busy; `cpu`, CPU time over what is allotted; `in_flight`, requests at
-        /// the instance; `queue`, requests waiting there; `requests`, requests per second. Default:
-        /// utilization.
-        optional metric: ScaleMetric,
+        /// the instance; `queue`, requests waiting there; `requests`, requests per second. Or, with
+        /// `target`, several tables, each with a target of its own: the metric that asks for most
+        /// instances counts. Default: utilization.
+        optional metric: MetricForm,
         /// Time between two looks at the instances. Default: 15s.
         optional scrape_interval: Span,
         /// Over how long the metric is taken: the window of Prometheus's `rate()`. Default: 1m.
@@ -82,10 +83,44 @@ section! {
 }
 
 section! {
+    /// One of the metrics that `target` goes by.
+    pub(crate) struct MetricSection {
+        /// Whose it is: `instances`, their mean counts; `balancer`, what all instances get together,
+        /// `requests` (that arrive, per second), `in_flight` (at the backends) or `queue` (that wait
+        /// at the balancer); `external`, something else. Default: instances.
+        optional of: MetricOf,
+        /// What is looked at: `utilization`, `cpu`, `in_flight`, `queue` or `requests`; of something
+        /// external any name.
+        required name: String,
+        /// The target for each instance: the mean, or the whole divided by their number
+        /// (`averageUtilization` and `averageValue` of a HPA).
+        optional average_value: Level,
+        /// The target for the whole, in place of `average_value`; not for metrics of the instances.
+        optional value: Level,
+        /// For something external: what Prometheus is asked; the values of the answer are added up.
+        optional query: String,
+        /// For something external: what it is, from each instant on. The model has it from here, and
+        /// so has the live world where no Prometheus is asked.
+        optional series: Vec<Written<SeriesSection>>,
+    }
+}
+
+section! {
+    /// What an external metric is from an instant on.
+    pub(crate) struct SeriesSection {
+        /// Since the start.
+        required at: Span,
+        /// Its value.
+        required value: f64,
+    }
+}
+
+section! {
     /// The rule of Kubernetes' HPA: as many instances as bring the metric to its target.
     pub(crate) struct TargetSection {
-        /// The target: a percentage, or a number for the other metrics.
-        required value: Level,
+        /// The target: a percentage, or a number for the other metrics. Not where `metric` has
+        /// tables, which have targets of their own.
+        optional value: Level,
         /// Nothing is done this near to the target, as a share of it. Default: 10%.
         optional tolerance: Ratio,
         /// The most that was recommended within this time keeps the group from shrinking further.
@@ -162,6 +197,43 @@ section! {
     }
 }
 
+/// One metric by its name, or several with targets.
+#[derive(Clone, Debug)]
+pub(crate) enum MetricForm {
+    /// The mean over the instances.
+    One(ScaleMetric),
+    /// Tables.
+    Several(Vec<Written<MetricSection>>),
+}
+
+impl Read for MetricForm {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            Value::Text(_) => ScaleMetric::read(node, problems).map(Self::One),
+            Value::Array(_) => Vec::read(node, problems).map(Self::Several),
+            other => {
+                let message = format!("expected a metric, found {}", other.kind());
+                let help = "such as metric = \"utilization\", or tables [[autoscaler.metric]]";
+                problems.report_with(&node.place, message, help);
+                None
+            }
+        }
+    }
+    fn schema() -> serde_json::Value {
+        let several = <Vec<Written<MetricSection>> as Read>::schema();
+        serde_json::json!({ "anyOf": [ScaleMetric::schema(), several] })
+    }
+}
+
+/// Whose a metric is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum MetricOf {
+    #[default]
+    Instances,
+    Balancer,
+    External,
+}
+
 /// A value of the metric, as written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Level {
@@ -205,6 +277,11 @@ choice! { ScaleMetric: "metric",
     "in_flight" => Self::InFlight,
     "queue" => Self::Queue,
     "requests" => Self::Requests,
+}
+choice! { MetricOf: "owner of a metric",
+    "instances" => Self::Instances,
+    "balancer" => Self::Balancer,
+    "external" => Self::External,
 }
 choice! { MetricSource: "source of metrics",
     "scrape" => Self::Scrape,

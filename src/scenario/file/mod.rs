@@ -14,8 +14,9 @@ mod traffic;
 pub(crate) use adaptive::{LeastRequestSection, PeakEwmaSection, PrequalSection};
 pub(crate) use algorithm::{AlgorithmWord, HashTypeWord, RingWord};
 pub(crate) use autoscaler::{
-    AutoscalerSection, Level, ScaleBackoffSection, ScalingPolicySection, ScalingRulesSection,
-    TargetSection, TargetTrackingSection, ThresholdSection,
+    AutoscalerSection, Level, MetricForm, MetricOf, MetricSection, ScaleBackoffSection,
+    ScalingPolicySection, ScalingRulesSection, SeriesSection, TargetSection, TargetTrackingSection,
+    ThresholdSection,
 };
 pub(crate) use balancer::{
     BackendSection, BalancerSection, FaultKindWord, FaultSection, HealthSection, QueueSection,

@@ -1,8 +1,8 @@
 //! The autoscaler: the group it scales, its rule, and the lags that make it what it is.
 
 use super::rule::{self, Size};
-use super::{backend, or, positive, unknown_name};
-use crate::policy::scale::ScaleMetric;
+use super::{backend, metric, or, positive, unknown_name};
+use crate::policy::scale::Metric;
 use crate::scenario::autoscaler::{AutoscalerFacts, MetricSource};
 use crate::scenario::check::{Check, Measure, Relation, parse};
 use crate::scenario::checked::Engine;
@@ -73,13 +73,14 @@ pub(in crate::scenario) fn lower(
     check_bounds(section, group, problems);
     check_group(file, group, problems);
     check_faults(file, group, problems);
-    let timing = Timing::lower(section, problems);
+    let metrics = metric::lower(file, section, problems);
+    let timing = Timing::lower(section, &metrics.metrics, problems);
     let (initial, max) = size(file, &group.value);
     let min = section.min.as_ref().map_or(1, count);
     Some(AutoscalerFacts {
         group: or(group.value.name.as_ref(), String::new()),
         slots: backend::places(file, place),
-        scale: rule::lower(section, Size { min, max, initial }, timing, problems),
+        scale: rule::lower(section, Size { min, max, initial }, metrics, timing, problems),
         source: or(section.source.as_ref(), MetricSource::default()),
         scrape_interval: timing.scrape_interval,
         rate_window: timing.rate_window,
@@ -177,31 +178,34 @@ fn check_faults(file: &ScenarioFile, group: &Written<BackendSection>, problems: 
 #[derive(Clone, Copy)]
 pub(super) struct Timing {
     pub(super) poll: Span,
-    pub(super) metric: ScaleMetric,
     pub(super) scrape_interval: Span,
     pub(super) rate_window: Span,
 }
 
 impl Timing {
-    fn lower(section: &AutoscalerSection, problems: &mut Problems) -> Self {
+    fn lower(section: &AutoscalerSection, metrics: &[Metric], problems: &mut Problems) -> Self {
         let mut span = |field: &Option<Written<Span>>, default| {
             field.as_ref().map_or(default, |written| positive(written, problems))
         };
         let scrape_interval = span(&section.scrape_interval, DEFAULT_POLL);
         let timing = Self {
             poll: span(&section.poll, DEFAULT_POLL),
-            metric: or(section.metric.as_ref(), ScaleMetric::default()),
             scrape_interval,
             rate_window: span(&section.rate_window, DEFAULT_WINDOW.max(scrape_interval * 4)),
         };
-        timing.check_window(section, problems);
+        timing.check_window(section, metrics, problems);
         timing
     }
 
     /// A rate needs two samples in every window, a mean of a gauge one.
-    fn check_window(&self, section: &AutoscalerSection, problems: &mut Problems) {
-        let (factor, needs) =
-            if is_rate(self.metric) { (2, "two samples") } else { (1, "samples") };
+    fn check_window(
+        &self,
+        section: &AutoscalerSection,
+        metrics: &[Metric],
+        problems: &mut Problems,
+    ) {
+        let any_rate = metrics.iter().any(|metric| metric.unit().is_rate());
+        let (factor, needs) = if any_rate { (2, "two samples") } else { (1, "samples") };
         let least = self.scrape_interval * factor;
         if let Some(window) = &section.rate_window
             && window.value < least
@@ -246,9 +250,4 @@ fn bounds_every_second(check: &Check) -> bool {
     };
     let upper = matches!(check.relation, Relation::Below(_) | Relation::AtMost(_));
     known && upper && restrictions.iter().all(|name| name.is_none())
-}
-
-/// Whether a metric is the rate of a counter; otherwise it is the mean of a gauge.
-const fn is_rate(metric: ScaleMetric) -> bool {
-    matches!(metric, ScaleMetric::Utilization | ScaleMetric::Cpu | ScaleMetric::Requests)
 }

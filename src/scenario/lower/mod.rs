@@ -14,6 +14,7 @@ mod edge;
 mod elsewhere;
 mod fault;
 mod law;
+mod metric;
 mod resilience;
 mod rule;
 mod source;

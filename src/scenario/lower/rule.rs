@@ -1,11 +1,12 @@
 //! The rule by which an autoscaler decides, and what bounds and delays it.
 
 use super::autoscaler::Timing;
+use super::metric::Metrics;
 use super::{or, positive, probability};
 use crate::policy::backoff::BackoffConfig;
 use crate::policy::scale::{
-    Behavior, ScaleConfig, ScaleMetric, ScaleRule, ScalingPolicy, ScalingRules, TargetConfig,
-    TargetTrackingConfig, ThresholdConfig,
+    Behavior, Metric, ScaleConfig, ScaleMetric, ScaleRule, ScalingPolicy, ScalingRules,
+    TargetConfig, TargetTrackingConfig, TargetValue, ThresholdConfig,
 };
 use crate::scenario::diagnostic::Problems;
 use crate::scenario::file::{
@@ -32,11 +33,12 @@ pub(super) struct Size {
 pub(super) fn lower(
     section: &AutoscalerSection,
     size: Size,
+    metrics: Metrics,
     timing: Timing,
     problems: &mut Problems,
 ) -> ScaleConfig {
     check_rules(section, problems);
-    let rule = rule(section, timing.metric, problems);
+    let rule = rule(section, &metrics, problems);
     let cooldown = default_cooldown(&rule, timing);
     let limit = |field: &Option<Written<Count>>| field.as_ref().map(|written| written.value.0);
     ScaleConfig {
@@ -44,7 +46,7 @@ pub(super) fn lower(
         max: size.max,
         initial: size.initial,
         poll: timing.poll,
-        metric: timing.metric,
+        metrics: metrics.metrics,
         rule,
         cooldown_up: or(section.cooldown_up.as_ref(), cooldown),
         cooldown_down: or(section.cooldown_down.as_ref(), cooldown),
@@ -77,26 +79,26 @@ fn default_cooldown(rule: &ScaleRule, timing: Timing) -> Span {
     }
 }
 
-fn rule(section: &AutoscalerSection, metric: ScaleMetric, problems: &mut Problems) -> ScaleRule {
-    if let Some(target) = &section.target {
-        return ScaleRule::Target(self::target(&target.value, metric, problems));
+fn rule(section: &AutoscalerSection, metrics: &Metrics, problems: &mut Problems) -> ScaleRule {
+    let unit = metrics.metrics.first().map_or(ScaleMetric::Utilization, Metric::unit);
+    if section.target.is_some() || metrics.values.is_some() {
+        return ScaleRule::Target(target(section.target.as_ref(), metrics, unit, problems));
     }
     if let Some(tracking) = &section.target_tracking {
-        return ScaleRule::TargetTracking(self::tracking(&tracking.value, metric, problems));
+        return ScaleRule::TargetTracking(self::tracking(&tracking.value, unit, problems));
     }
     let default = ThresholdSection::default();
     let written = section.threshold.as_ref();
     let threshold = written.map_or(&default, |written| &written.value);
-    if !metric.is_share() && (threshold.up.is_none() || threshold.down.is_none()) {
-        let message = format!("the marks for {metric} cannot be guessed");
+    if !unit.is_share() && (threshold.up.is_none() || threshold.down.is_none()) {
+        let message = format!("the marks for {unit} cannot be guessed");
         let help = "give up and down in [autoscaler.threshold]";
-        let place = written.map(|written| &written.place);
-        let place = place.or_else(|| section.metric.as_ref().map(|metric| &metric.place));
+        let place = written.map(|written| &written.place).or(metrics.place.as_ref());
         if let Some(place) = place {
             problems.report_with(place, message, help);
         }
     }
-    ScaleRule::Threshold(self::threshold(threshold, metric, problems))
+    ScaleRule::Threshold(self::threshold(threshold, unit, problems))
 }
 
 fn threshold(
@@ -126,10 +128,31 @@ fn threshold(
     }
 }
 
-fn target(section: &TargetSection, metric: ScaleMetric, problems: &mut Problems) -> TargetConfig {
-    // A missing one was reported by the reader.
-    let value = section.value.as_ref().map_or(1.0, |value| level_of(value, metric, problems));
-    let default = TargetConfig::new(value);
+fn target(
+    written: Option<&Written<TargetSection>>,
+    metrics: &Metrics,
+    unit: ScaleMetric,
+    problems: &mut Problems,
+) -> TargetConfig {
+    let default = TargetSection::default();
+    let section = written.map_or(&default, |written| &written.value);
+    let values = match (&metrics.values, &section.value) {
+        (Some(values), None) => values.clone(),
+        (Some(values), Some(value)) => {
+            let message = "each metric has a target of its own in [[autoscaler.metric]]";
+            problems.report(&value.place, message);
+            values.clone()
+        }
+        (None, Some(value)) => vec![TargetValue::Average(level_of(value, unit, problems))],
+        (None, None) => {
+            if let Some(written) = written {
+                let help = "such as value = \"60%\"";
+                problems.report_with(&written.place, "the key `value` is missing", help);
+            }
+            Vec::new()
+        }
+    };
+    let default = TargetConfig { values, ..TargetConfig::new(1.0) };
     let (up, down) = (section.scale_up.as_ref(), section.scale_down.as_ref());
     let behavior = (up.is_some() || down.is_some()).then(|| Behavior {
         up: up.map_or_else(ScalingRules::up, |w| rules(&w.value, ScalingRules::up(), problems)),
@@ -137,7 +160,7 @@ fn target(section: &TargetSection, metric: ScaleMetric, problems: &mut Problems)
             .map_or_else(ScalingRules::down, |w| rules(&w.value, ScalingRules::down(), problems)),
     });
     TargetConfig {
-        value,
+        values: default.values,
         tolerance: share(section.tolerance.as_ref(), default.tolerance, problems),
         stabilization: or(section.stabilization.as_ref(), default.stabilization),
         initialization: or(section.initialization.as_ref(), default.initialization),
@@ -206,7 +229,11 @@ fn tracking(
 }
 
 /// A value of the metric, in its unit.
-fn level_of(written: &Written<Level>, metric: ScaleMetric, problems: &mut Problems) -> f64 {
+pub(super) fn level_of(
+    written: &Written<Level>,
+    metric: ScaleMetric,
+    problems: &mut Problems,
+) -> f64 {
     let (value, fits) = match written.value {
         Level::Share(share) => (share, metric.is_share()),
         Level::PerSecond(rate) => (rate, metric == ScaleMetric::Requests),

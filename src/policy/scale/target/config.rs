@@ -7,9 +7,9 @@ use crate::units::Span;
 /// Keep the mean at a target, as the Horizontal Pod Autoscaler of Kubernetes does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TargetConfig {
-    /// The mean to keep, in the metric's unit: above 0. Of a share whole percents count, of
+    /// What to keep, one for each metric, in their order. Of a share whole percents count, of
     /// anything else thousandths, as in Kubernetes.
-    pub value: f64,
+    pub values: Vec<TargetValue>,
     /// Relative distance from the target within which nothing changes
     /// (`--horizontal-pod-autoscaler-tolerance`), unless the behavior says otherwise.
     pub tolerance: f64,
@@ -29,16 +29,37 @@ pub struct TargetConfig {
 }
 
 impl TargetConfig {
-    /// A target with Kubernetes' defaults: 10 % tolerance, 5 min of stabilization.
+    /// A target for the mean of one metric, with Kubernetes' defaults: 10 % tolerance, 5 min of
+    /// stabilization.
     #[must_use]
-    pub const fn new(value: f64) -> Self {
+    pub fn new(value: f64) -> Self {
         Self {
-            value,
+            values: vec![TargetValue::Average(value)],
             tolerance: 0.1,
             stabilization: Span::from_secs(300),
             initialization: Span::from_secs(300),
             initial_readiness_delay: Span::from_secs(30),
             behavior: None,
+        }
+    }
+}
+
+/// What is to be kept, in the metric's unit: above 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum TargetValue {
+    /// For each instance (`averageUtilization`, `averageValue`): the mean, or the whole divided by
+    /// their number.
+    Average(f64),
+    /// The whole (`value`); for metrics that are not of the instances.
+    Whole(f64),
+}
+
+impl TargetValue {
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> f64 {
+        match self {
+            Self::Average(value) | Self::Whole(value) => value,
         }
     }
 }

@@ -1,5 +1,6 @@
-//! How many replicas follow from what was measured (`GetResourceReplicas` and
-//! `calcPlainMetricReplicas` in `pkg/controller/podautoscaler/replica_calculator.go`).
+//! How many replicas follow from what was measured (`GetResourceReplicas`,
+//! `calcPlainMetricReplicas`, `GetObjectMetricReplicas`, `GetObjectPerPodMetricReplicas` and those of
+//! external metrics in `pkg/controller/podautoscaler/replica_calculator.go`).
 
 /// A pod that counts in some way. Those that are being deleted or have failed do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,32 @@ impl Goal {
             Self::Utilization(percent) => request * percent.max(100) / 100,
             Self::Average(goal) => goal,
         }
+    }
+}
+
+/// How what was measured of the whole is to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::policy::scale) enum Whole {
+    /// Itself (`Value`), which pods that are ready are taken to bring about.
+    Total { ready: i64 },
+    /// Divided by the pods (`AverageValue`).
+    Each,
+}
+
+impl Whole {
+    /// How many of `current` replicas there should be, by what was measured and what is to be kept.
+    pub(in crate::policy::scale) fn replicas(
+        self,
+        (usage, goal): (i64, i64),
+        tolerances: Tolerances,
+        current: i64,
+    ) -> i64 {
+        let (usage, goal) = (usage as f64, goal as f64);
+        let (ratio, replicas) = match self {
+            Self::Total { ready } => (usage / goal, usage / goal * ready as f64),
+            Self::Each => (usage / (goal * current as f64), usage / goal),
+        };
+        if tolerances.allow(ratio) { current } else { ceil(replicas) }
     }
 }
 

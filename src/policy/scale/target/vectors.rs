@@ -11,6 +11,7 @@ use crate::units::Span;
 #[derive(Deserialize)]
 struct Vectors {
     replicas: Vec<Replicas>,
+    wholes: Vec<WholeVector>,
     rates: Vec<Rate>,
     stabilized: Vec<Stabilized>,
     plain: Vec<Plain>,
@@ -26,6 +27,18 @@ struct Replicas {
     pods: Vec<PodVector>,
     replicas: i64,
     usage: i64,
+}
+
+/// An object or external metric.
+#[derive(Deserialize)]
+struct WholeVector {
+    name: String,
+    current: i64,
+    ready: i64,
+    usage: i64,
+    value: Option<i64>,
+    average: Option<i64>,
+    replicas: i64,
 }
 
 #[derive(Deserialize)]
@@ -84,7 +97,7 @@ fn ago(seconds: u64) -> Nanos {
 }
 
 /// A pod of a vector as an instance: those of old have been there from the zero of the run.
-fn instance(pod: &PodVector) -> InstanceSample {
+fn instance(pod: &PodVector) -> Measured {
     let (phase, since) = match pod.kind.as_str() {
         "ready" => (Phase::Ready, Nanos::ZERO),
         "unready" => (Phase::Unready, Nanos::ZERO),
@@ -95,13 +108,9 @@ fn instance(pod: &PodVector) -> InstanceSample {
         other => panic!("{other}"),
     };
     let usage = |value: i64| Usage { value: value as f64 / 1000.0, from: ago(65), until: ago(5) };
-    InstanceSample {
-        slot: 0,
-        phase,
-        started_at: since,
-        readiness_changed_at: since,
-        usage: pod.usage.map(usage),
-    }
+    let instance =
+        InstanceSample { slot: 0, phase, started_at: since, readiness_changed_at: since };
+    Measured { instance, usage: pod.usage.map(usage) }
 }
 
 #[test]
@@ -129,6 +138,20 @@ fn replicas_are_those_of_kubernetes() {
         let [down, up] = case.tolerances;
         let found = replicas(&pods, goal, Tolerances { down, up }, case.current).unwrap();
         assert_eq!((found.replicas, found.usage), (case.replicas, case.usage), "{}", case.name);
+    }
+}
+
+#[test]
+fn replicas_by_what_is_not_of_pods_are_those_of_kubernetes() {
+    let tolerances = Tolerances { down: 0.1, up: 0.1 };
+    for case in vectors().wholes {
+        let (whole, goal) = match (case.value, case.average) {
+            (Some(goal), None) => (Whole::Total { ready: case.ready }, goal),
+            (None, Some(goal)) => (Whole::Each, goal),
+            _ => panic!("{}", case.name),
+        };
+        let found = whole.replicas((case.usage, goal), tolerances, case.current);
+        assert_eq!(found, case.replicas, "{}", case.name);
     }
 }
 
