@@ -247,7 +247,7 @@ stabilization = "0s"
 
 #[test]
 fn of_several_metrics_the_one_that_wants_most_counts_in_both_worlds() {
-    let _alone = ALONE.lock().unwrap_or_else(|error| error.into_inner());
+    let _alone = alone();
     let folder = Folder::new();
     folder.file("several.toml", SEVERAL);
     let output = folder.run(&["run", "several.toml"]);

@@ -2,11 +2,12 @@
 
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::docker::{Removed, build, image};
+use crate::docker::{Removed, build, docker, image, quick_image};
 use crate::run::{ContainerRun, alone, turn};
 use crate::support::{Folder, stderr, wait_until};
 
@@ -192,7 +193,7 @@ algorithm = "round_robin"
 on = ["error", "timeout"]
 
 [[backend]]
-name = "lone"
+name = "GROUP"
 
 [autoscaler]
 min = 1
@@ -207,15 +208,15 @@ backoff = { base = "2s", max = "4s" }
 struct Site {
     folder: Folder,
     listen: String,
-    programs: Vec<std::process::Child>,
+    programs: Vec<Child>,
     _removed: Removed,
 }
 
 impl Site {
     /// The autoscaler makes containers of `image` at the daemon behind `socket`.
-    fn start(image: &str, socket: Option<&str>, more: &[&str]) -> Self {
+    fn start((group, image): (&str, &str), socket: Option<&str>, more: &[&str]) -> Self {
         let folder = Folder::new();
-        folder.file("site.toml", SITE);
+        folder.file("site.toml", &SITE.replace("GROUP", group));
         let ports = lab::live::ports::free(2).unwrap();
         let [listen, admin] = [0, 1].map(|place: usize| ports[place].to_string());
         let said = std::fs::File::create(folder.path().join("said")).unwrap();
@@ -226,10 +227,9 @@ impl Site {
         if let Some(socket) = socket {
             scaler.env("DOCKER_HOST", format!("unix://{socket}"));
         }
-        let start =
-            |command: &mut std::process::Command| command.stderr(Stdio::null()).spawn().unwrap();
+        let start = |command: &mut Command| command.stderr(Stdio::null()).spawn().unwrap();
         let programs = vec![start(proxy.stdout(Stdio::null())), start(&mut scaler)];
-        let _removed = Removed::later(&[&["rm", "--force", "lone-1", "lone-2"]]);
+        let _removed = Removed::later(&[&["rm", "--force", &format!("{group}-1")]]);
         Self { folder, listen, programs, _removed }
     }
 
@@ -247,7 +247,7 @@ impl Site {
     fn answers(&self) -> bool {
         let url = format!("http://{}/", self.listen);
         let arguments = ["--silent", "--fail", "--max-time", "5", "--output", "/dev/null", &url];
-        std::process::Command::new("curl").args(arguments).status().unwrap().success()
+        Command::new("curl").args(arguments).status().unwrap().success()
     }
 }
 
@@ -270,7 +270,7 @@ fn an_autoscaler_whose_docker_goes_away_waits_for_it_and_loses_no_request() {
     let place = Folder::new();
     let socket = place.path().join("docker.sock");
     let relay = Relay::start(&socket);
-    let site = Site::start(image(), socket.to_str(), &[]);
+    let site = Site::start(("lost", quick_image()), socket.to_str(), &[]);
     assert!(wait_until(Duration::from_secs(40), || site.count(READY) == 1), "{}", site.said());
     assert!(wait_until(Duration::from_secs(5), || site.answers()));
     relay.cut(&socket);
@@ -285,7 +285,7 @@ fn an_autoscaler_whose_docker_goes_away_waits_for_it_and_loses_no_request() {
     let said = site.said();
     assert!(said.contains("Docker") && !said.contains("drained"), "{said}");
     // What happens meanwhile is found when it is back.
-    docker(&["kill", "lone-1"]);
+    docker(&["kill", "lost-1"]);
     let _again = Relay::start(&socket);
     assert!(wait_until(Duration::from_secs(40), || site.count(READY) == 2), "{}", site.said());
     assert!(wait_until(Duration::from_secs(5), || site.answers()), "{}", site.said());
@@ -296,10 +296,11 @@ fn an_autoscaler_whose_docker_goes_away_waits_for_it_and_loses_no_request() {
 #[test]
 fn an_autoscaler_gives_up_a_container_that_never_gets_healthy() {
     let _turn = turn();
-    let _removed = Removed::later(&[&["rmi", "--force", "lab:test-sick"]]);
-    build("lab:test-sick", &format!("FROM {}\nENV PATH=/nowhere\n", image()));
-    let site = Site::start("lab:test-sick", None, &["--start-limit", "2s"]);
-    let twice = || site.count(r#""event":"failed","reason":"lone-1 is not healthy"#) >= 2;
+    let _removed = Removed::later(&[&["rmi", "--force", "lab:test-never"]]);
+    let check = "HEALTHCHECK --interval=500ms CMD [\"/nowhere\"]";
+    build("lab:test-never", &format!("FROM {}\n{check}\n", quick_image()));
+    let site = Site::start(("never", "lab:test-never"), None, &["--start-limit", "2s"]);
+    let twice = || site.count(r#""event":"failed","reason":"never-1 is not healthy"#) >= 2;
     assert!(wait_until(Duration::from_secs(60), twice), "{}", site.said());
     let pauses = || site.count("is tried again at") + site.count("the next comes at") > 0;
     assert!(wait_until(Duration::from_secs(30), pauses), "{}", site.said());

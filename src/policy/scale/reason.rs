@@ -96,9 +96,9 @@ pub enum Finding {
     /// Of several metrics the one that wants most instances.
     Most {
         /// What was found by that one.
-        finding: Box<Finding>,
+        finding: Box<Self>,
         /// And by the others.
-        others: Vec<Finding>,
+        others: Vec<Self>,
     },
     /// The mean is between the bounds.
     Between {

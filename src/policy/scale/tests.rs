@@ -313,6 +313,14 @@ proptest! {
             if decision.desired < before {
                 prop_assert!(last_done.is_none_or(|at| fleet.now.since(at) >= Span::from_secs(down)));
             }
+            if let Change::In(taken) = &decision.change {
+                // A rule that does not wait may take back what still starts: that is not started.
+                for change in &mut under_way {
+                    if let Change::Out(slots) = change {
+                        slots.retain(|slot| !taken.contains(slot));
+                    }
+                }
+            }
             let mut slots = decision.change.slots().to_vec();
             slots.extend(under_way.iter().flat_map(|change| change.slots()));
             slots.sort_unstable();
