@@ -2,6 +2,7 @@
 //! for, also the ones that never got an answer.
 #![cfg(feature = "live")]
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -428,6 +429,55 @@ async fn batches_keep_the_rate_and_admit_their_lateness() {
     let p50 = outcome.report.schedule_error_p50_ns;
     assert!(p50 >= 2 * MILLIS, "on a grid of 10 ms the median lateness is 5: {p50}");
     assert!(rows.iter().all(|row| row.sent_ns >= row.scheduled_ns));
+}
+
+#[tokio::test]
+async fn several_threads_send_exactly_the_plan_together() {
+    let _alone = ALONE.lock().await;
+    let address = backend(Law::Constant(Span(0)), 64);
+    let length = Span::from_millis(300);
+    let source = open(400.0, length, ArrivalConfig::Poisson);
+    let mut trial =
+        Trial::new("threads", &[address], source, length).client(|client| client.connections = 7);
+    trial.config.extras.threads = 3;
+    let plan = Plan::new(&trial.config.traffic, trial.config.seed, trial.config.end);
+    let due: Vec<u64> = plan.arrivals().map(|request| request.at.0).collect();
+    let (outcome, rows) = trial.run().await;
+    assert_eq!(rows.iter().map(|row| row.scheduled_ns).collect::<Vec<_>>(), due);
+    assert_eq!((outcome.report.failed, outcome.tally.servers[0]), (0, due.len() as u64));
+    assert!((1..=7).contains(&outcome.report.connections_opened));
+    assert_eq!(outcome.tally.latency.count(), due.len() as u64);
+
+    let source = Source::Closed { users: 5, think: Law::Constant(Span::from_millis(20)) };
+    let mut trial = Trial::new("users", &[address], source, length);
+    trial.config.extras.threads = 2;
+    let (outcome, rows) = trial.run().await;
+    let users: BTreeSet<u64> = rows.iter().map(|row| row.id >> 32).collect();
+    assert_eq!((outcome.report.failed, users), (0, (0..5).collect()));
+    assert!(outcome.report.max_in_flight <= 5);
+    for pair in rows.windows(2).filter(|pair| pair[0].id >> 32 == pair[1].id >> 32) {
+        assert_eq!(pair[1].id, pair[0].id + 1, "each user takes its turns one by one");
+    }
+}
+
+/// A server that closes each connection a moment after its answer: nothing is lost by it, not even
+/// what may not be sent twice.
+#[tokio::test]
+async fn a_connection_that_the_server_closed_while_it_was_idle_is_not_used() {
+    let _alone = ALONE.lock().await;
+    let address = server(|mut stream| async move {
+        let _ = stream.read(&mut [0; 1024]).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    })
+    .await;
+    let length = Span::from_millis(400);
+    let source = open(10.0, length, ArrivalConfig::Uniform);
+    let mut trial = Trial::new("gone", &[address], source, length);
+    trial.config.traffic.classes[0].method = "POST".to_owned();
+    let (outcome, _) = trial.run().await;
+    let report = outcome.report;
+    assert_eq!((report.failed, report.resent, report.connections_opened), (0, 0, 4));
 }
 
 #[tokio::test]

@@ -127,6 +127,9 @@ pub(super) struct LoadArgs {
     /// A wake-up for each request, or one each millisecond for all that are due by then
     #[arg(long, help_heading = "Traffic", value_enum, default_value = "exact")]
     pace: PaceArg,
+    /// Threads that send [default: what the load asks for, at most one per core]
+    #[arg(long, help_heading = "Traffic", conflicts_with = "scenario", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
     /// Seed of all draws [default: the scenario's, or 1]
     #[arg(long, help_heading = "Traffic")]
     seed: Option<u64>,

@@ -25,7 +25,7 @@ fn facts(round: &Round, digest: &Digest) -> LiveFacts {
     LiveFacts {
         schedule_error_p99_ns: load.schedule_error_p99_ns,
         latency_p50_ns: digest.summary().latency.p50.value as u64,
-        generator_cpu: load.cpu_ns as f64 / load.wall_ns.max(1) as f64,
+        generator_cpu: load.busiest_thread_cpu_ns as f64 / load.wall_ns.max(1) as f64,
         stolen_cpu: run.stolen,
         waited_for_core_ns: run.waited_for_core.0 / load.requests.max(1),
         dropped: load.dropped,

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod date;
 pub mod fitness;
 pub mod interrupt;
+pub mod poll;
 pub mod priority;
 pub mod timer;
 pub mod usage;

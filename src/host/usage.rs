@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::units::{Nanos, Span};
 
 /// CPU time (user and system, all threads) of process `pid` so far; `None` if it is gone.
@@ -14,6 +16,23 @@ pub fn cpu_time(pid: u32) -> Option<Span> {
     Some(ticks_to_span(ticks))
 }
 
+/// CPU time of this process so far, all threads, to the nanosecond.
+#[must_use]
+pub fn own_cpu_time() -> Span {
+    cpu_clock(ClockId::ProcessCPUTime)
+}
+
+/// CPU time of this thread so far, to the nanosecond.
+#[must_use]
+pub fn thread_cpu_time() -> Span {
+    cpu_clock(ClockId::ThreadCPUTime)
+}
+
+fn cpu_clock(clock: ClockId) -> Span {
+    let time = clock_gettime(clock);
+    Span(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+}
+
 /// Time that the threads of process `pid` were ready to run and had no core, so far; `None` if it is
 /// gone or the kernel does not count it (`Documentation/scheduler/sched-stats.rst`, schedstat).
 #[must_use]
@@ -24,6 +43,14 @@ pub fn waited_for_core(pid: u32) -> Option<Span> {
         schedstat.split_whitespace().nth(1)?.parse::<u64>().ok()
     });
     waited.fold(None, |sum, nanos| Some(sum.unwrap_or(Span::ZERO) + Span(nanos)))
+}
+
+/// Time that this thread was ready to run and had no core, so far; zero if the kernel does not count
+/// it.
+#[must_use]
+pub fn thread_waited_for_core() -> Span {
+    let schedstat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Span(schedstat.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or(0))
 }
 
 /// State letter of process `pid` (`R`, `S`, `T` for stopped, …); `None` if it is gone.

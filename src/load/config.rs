@@ -10,7 +10,7 @@ use super::target::Target;
 use super::tls::TlsClient;
 use crate::record::RecordError;
 use crate::scenario::{HashKey, Scenario};
-use crate::traffic::TrafficConfig;
+use crate::traffic::{Source, Stage, TrafficConfig};
 use crate::units::{Nanos, Seed, Span};
 
 /// A run of the generator.
@@ -63,6 +63,9 @@ pub struct Extras {
     pub requests: Option<u64>,
     /// Which part of the plan is sent.
     pub share: Share,
+    /// Threads that send plain HTTP/1.1, each with connections of its own; the client's limits are
+    /// shared out among them. 0 is 1.
+    pub threads: u32,
 }
 
 /// Over what requests go.
@@ -124,7 +127,25 @@ pub enum Pace {
     Batch(Span),
 }
 
+/// Requests per second that one thread sends with ease.
+const PER_THREAD: f64 = 40_000.0;
+
 impl LoadConfig {
+    /// How many threads the load asks for: one for each 40,000 requests per second, or for each core
+    /// where users do not think; no more than there are cores or users.
+    #[must_use]
+    pub fn fitting_threads(&self) -> u32 {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+        let (rate, users) = match &self.traffic.source {
+            Source::Open { stages, .. } => {
+                let peak = |stage: &Stage| stage.rate_from.0.max(stage.rate_until.0);
+                (stages.iter().map(peak).fold(0.0, f64::max), f64::INFINITY)
+            }
+            Source::Closed { users, .. } => (self.traffic.mean_rate(), f64::from(*users)),
+        };
+        (rate / PER_THREAD).ceil().clamp(1.0, cores.min(users).max(1.0)) as u32
+    }
+
     /// The traffic of `scenario` to `targets`.
     #[must_use]
     pub fn from_scenario(

@@ -13,6 +13,7 @@ use super::head::LabHeaders;
 use super::jar::Jar;
 use super::ledger::Ledger;
 use super::pool::{Lease, Pool, Route, Taken};
+use super::rules;
 use super::target::Template;
 use super::transport::{Carried, Transport};
 use super::wire::Dialer;
@@ -20,7 +21,7 @@ use crate::host::clock;
 use crate::record::{RequestError, RequestRow};
 use crate::scenario::HashKey;
 use crate::traffic::{ClientConfig, Request};
-use crate::units::{Nanos, Purpose, Seed, Span, World};
+use crate::units::{Nanos, Seed, Span, World};
 
 /// A request of a closed loop that ended.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +152,7 @@ impl Generator {
     }
 
     pub(super) fn has_failed(&self) -> bool {
-        self.ledger().failure.is_some()
+        self.ledger().rows.failure.is_some()
     }
 
     pub(super) fn connections_opened(&self) -> u64 {
@@ -220,13 +221,12 @@ impl Generator {
         admitted
     }
 
-    /// The server it reaches: its class's, or uniform by a draw (Lemire's multiplication).
+    /// The server it reaches: its class's, or a draw.
     fn target_of(&self, request: &Request) -> usize {
         if let Some(&target) = self.class_targets.get(usize::from(request.class)) {
             return target;
         }
-        let word = self.seed.words(Purpose::View, request.id)[0];
-        ((u128::from(word) * self.dialers.len() as u128) >> 64) as usize
+        rules::drawn_target(self.seed, request.id, self.dialers.len())
     }
 
     fn start(&self, flight: &mut Flight) -> Start {
@@ -368,12 +368,7 @@ impl Generator {
             }
             Err(error) => {
                 row.error = error;
-                match error {
-                    RequestError::Timeout => deadline,
-                    RequestError::Interrupted => now,
-                    // It never got an answer: not quicker than one that waited for it in vain.
-                    _ => now.max(deadline),
-                }
+                rules::failed_at(error, now, deadline)
             }
         };
         row.finished_ns = self.relative(finished);
@@ -427,10 +422,7 @@ impl Progress for Phases<'_> {
     }
 
     fn head(&mut self, lab: LabHeaders<'_>) {
-        self.row.demand_ns = lab.demand_ns;
-        self.row.queued_ns = lab.queued_ns;
-        self.row.service_ns = lab.service_ns;
-        self.row.attempts = lab.attempts.unwrap_or(1);
+        rules::note(self.row, &lab);
         if let (Some(jar), Some(cookie)) = (&self.generator.jar, lab.set_cookie) {
             jar.keep(clock::now(), self.session, cookie);
         }

@@ -87,7 +87,7 @@ pub(super) fn parse<'a>(
 
 /// Where the head ends, its empty line included.
 fn end(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|place| place + 4)
+    memchr::memmem::find(bytes, b"\r\n\r\n").map(|place| place + 4)
 }
 
 fn status_line(line: &str) -> Result<(u16, bool), Invalid> {

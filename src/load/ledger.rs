@@ -1,6 +1,7 @@
 //! Where rows go: the spool, and the statistics.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::tally::Tally;
 use crate::record::spool::SpoolWriter;
@@ -10,9 +11,7 @@ use crate::units::Nanos;
 /// Rows, statistics and the names of servers.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    spool: Option<SpoolWriter<RequestRow>>,
-    /// Why the spool ended, if it did.
-    pub(super) failure: Option<RecordError>,
+    pub(super) rows: Rows,
     pub(super) tally: Tally,
     pub(super) servers: Servers,
 }
@@ -50,16 +49,40 @@ impl Servers {
 }
 
 impl Ledger {
-    pub(super) fn new(
-        spool: Option<SpoolWriter<RequestRow>>,
-        backends: Vec<String>,
-        tally: Tally,
-    ) -> Self {
-        Self { spool, failure: None, tally, servers: Servers::new(backends) }
+    pub(super) fn new(rows: Rows, backends: Vec<String>, tally: Tally) -> Self {
+        Self { rows, tally, servers: Servers::new(backends) }
     }
 
     pub(super) fn write(&mut self, row: &RequestRow, now: Nanos) {
         self.tally.outcome(row);
+        self.rows.write(row, now);
+    }
+}
+
+/// The spool, if rows are asked for.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    spool: Option<SpoolWriter<RequestRow>>,
+    /// Why the spool ended, if it did.
+    pub(super) failure: Option<RecordError>,
+}
+
+impl Rows {
+    /// Writes them to `path`, if there is one.
+    ///
+    /// # Errors
+    /// When that cannot be.
+    pub(super) fn create(path: Option<&Path>) -> Result<Self, RecordError> {
+        let spool = path.map(SpoolWriter::create).transpose()?;
+        Ok(Self { spool, failure: None })
+    }
+
+    /// Whether anybody wants them.
+    pub(super) const fn are_kept(&self) -> bool {
+        self.spool.is_some()
+    }
+
+    pub(super) fn write(&mut self, row: &RequestRow, now: Nanos) {
         let written = self.spool.as_mut().map(|spool| spool.write(row, now));
         self.note(written);
     }

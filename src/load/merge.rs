@@ -30,7 +30,16 @@ impl Outcome {
             partial |= part.report.partial;
         }
         let real_time = !parts.is_empty() && parts.iter().all(|part| part.report.real_time);
-        let report = LoadReport { real_time, ..LoadReport::new(&tally, connections, cpu, partial) };
+        let reports = || parts.iter().map(|part| &part.report);
+        let report = LoadReport {
+            real_time,
+            busiest_thread_cpu_ns: reports().map(|r| r.busiest_thread_cpu_ns).max().unwrap_or(0),
+            waited_for_core_ns: reports().map(|report| report.waited_for_core_ns).sum(),
+            most_connections: reports().map(|report| report.most_connections).sum(),
+            unopened: reports().map(|report| report.unopened).sum(),
+            grid_ns: reports().map(|report| report.grid_ns).max().unwrap_or(0),
+            ..LoadReport::new(&tally, connections, cpu, partial)
+        };
         Self { report, tally, servers }
     }
 }

@@ -3,8 +3,9 @@
 //! An open loop sends each request when it is due, whatever the responses do; a closed loop has
 //! users who wait for theirs. Latency counts from the instant a request was due, so a generator
 //! or a server that stalls cannot hide it (coordinated omission), and the generator's own
-//! lateness is measured and reported. One thread does everything: the pacer writes a due request
-//! to a kept-alive connection itself, so that no queue of tasks stands between timer and socket.
+//! lateness is measured and reported. Plain HTTP/1.1 goes out from threads that own all they touch
+//! (`plain`), so that nothing stands between timer and socket; TLS, HTTP/2 and WebSocket are carried
+//! by tasks (`generator`).
 
 mod closed;
 pub mod config;
@@ -19,9 +20,11 @@ mod ledger;
 mod merge;
 mod open;
 mod pacer;
+mod plain;
 mod pool;
 pub mod program;
 mod report;
+mod rules;
 mod run;
 mod table;
 pub mod tally;

@@ -27,6 +27,10 @@ pub struct LoadReport {
     pub schedule_error_max_ns: u64,
     /// CPU time of the process.
     pub cpu_ns: u64,
+    /// CPU time of the thread that had most.
+    pub busiest_thread_cpu_ns: u64,
+    /// Time that the threads that send were ready to run and had no core.
+    pub waited_for_core_ns: u64,
     /// From the first request's beginning to the last one's end.
     pub wall_ns: u64,
     /// Most requests in flight at once.
@@ -38,6 +42,12 @@ pub struct LoadReport {
     /// Requests that were sent again, since the server closed their kept connection before it had
     /// answered.
     pub resent: u64,
+    /// Most connections open at once.
+    pub most_connections: u64,
+    /// Connections that could not be opened for want of a local port or a descriptor.
+    pub unopened: u64,
+    /// Width of the grid on which requests were sent; 0 for exact instants.
+    pub grid_ns: u64,
     /// Whether it ran in the real-time class.
     pub real_time: bool,
     /// Arrivals were cut short.
@@ -80,6 +90,11 @@ impl LoadReport {
             schedule_error_p99_ns: tally.schedule_error.quantile(0.99),
             schedule_error_max_ns: tally.schedule_error.max(),
             cpu_ns: cpu.0,
+            busiest_thread_cpu_ns: cpu.0,
+            waited_for_core_ns: 0,
+            most_connections: connections.opened.min(tally.max_in_flight),
+            unopened: 0,
+            grid_ns: 0,
             wall_ns: tally.wall().0,
             max_in_flight: tally.max_in_flight,
             mean_in_flight: littles_law.mean_in_flight,

@@ -5,26 +5,25 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
 
-use super::config::{LoadConfig, LoadError};
+use super::config::{LoadConfig, LoadError, Pace};
 use super::generator::{Ended, Generator};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Rows};
 use super::pacer::Pacer;
+use super::plain::{self, Shared};
 use super::report::{Connections, LoadReport};
 use super::tally::Tally;
 use super::watch::{Seen, Watch};
 use super::{closed, open};
-use crate::host::clock;
-use crate::record::spool::SpoolWriter;
+use crate::host::{clock, usage};
 use crate::traffic::{Plan, Source};
 use crate::units::{Nanos, Span};
 
 /// How long requests in flight may take after an interruption.
-const DRAIN: Duration = Duration::from_secs(2);
+pub(super) const DRAIN: Duration = Duration::from_secs(2);
 /// Rows are flushed, and whoever watches looks.
-const LOOK: Duration = Duration::from_millis(250);
+pub(super) const LOOK: Duration = Duration::from_millis(250);
 
 /// A finished run.
 #[derive(Clone, Debug)]
@@ -58,38 +57,81 @@ pub async fn run_watched(
     if config.targets.is_empty() {
         return Err(LoadError::NoTarget);
     }
-    let spool = config.spool.as_deref().map(SpoolWriter::create).transpose()?;
+    let rows = Rows::create(config.spool.as_deref())?;
+    let cpu = usage::own_cpu_time();
+    let (sent, partial) = if plain::carries(&config) {
+        plain::run(Shared::new(&config, rows), watch, stop).await?
+    } else {
+        carried(&config, rows, watch, stop).await?
+    };
+    let cpu = Span(usage::own_cpu_time().0 - cpu.0);
+    let connections = Connections { opened: sent.opened, resent: sent.resent };
+    let mut report = LoadReport::new(&sent.tally, connections, cpu, partial);
+    report.busiest_thread_cpu_ns = sent.busiest.0;
+    report.waited_for_core_ns = sent.waited_for_core.0;
+    report.most_connections = sent.most_open;
+    report.unopened = sent.starved;
+    if let Pace::Batch(grid) = config.pace {
+        report.grid_ns = grid.0;
+    }
+    Ok(Outcome { report, tally: sent.tally, servers: sent.servers })
+}
+
+/// What a data path did.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sent {
+    pub(super) tally: Tally,
+    pub(super) servers: Vec<String>,
+    /// Connections opened.
+    pub(super) opened: u64,
+    /// Requests that had to change theirs.
+    pub(super) resent: u64,
+    /// Most connections open at once.
+    pub(super) most_open: u64,
+    /// Connections that were not to be had, for want of a local port or a descriptor.
+    pub(super) starved: u64,
+    /// CPU time of the thread that had most.
+    pub(super) busiest: Span,
+    /// Time that the threads together were ready to run and had no core.
+    pub(super) waited_for_core: Span,
+}
+
+/// By tasks: TLS, HTTP/2, WebSocket.
+async fn carried(
+    config: &LoadConfig,
+    rows: Rows,
+    watch: &mut dyn Watch,
+    stop: impl Future<Output = ()>,
+) -> Result<(Sent, bool), LoadError> {
     let plan = Plan::new(&config.traffic, config.seed, config.end);
     let users = match config.traffic.source {
         Source::Closed { users, .. } => Some(users),
         Source::Open { .. } => None,
     };
     let (ended, turns) = mpsc::unbounded_channel();
-    let ledger = Ledger::new(
-        spool,
-        config.backends.clone(),
-        Tally::new(&config.traffic, config.extras.warm_up),
-    );
-    let generator = Generator::new(&config, ledger, users.map(|_| ended))?;
+    let tally = Tally::new(&config.traffic, config.extras.warm_up);
+    let ledger = Ledger::new(rows, config.backends.clone(), tally);
+    let generator = Generator::new(config, ledger, users.map(|_| ended))?;
     let mut pacer = Pacer::new(config.pace).map_err(LoadError::Timer)?;
-    let cpu = cpu_time();
+    let (cpu, waited) = (usage::thread_cpu_time(), usage::thread_waited_for_core());
     let partial = {
         let traffic = drive(&generator, &plan, users, &mut pacer, turns);
         to_the_end(&generator, watch, traffic, stop).await.map_err(LoadError::Timer)?
     };
-    let connections =
-        Connections { opened: generator.connections_opened(), resent: generator.resent() };
-    let cpu = Span(cpu_time().0 - cpu.0);
+    let busiest = Span(usage::thread_cpu_time().0 - cpu.0);
+    let waited_for_core = usage::thread_waited_for_core().0.saturating_sub(waited.0);
+    let (opened, resent) = (generator.connections_opened(), generator.resent());
     let mut ledger = generator.ledger();
-    ledger.flush();
-    match ledger.failure.take() {
-        Some(error) => Err(error.into()),
-        None => Ok(Outcome {
-            report: LoadReport::new(&ledger.tally, connections, cpu, partial),
-            tally: ledger.tally.clone(),
-            servers: ledger.servers.names.clone(),
-        }),
+    ledger.rows.flush();
+    if let Some(error) = ledger.rows.failure.take() {
+        return Err(error.into());
     }
+    let (tally, servers) = (ledger.tally.clone(), ledger.servers.names.clone());
+    let most_open = opened.min(tally.max_in_flight);
+    let waited_for_core = Span(waited_for_core);
+    let sent =
+        Sent { tally, servers, opened, resent, most_open, starved: 0, busiest, waited_for_core };
+    Ok((sent, partial))
 }
 
 async fn drive(
@@ -123,7 +165,7 @@ async fn to_the_end(
             () = stop.as_mut() => break,
             _ = tick.tick() => {
                 let mut ledger = generator.ledger();
-                ledger.flush();
+                ledger.rows.flush();
                 let at = clock::now().since(generator.instant(Nanos::ZERO));
                 let seen = Seen { at, tally: &ledger.tally, servers: &ledger.servers.names };
                 if watch.look(&seen).is_break() {
@@ -137,10 +179,4 @@ async fn to_the_end(
         generator.drained().await;
     }
     Ok(true)
-}
-
-/// CPU time of this process, to the nanosecond.
-fn cpu_time() -> Span {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Span(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }

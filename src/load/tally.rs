@@ -162,6 +162,55 @@ impl Tally {
         self.completed += other.completed;
     }
 
+    /// What was counted up to `now`; counting goes on in `next`, which must be empty: with the
+    /// requests that are in flight, and nothing else. Those are in both.
+    pub(super) fn cut(&mut self, now: Nanos, next: Self) -> Self {
+        self.in_flight.change(now, self.in_flight.now);
+        let cut = std::mem::replace(self, next);
+        self.in_flight = InFlight { integral_ns: 0, ..cut.in_flight };
+        self.max_in_flight = cut.in_flight.now;
+        cut
+    }
+
+    /// Adds what was counted later, or by another thread of the same generator. Of those who counted
+    /// at the same time, the most in flight at once is that of one of them. How many are in flight
+    /// now is left as it is.
+    pub(super) fn add(&mut self, other: &Self) {
+        let most = self.max_in_flight.max(other.max_in_flight);
+        let now = self.in_flight.now;
+        let places: Vec<usize> = (0..other.servers.len()).collect();
+        self.merge(other, &places);
+        (self.max_in_flight, self.in_flight.now) = (most, now);
+    }
+
+    /// So many are in flight now, in all that was added.
+    pub(super) const fn shows_in_flight(&mut self, count: u64) {
+        self.in_flight.now = count;
+    }
+
+    /// Empties it and keeps its memory, and what it is of.
+    pub(super) fn clear(&mut self) {
+        let Self { latency, latency_sent, schedule_error, classes, stages, .. } = self;
+        for histogram in [&mut *latency, latency_sent, schedule_error] {
+            histogram.clear();
+        }
+        for group in classes.iter_mut().chain(stages.iter_mut()) {
+            group.latency.clear();
+            (group.requests, group.failed, group.retried) = (0, 0, 0);
+        }
+        let take = std::mem::take::<Histogram>;
+        *self = Self {
+            latency: take(latency),
+            latency_sent: take(latency_sent),
+            schedule_error: take(schedule_error),
+            classes: std::mem::take(classes),
+            stages: std::mem::take(stages),
+            stage_ends: std::mem::take(&mut self.stage_ends),
+            measured_from: self.measured_from,
+            ..Self::default()
+        };
+    }
+
     /// Requests due per second of the measured time.
     #[must_use]
     pub fn per_second(&self) -> f64 {
@@ -290,5 +339,46 @@ mod tests {
         assert!((law.mean_in_flight - 1.25).abs() < 1e-9, "{law:?}");
         assert!((law.product - 1.25).abs() < 1e-9, "{law:?}");
         assert_eq!((tally.max_in_flight, tally.in_flight()), (2, 0));
+    }
+
+    #[test]
+    fn what_was_cut_adds_up_to_the_whole() {
+        let second = |n: u64| Nanos(n * 1_000_000_000);
+        let count = |cuts: &[u64]| {
+            let (mut tally, mut sum) = (Tally::default(), Tally::default());
+            for at in 0..10 {
+                tally.due(Nanos::ZERO, second(at), second(at) + Span(3));
+                tally.began(second(at));
+                if at >= 2 {
+                    tally.ended(second(at - 2), second(at));
+                    let row = RequestRow {
+                        finished_ns: 7 * at,
+                        status: 200,
+                        upstream: (at % 3) as u32,
+                        ..RequestRow::BLANK
+                    };
+                    tally.outcome(&row);
+                }
+                if cuts.contains(&at) {
+                    let mut cut = tally.cut(second(at), Tally::default());
+                    assert_eq!(
+                        (tally.in_flight(), cut.in_flight()),
+                        (2.min(at + 1), 2.min(at + 1))
+                    );
+                    sum.add(&cut);
+                    cut.clear();
+                    let left = (cut.requests, cut.servers.len(), cut.latency.count());
+                    assert_eq!((left, cut.in_flight()), ((0, 0, 0), 0));
+                }
+            }
+            sum.add(&tally);
+            (sum, tally.in_flight())
+        };
+        let ((whole, left), (parts, also_left)) = (count(&[]), count(&[0, 1, 4, 5, 9]));
+        assert_eq!(whole.littles_law(), parts.littles_law());
+        assert_eq!((whole.requests, &whole.servers), (parts.requests, &parts.servers));
+        assert_eq!((whole.max_in_flight, left, also_left), (parts.max_in_flight, 2, 2));
+        assert_eq!((&whole.latency, whole.wall()), (&parts.latency, parts.wall()));
+        assert_eq!((&whole.statuses, parts.in_flight()), (&parts.statuses, 0));
     }
 }

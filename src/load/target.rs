@@ -1,6 +1,5 @@
 //! Where requests go, and how their heads read.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 
 use super::config::Extras;
@@ -156,24 +155,40 @@ impl Template {
     /// `lines` are further lines of the head.
     pub(super) fn bytes(&self, request: &Request, lines: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.head.len() + self.body.len() + 80);
-        // Writing to a vector cannot fail.
+        self.append(request, lines, &mut bytes);
+        bytes
+    }
+
+    /// Appends them.
+    pub(super) fn append(
+        &self,
+        request: &Request,
+        lines: impl FnOnce(&mut Vec<u8>),
+        bytes: &mut Vec<u8>,
+    ) {
         match &self.keyed {
             Some([before, behind]) if request.key != 0 => {
                 bytes.extend_from_slice(before);
-                let _ = write!(bytes, "{}", request.key);
+                number(request.key, bytes);
                 bytes.extend_from_slice(behind);
             }
             _ => bytes.extend_from_slice(&self.head),
         }
-        let _ = write!(bytes, "x-lab-id: {}\r\n", request.id);
+        bytes.extend_from_slice(b"x-lab-id: ");
+        number(request.id, bytes);
         if let Some(demand) = request.demand {
-            let _ = write!(bytes, "x-lab-demand-ns: {}\r\n", demand.0);
+            bytes.extend_from_slice(b"\r\nx-lab-demand-ns: ");
+            number(demand.0, bytes);
         }
-        lines(&mut bytes);
+        bytes.extend_from_slice(b"\r\n");
+        lines(bytes);
         bytes.extend_from_slice(b"\r\n");
         bytes.extend_from_slice(&self.body);
-        bytes
     }
+}
+
+fn number(value: u64, bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// The head of a request with a key, before and behind its number; `None` where the client's

@@ -15,7 +15,7 @@ pub mod service;
 
 pub use arrival::ArrivalConfig;
 pub use fault::{Fault, FaultKind};
-pub use plan::Plan;
+pub use plan::{Arrivals, Plan};
 pub use request::{ClassConfig, ClientConfig, KeyConfig, Request};
 pub use service::Law;
 

@@ -89,6 +89,7 @@ impl LoadArgs {
             protocol,
             trust,
             batch: matches!(self.pace, PaceArg::Batch),
+            threads: self.threads,
             seed: self.seed.unwrap_or(1),
             replication: self.replication,
         })

@@ -34,6 +34,8 @@ pub(super) struct Order {
     pub(super) protocol: Protocol,
     pub(super) trust: Trust,
     pub(super) batch: bool,
+    /// `None`: as many as the load asks for.
+    pub(super) threads: Option<u32>,
     pub(super) seed: u64,
     pub(super) replication: u32,
 }
@@ -83,7 +85,7 @@ impl Order {
         };
         let secure = places.targets.iter().any(|target| target.secure);
         let tls = secure.then(|| TlsClient::new(&self.trust, self.protocol)).transpose()?;
-        Ok(LoadConfig {
+        let mut config = LoadConfig {
             traffic: TrafficConfig {
                 source: self.source()?,
                 classes: places.kinds.iter().zip(&self.asks).map(class).collect(),
@@ -113,9 +115,12 @@ impl Order {
                 warm_up: Nanos(self.warm_up.0),
                 requests: self.requests,
                 share,
+                threads: 1,
             },
             targets: places.targets,
-        })
+        };
+        config.extras.threads = self.threads.unwrap_or_else(|| config.fitting_threads());
+        Ok(config)
     }
 
     fn source(&self) -> Result<Source, Box<dyn std::error::Error>> {

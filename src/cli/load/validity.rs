@@ -15,18 +15,12 @@ const NOT_HERE: &str = "processes ended";
 pub(super) struct Before {
     wall_minus_monotonic: i128,
     cpu: Option<(Span, Span)>,
-    waited: Option<Span>,
     descriptors: u64,
 }
 
 impl Before {
     pub(super) fn now() -> Self {
-        Self {
-            wall_minus_monotonic: drift(),
-            cpu: usage::host_cpu_time(),
-            waited: usage::waited_for_core(std::process::id()),
-            descriptors: 0,
-        }
+        Self { wall_minus_monotonic: drift(), cpu: usage::host_cpu_time(), descriptors: 0 }
     }
 
     /// Looks how many descriptors are open.
@@ -38,14 +32,13 @@ impl Before {
     /// The judgement over the run since then.
     pub(super) fn judge(&self, outcome: &Outcome) -> Validity {
         let report = &outcome.report;
-        let waited = usage::waited_for_core(std::process::id());
-        let waited = waited.zip(self.waited).map_or(0, |(now, then)| now.0.saturating_sub(then.0));
         let facts = LiveFacts {
-            schedule_error_p99_ns: report.schedule_error_p99_ns,
+            // Up to the grid's width is what was asked for.
+            schedule_error_p99_ns: report.schedule_error_p99_ns.saturating_sub(report.grid_ns),
             latency_p50_ns: outcome.tally.latency.quantile(0.5),
-            generator_cpu: report.cpu_ns as f64 / report.wall_ns.max(1) as f64,
+            generator_cpu: report.busiest_thread_cpu_ns as f64 / report.wall_ns.max(1) as f64,
             stolen_cpu: self.stolen(),
-            waited_for_core_ns: waited / report.requests.max(1),
+            waited_for_core_ns: report.waited_for_core_ns / report.requests.max(1),
             dropped: report.dropped,
             descriptors_used: self.descriptors,
             descriptors_limit: usage::descriptor_limit(),
