@@ -30,6 +30,7 @@ pub mod record;
 pub mod report;
 pub mod scenario;
 pub mod sim;
+pub mod sweep;
 pub mod theory;
 pub mod traffic;
 pub mod units;

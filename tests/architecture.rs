@@ -45,12 +45,13 @@ const STOREYS: &[(&str, &[&str])] = &[
         ],
     ),
     ("compare", &["units", "policy", "traffic", "scenario", "engine", "record"]),
-    ("report", &["units", "record", "engine", "compare", "scenario"]),
+    ("sweep", &["units", "scenario", "compare"]),
+    ("report", &["units", "record", "engine", "compare", "scenario", "sweep"]),
     (
         "experiment",
         &[
             "units", "host", "policy", "traffic", "scenario", "engine", "record", "monitor",
-            "theory", "sim", "live", "compare",
+            "theory", "sim", "live", "compare", "sweep",
         ],
     ),
     (
@@ -74,6 +75,7 @@ const STOREYS: &[(&str, &[&str])] = &[
             "autoscaler",
             "live",
             "compare",
+            "sweep",
             "report",
             "experiment",
         ],
@@ -83,7 +85,7 @@ const STOREYS: &[(&str, &[&str])] = &[
 /// Folders that must give the same bytes everywhere: no clock, no runtime, no files of results.
 const PURE: &[&str] = &[
     "units", "http1", "policy", "traffic", "scenario", "engine", "import", "sim", "theory",
-    "compare",
+    "compare", "sweep",
 ];
 
 /// What the pure half must not name, and why.

@@ -30,6 +30,7 @@ mod run;
 mod sandbox;
 mod schema;
 mod stack;
+mod sweep;
 mod terminal;
 mod theory;
 mod trace;
@@ -68,6 +69,8 @@ enum Command {
     /// difference. What is told is the least that turns one into the other. Exits like diff(1): 0 no
     /// difference, 1 some, 2 trouble.
     Diff(diff::DiffArgs),
+    /// Run a scenario at many points in the model, and say what is best where
+    Sweep(sweep::SweepArgs),
     /// Show the balancer's decisions in words, as the model makes them
     Trace(trace::TraceArgs),
     /// Hold the model against queueing theory
@@ -140,6 +143,7 @@ pub fn main() -> ExitCode {
         Command::Config(args) => config::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Theory(args) => theory::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),

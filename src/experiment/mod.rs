@@ -22,6 +22,8 @@ mod recorded;
 mod recorded_engines;
 #[cfg(feature = "cli")]
 mod run;
+#[cfg(feature = "cli")]
+pub mod sweep;
 pub mod theory;
 #[cfg(feature = "cli")]
 mod timeline;

@@ -38,6 +38,8 @@ pub mod scaling;
 pub mod sink;
 pub mod spool;
 #[cfg(feature = "files")]
+pub mod summary_row;
+#[cfg(feature = "files")]
 mod tables;
 pub mod timeline;
 #[cfg(feature = "files")]

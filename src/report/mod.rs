@@ -6,6 +6,7 @@ pub mod chart;
 pub mod engines;
 pub mod number;
 pub mod parity;
+pub mod sweep;
 pub mod table;
 pub mod terminal;
 

@@ -9,6 +9,7 @@ use super::autoscaler::AutoscalerFacts;
 use super::check::Check;
 use super::edge::EdgeFacts;
 use super::hash_key::HashKey;
+use super::sweep::SweepFacts;
 use crate::policy::UpstreamConfig;
 use crate::traffic::{Fault, Law, TrafficConfig};
 use crate::units::{Nanos, Ratio, Span};
@@ -47,6 +48,8 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// What must hold.
     pub checks: Vec<Check>,
+    /// What `lab sweep` changes, if anything.
+    pub sweep: Option<SweepFacts>,
 }
 
 impl Scenario {
@@ -54,6 +57,17 @@ impl Scenario {
     #[must_use]
     pub const fn end(&self) -> Nanos {
         Nanos(self.duration.0)
+    }
+
+    /// Requests per second that the primaries which are there at the start can serve: what a load of
+    /// 1 is. Infinite if their service takes no time.
+    #[must_use]
+    pub fn capacity(&self) -> f64 {
+        let peers = self.backends.iter().zip(&self.balancer.upstream.peers);
+        peers
+            .filter(|(backend, peer)| !backend.absent && !peer.backup)
+            .map(|(it, _)| f64::from(it.workers) * it.speed * 1e9 / it.service.mean_ns())
+            .sum()
     }
 }
 

@@ -18,6 +18,7 @@ mod lower;
 mod reader;
 pub mod schema;
 mod section;
+pub mod sweep;
 mod tree;
 
 pub use autoscaler::{AutoscalerFacts, MetricSource};
@@ -32,6 +33,7 @@ pub use load::{
     BackendsFile, BalancerFile, load, load_backends_with, load_balancer, load_balancer_with,
     load_with, parse, parse_balancer, parse_law, parse_with,
 };
+pub use sweep::SweepFacts;
 
 /// Version of the scenario format that this lab reads.
 pub const SCHEMA_VERSION: u32 = 1;

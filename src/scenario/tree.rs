@@ -50,6 +50,29 @@ impl Value {
 }
 
 impl Node {
+    /// The value as TOML on one line; `None` for dates, which no key takes.
+    pub(crate) fn to_toml(&self) -> Option<String> {
+        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        Some(match &self.value {
+            Value::Text(text) => quoted(text),
+            Value::Integer(number) => number.to_string(),
+            Value::Float(number) => format!("{number:?}"),
+            Value::Boolean(value) => value.to_string(),
+            Value::Datetime => return None,
+            Value::Array(items) => {
+                let items: Option<Vec<String>> = items.iter().map(Self::to_toml).collect();
+                format!("[{}]", items?.join(", "))
+            }
+            Value::Table(entries) => {
+                let pair = |entry: &Entry| {
+                    Some(format!("{} = {}", quoted(&entry.key), entry.node.to_toml()?))
+                };
+                let pairs: Option<Vec<String>> = entries.iter().map(pair).collect();
+                format!("{{ {} }}", pairs?.join(", "))
+            }
+        })
+    }
+
     /// The value of `key`, if this is a table that has it.
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
         match &self.value {

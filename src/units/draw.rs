@@ -53,6 +53,8 @@ pub enum Purpose {
     LogSecond = 17,
     /// The pauses of an autoscaler after failures.
     Scaling = 18,
+    /// The points of a sweep.
+    Sweep = 19,
 }
 
 /// The key of all draws of one replication.

@@ -196,6 +196,7 @@ impl Setup {
             host: HostFacts::default(),
             faults: Vec::new(),
             checks: Vec::new(),
+            sweep: None,
         };
         System { name: self.name, scenario, predictions: self.predictions }
     }

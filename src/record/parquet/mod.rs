@@ -12,6 +12,7 @@ mod code;
 mod delta;
 mod number;
 mod page;
+pub(super) mod row;
 mod run_length;
 
 use std::fs::File;

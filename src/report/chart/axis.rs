@@ -41,16 +41,23 @@ impl Ranged for LabelledAt {
 pub(super) struct Logarithmic {
     inner: RangedCoordf64,
     range: Range<f64>,
+    /// Fewer labels than this do not make it readable.
+    fewest: usize,
 }
 
-/// Fewer labels than this do not make an axis readable.
+/// Labels of an axis that has room.
 const FEWEST_LABELS: usize = 4;
 
 impl Logarithmic {
     /// An axis over `range`, whose ends are positive.
     pub(super) fn new(range: Range<f64>) -> Self {
         let inner = (libm::log10(range.start)..libm::log10(range.end)).into();
-        Self { inner, range }
+        Self { inner, range, fewest: FEWEST_LABELS }
+    }
+
+    /// The same in a small panel, which has no room for many labels.
+    pub(super) fn small(range: Range<f64>) -> Self {
+        Self { fewest: 2, ..Self::new(range) }
     }
 
     fn points(&self, digits: &[f64]) -> Vec<f64> {
@@ -75,7 +82,7 @@ impl Ranged for Logarithmic {
 
     fn key_points<Hint: KeyPointHint>(&self, _hint: Hint) -> Vec<f64> {
         let few = self.points(&[1.0, 2.0, 5.0]);
-        if few.len() >= FEWEST_LABELS {
+        if few.len() >= self.fewest {
             return few;
         }
         self.points(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0])

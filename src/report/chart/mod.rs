@@ -11,8 +11,10 @@ mod in_flight;
 mod over_time;
 mod percentile;
 mod share;
+mod sweep;
 
 pub use engines::draw_engines;
+pub use sweep::draw_sweep;
 
 use std::path::{Path, PathBuf};
 

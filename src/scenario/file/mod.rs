@@ -9,6 +9,7 @@ mod autoscaler;
 mod balancer;
 mod edge;
 mod resilience;
+mod sweep;
 mod traffic;
 
 pub(crate) use adaptive::{LeastRequestSection, PeakEwmaSection, PrequalSection};
@@ -29,6 +30,7 @@ pub(crate) use edge::{
 pub(crate) use resilience::{
     AffinitySection, BackoffSection, BudgetSection, HedgeSection, OutlierSection,
 };
+pub(crate) use sweep::{AxisSection, SweepSection};
 pub(crate) use traffic::{
     ArrivalForm, ClassSection, ClientSection, KeysSection, LawForm, MmppForm, StageSection,
     TraceForm, TrafficSection,
@@ -63,6 +65,8 @@ section! {
         optional fault: Vec<Written<FaultSection>>,
         /// What must hold; one that does not gives exit code 3.
         optional check: Vec<Written<CheckSection>>,
+        /// Keys that `lab sweep` changes. Default: none.
+        optional sweep: SweepSection,
     }
 }
 

@@ -19,6 +19,7 @@ mod resilience;
 mod rule;
 mod source;
 mod stage;
+mod sweep;
 mod traffic;
 
 use std::path::{Path, PathBuf};
@@ -72,6 +73,7 @@ pub(super) fn scenario(
     let checks = check::lower(file, &traffic, &faults, &backends, around.text, problems);
     let autoscaler = autoscaler::lower(file, &checks, problems);
     elsewhere::check(file, &backends, problems);
+    let sweep = sweep::lower(file, seed(file), problems);
     Scenario {
         name: name(run, around.path, problems),
         path: around.path.to_owned(),
@@ -88,6 +90,7 @@ pub(super) fn scenario(
         host: host(file, around),
         faults,
         checks,
+        sweep,
     }
 }
 

@@ -1,0 +1,158 @@
+//! What the points of a sweep came to.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::best::Ranking;
+use super::design::Setting;
+use crate::compare::interval::{self, REPLICATIONS_AT_LEAST};
+use crate::compare::{Digest, Estimate, WorldSummary, summary_of};
+use crate::scenario::SweepFacts;
+use crate::scenario::sweep::Measure;
+
+/// Version of what a point's file holds.
+pub const POINT_SCHEMA_VERSION: u32 = 1;
+/// Version of a sweep's files.
+pub const SWEEP_SCHEMA_VERSION: u32 = 1;
+
+/// A statistic of a point: of all replications together, with its 95 % interval where one can be
+/// given, and of each alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Of all replications together; a latency is in ns.
+    #[serde(flatten)]
+    pub estimate: Estimate,
+    /// Of each replication.
+    pub replications: Vec<f64>,
+}
+
+/// What a point came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PointResult {
+    /// Version of this format.
+    pub schema_version: u32,
+    /// Its sweep.
+    pub sweep: String,
+    /// Its place in the sweep, from 0.
+    pub index: u32,
+    /// What it gave to each axis.
+    pub settings: Vec<Setting>,
+    /// Requests in all replications, the warm-up aside.
+    pub requests: u64,
+    /// Of these, those that failed.
+    pub failed: u64,
+    /// Of these, those with more than one attempt.
+    pub retried: u64,
+    /// Requests that arrived per second.
+    pub offered: f64,
+    /// The largest latency, ns.
+    pub max_ns: f64,
+    /// Jain's index of requests per weight over the primaries.
+    pub jain: f64,
+    /// Every [`Measure`] by its name.
+    pub measures: BTreeMap<String, Measured>,
+    /// What to know before believing its numbers.
+    pub warnings: Vec<String>,
+}
+
+impl PointResult {
+    /// What the replications of a point came to; `None` without any.
+    #[must_use]
+    pub fn new(
+        sweep: &str,
+        index: u32,
+        settings: Vec<Setting>,
+        replications: &[Digest],
+        warnings: Vec<String>,
+    ) -> Option<Self> {
+        let all = summary_of(replications)?;
+        let each: Vec<WorldSummary> = match replications {
+            [_] => vec![all.clone()],
+            several => several.iter().map(Digest::summary).collect(),
+        };
+        let measures = Measure::ALL.map(|measure| {
+            let replications: Vec<f64> = each.iter().map(|one| value(one, measure).value).collect();
+            let estimate = value(&all, measure);
+            let independent = interval::of_independent(&replications);
+            let estimate = match (measure.is_latency(), independent.low, independent.high) {
+                (false, Some(low), Some(high)) if replications.len() >= REPLICATIONS_AT_LEAST => {
+                    let half = (high - low) / 2.0;
+                    let low = (estimate.value - half).max(0.0);
+                    Estimate { low: Some(low), high: Some(estimate.value + half), ..estimate }
+                }
+                _ => estimate,
+            };
+            (measure.name().to_owned(), Measured { estimate, replications })
+        });
+        let mut warnings = warnings;
+        warnings.extend(all.warnings.iter().cloned());
+        warnings.dedup();
+        Some(Self {
+            schema_version: POINT_SCHEMA_VERSION,
+            sweep: sweep.to_owned(),
+            index,
+            settings,
+            requests: all.requests,
+            failed: all.failed,
+            retried: all.retried,
+            offered: all.offered,
+            max_ns: all.latency.max.value,
+            jain: all.jain,
+            measures: BTreeMap::from(measures),
+            warnings,
+        })
+    }
+
+    /// One of its statistics.
+    #[must_use]
+    pub fn measured(&self, measure: Measure) -> &Measured {
+        static NONE: Measured = Measured {
+            estimate: Estimate { value: f64::NAN, low: None, high: None },
+            replications: Vec::new(),
+        };
+        self.measures.get(measure.name()).unwrap_or(&NONE)
+    }
+
+    /// The value it gave to the axis of `key`.
+    #[must_use]
+    pub fn setting(&self, key: &str) -> Option<&Setting> {
+        self.settings.iter().find(|setting| setting.key == key)
+    }
+}
+
+fn value(summary: &WorldSummary, measure: Measure) -> Estimate {
+    let plain = |value: f64| Estimate { value, low: None, high: None };
+    let share = |count: u64| plain(count as f64 / summary.requests.max(1) as f64);
+    match measure {
+        Measure::Mean => summary.latency.mean,
+        Measure::P50 => summary.latency.p50,
+        Measure::P90 => summary.latency.p90,
+        Measure::P99 => summary.latency.p99,
+        Measure::P999 => summary.latency.p999,
+        Measure::Errors => share(summary.failed),
+        Measure::Goodput => plain(summary.goodput),
+        Measure::Retries => share(summary.retried),
+    }
+}
+
+/// A sweep whose points are done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SweepResults {
+    /// Version of this format.
+    pub schema_version: u32,
+    /// Name of the scenario.
+    pub scenario: String,
+    /// The sweep: the first digits of the hash of everything that its points depend on.
+    pub sweep: String,
+    /// Seed of the requests.
+    pub seed: u64,
+    /// Replications of each point.
+    pub replications: u32,
+    /// What was swept.
+    pub facts: SweepFacts,
+    /// What is best under which condition.
+    pub ranking: Ranking,
+    /// Every point, in order.
+    pub points: Vec<PointResult>,
+}
