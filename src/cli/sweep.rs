@@ -24,7 +24,7 @@ use crate::sweep::{Shard, ShardError, SweepResults};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   lab sweep scenarios/sweep-policies.toml
-  lab sweep scenarios/steady.toml --set balancer.algorithm=least_conn,random_two --set load=0.5..0.95
+  lab sweep scenarios/mm1.toml --set balancer.algorithm=random,random_two --set load=0.5..0.95
   lab sweep site.toml --set 'backend.b.service.mean=5ms..80ms log' --set load=0.3..0.9 --samples 100
   lab sweep site.toml --shard 2/4      a quarter of the points; any four shares make the whole
   lab sweep results/site/sweep-3f9a1c2e7d10      show it again, from its folder
