@@ -96,7 +96,7 @@ enum Command {
     /// Scale a group of backends while a balancer runs
     Autoscale(autoscale::AutoscaleArgs),
     /// Send load to an HTTP server
-    Load(load::LoadArgs),
+    Load(Box<load::LoadArgs>),
     /// Run the stack of containers in compose/: up, status, down
     Stack(stack::StackArgs),
     /// Offer Docker's API as far as an autoscaler needs it

@@ -26,7 +26,7 @@ impl Outcome {
             tally.merge(&part.tally, &places);
             connections.opened += part.report.connections_opened;
             connections.resent += part.report.resent;
-            cpu = cpu + Span(part.report.cpu_ns);
+            cpu += Span(part.report.cpu_ns);
             partial |= part.report.partial;
         }
         let real_time = !parts.is_empty() && parts.iter().all(|part| part.report.real_time);

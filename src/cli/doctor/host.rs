@@ -272,7 +272,8 @@ mod tests {
 
     #[test]
     fn each_fault_is_told_with_what_helps() {
-        let cases: [(&str, Verdict, &str, fn(&mut Fitness)); 9] = [
+        type Case = (&'static str, Verdict, &'static str, fn(&mut Fitness));
+        let cases: [Case; 9] = [
             ("cores", Verdict::Fair, "share", |it| it.cores = 1),
             ("CPU governor", Verdict::Fair, "cpupower", |it| it.governors.push("powersave".into())),
             ("clock source", Verdict::Fair, "tsc", |it| it.clock_source = Some("hpet".into())),

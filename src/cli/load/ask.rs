@@ -135,7 +135,7 @@ impl LoadArgs {
             stages.push(Part { name: "warm-up".to_owned(), until, from: first, to: first });
         }
         for (stage, number) in self.stage.iter().zip(1..) {
-            until = until + stage.length;
+            until += stage.length;
             let (from, to) = (stage.from, stage.until);
             stages.push(Part { name: format!("stage-{number}"), until, from, to });
         }

@@ -135,7 +135,7 @@ fn value<'a>(subject: &Subject, tally: &'a Tally, servers: &[String]) -> Result<
 /// Jain's index of the requests per server: 1 is perfectly even.
 fn jain(servers: &[u64]) -> Result<f64, String> {
     let sum: f64 = servers.iter().map(|count| *count as f64).sum();
-    let squares: f64 = servers.iter().map(|count| (*count as f64).powi(2)).sum();
+    let squares: f64 = servers.iter().map(|count| (*count as f64) * (*count as f64)).sum();
     if squares == 0.0 {
         return Err("no server was named; say which header does, with --server-header".to_owned());
     }
