@@ -70,7 +70,7 @@ pub fn unique() -> String {
     format!("{:016x}", RandomState::new().hash_one(std::process::id()))
 }
 
-/// What [`write`] kept beside the row of the file at `path`.
+/// What [`write()`] kept beside the row of the file at `path`.
 ///
 /// # Errors
 /// When it cannot be read, or is something else.
