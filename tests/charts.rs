@@ -41,6 +41,7 @@ fn world(world: World, scale: f64) -> WorldSummary {
         failures: vec![],
         offered: 80.0,
         goodput: 79.9,
+        errors: Default::default(),
         latency: Default::default(),
         latency_sent: Default::default(),
         curve,
@@ -86,6 +87,7 @@ fn column(label: &str, scale: f64) -> EngineColumn {
             comparison: None,
             validity: None,
             checks: vec![],
+            regressions: vec![],
         },
     }
 }
@@ -130,6 +132,7 @@ fn every_chart_is_drawn() {
         comparison: None,
         validity: None,
         checks: vec![],
+        regressions: vec![],
     };
     let folder = std::env::temp_dir().join(format!("lab-charts-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();

@@ -52,6 +52,7 @@ fn column(label: &str, facts: Engine, gaps: Vec<Gap>, verdict: Verdict) -> Engin
             comparison: None,
             validity: Some(Validity { items: vec![item("schedule error p99", label != "envoy")] }),
             checks: vec![check(verdict)],
+            regressions: vec![],
         },
     }
 }

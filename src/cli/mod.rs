@@ -8,6 +8,7 @@
 mod autoscale;
 mod backend;
 mod calibrate;
+mod capacity;
 mod check;
 mod compare;
 mod complete;
@@ -61,7 +62,7 @@ enum Command {
     Check(check::CheckArgs),
     /// Print an engine's own configuration for a scenario
     Config(config::ConfigArgs),
-    /// Compare the worlds of one run, or two runs
+    /// Say which of two runs or scenarios is faster, or compare the worlds of one run
     Compare(compare::CompareArgs),
     /// Say in what two scenarios differ, by what they mean
     ///
@@ -77,6 +78,8 @@ enum Command {
     Theory(theory::TheoryArgs),
     /// Measure what this host adds to each request
     Calibrate(calibrate::CalibrateArgs),
+    /// Find how much load a system takes, or how few servers are enough
+    Capacity(capacity::CapacityArgs),
     /// Begin a commented scenario, one from a configuration of NGINX or HAProxy, or a balancing policy
     New(new::NewArgs),
     /// Turn an access log into a trace, and find the laws nearest to its traffic
@@ -147,6 +150,7 @@ pub fn main() -> ExitCode {
         Command::Trace(args) => trace::run(&args),
         Command::Theory(args) => theory::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
+        Command::Capacity(args) => capacity::run(&args),
         Command::New(args) => new::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -1,10 +1,13 @@
 //! `lab run`: a scenario in both worlds.
 
+mod baseline;
 mod engines;
+mod output;
 mod provider;
 mod shown;
 
 pub(super) use engines::worst;
+pub(super) use output::Format;
 
 use std::path::PathBuf;
 
@@ -74,12 +77,20 @@ pub(super) struct RunArgs {
     /// Folder for results
     #[arg(long, default_value = "results", value_name = "FOLDER")]
     out: PathBuf,
-    /// Print the results as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    baseline: baseline::BaselineArgs,
+    #[command(flatten)]
+    output: output::OutputArgs,
     /// No progress, and no table
     #[arg(long, short)]
     quiet: bool,
+}
+
+impl RunArgs {
+    /// Whether nothing but what was asked for goes to stdout, and no progress to stderr.
+    fn silent(&self) -> bool {
+        self.quiet || self.output.format() == Format::Json
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -116,6 +127,8 @@ enum Failure {
     Chart(#[from] report::chart::ChartError),
     #[error(transparent)]
     Show(#[from] ShowError),
+    #[error(transparent)]
+    Output(#[from] output::OutputError),
     #[error("{0}")]
     Usage(String),
 }
@@ -125,7 +138,7 @@ fn try_run(args: &RunArgs) -> Result<Results, Failure> {
     let mut options = options(args, &scenario)?;
     let stop = interrupt::flag().map_err(RunError::Signals)?;
     let shown = show(args, &scenario, &mut options)?;
-    let bar = Bar::new(scenario.duration, args.quiet || args.json);
+    let bar = Bar::new(scenario.duration, args.silent());
     let watcher = Telling { inner: &bar, board: shown.board.as_ref() };
     let outcome = experiment::run(&scenario, &options, &watcher, &stop);
     bar.clear();
@@ -133,9 +146,8 @@ fn try_run(args: &RunArgs) -> Result<Results, Failure> {
     let charts = report::chart::draw_all(&outcome.results, outcome.folder())?;
     shown.finish(outcome.folder())?;
     let (results, folder) = outcome.commit().map_err(RunError::from)?;
-    if args.json {
-        print(&(serde_json::to_string_pretty(&results).unwrap_or_default() + "\n"));
-    } else if !args.quiet {
+    args.output.write(&[(results.scenario.clone(), &results)], &args.scenario)?;
+    if args.output.format() == Format::Text && !args.quiet {
         print(&report::terminal::render(&results, paint()));
         let engine = &scenario.balancer.engine;
         let gaps = crate::engine::gaps(&scenario, engine);
@@ -167,12 +179,13 @@ fn options(args: &RunArgs, scenario: &Scenario) -> Result<RunOptions, Failure> {
         engine_config: args
             .engine_config
             .as_ref()
-            .map(|path| engines::own_configuration(path, scenario, args.quiet || args.json))
+            .map(|path| engines::own_configuration(path, scenario, args.silent()))
             .transpose()
             .map_err(Failure::Usage)?,
         board: None,
         prometheus: None,
         provider: args.provider.options(),
+        baseline: args.baseline.read().map_err(Failure::Usage)?,
     })
 }
 
@@ -192,7 +205,7 @@ fn show(args: &RunArgs, scenario: &Scenario, options: &mut RunOptions) -> Result
     if let Some(why) = unknown_metric(args, scenario, options.only) {
         return Err(Failure::Usage(why));
     }
-    let shown = Shown::start(&args.show, &args.out, args.quiet || args.json)?;
+    let shown = Shown::start(&args.show, &args.out, args.silent())?;
     options.board.clone_from(&shown.board);
     options.prometheus = shown.prometheus();
     Ok(shown)
@@ -252,7 +265,8 @@ pub(super) fn verdict(results: &Results) -> Exit {
     if results.validity.as_ref().is_some_and(|validity| !validity.valid()) {
         return Exit::Invalid;
     }
-    if results.checks.iter().any(|check| check.verdict == Verdict::Failed) {
+    let mut told = results.checks.iter().chain(&results.regressions);
+    if told.any(|check| check.verdict == Verdict::Failed) {
         return Exit::CheckFailed;
     }
     Exit::Held

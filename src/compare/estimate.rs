@@ -5,6 +5,7 @@ use super::interval::{self, Batch};
 use super::sample::{PieceCells, Sample, Selection, Since};
 use super::summary::{Estimate, Latency};
 use crate::record::Histogram;
+use crate::scenario::Measure;
 use crate::units::World;
 
 /// A group of requests in all replications of a world together, and in each if they are many
@@ -28,23 +29,9 @@ impl<'a> Replicated<'a> {
 
     /// The quantile of order `p` with its interval.
     pub(super) fn quantile(&self, since: Since, p: f64) -> Estimate {
-        let distribution = self.all.distribution(since);
-        let value = distribution.quantile(p);
-        let plain = Estimate { value: value as f64, low: None, high: None };
-        if distribution.is_empty() || p >= 1.0 {
-            return plain;
-        }
-        let widening = |order: f64| {
-            let bound = distribution.quantile(order);
-            interval::widening(
-                &self.latency_batches(since, |part| part.count_at_or_below(bound) as f64),
-            )
-        };
-        let widening = [p, p.min(interval::STEADY_ORDER)].map(widening);
-        let widening = widening.into_iter().flatten().reduce(f64::max).unwrap_or(1.0);
-        let (low, high) = interval::quantile_orders(p, distribution.count() as f64, widening);
-        let end = |order: Option<f64>| order.map(|order| distribution.quantile(order) as f64);
-        Estimate { low: end(low), high: end(high), ..plain }
+        interval::quantile(self.all.distribution(since), p, |bound| {
+            self.latency_batches(since, |part| part.count_at_or_below(bound) as f64)
+        })
     }
 
     /// The mean with its interval.
@@ -110,4 +97,25 @@ impl<'a> Replicated<'a> {
             self.each.iter().map(replication).collect()
         }
     }
+}
+
+/// A latency, or the share of failed requests, of the replications of a world together, with its
+/// interval; `None` without any, or for another measure.
+#[must_use]
+pub fn estimate_of(replications: &[Digest], measure: &Measure) -> Option<Estimate> {
+    estimates_of(replications, std::slice::from_ref(measure)).pop()?
+}
+
+/// [`estimate_of`] several measures.
+#[must_use]
+pub fn estimates_of(replications: &[Digest], measures: &[Measure]) -> Vec<Option<Estimate>> {
+    let Some(pooled) = Digest::merged(replications) else { return vec![None; measures.len()] };
+    let whole = Replicated::new(&pooled, replications, Selection::default());
+    let of = |measure: &Measure| match measure {
+        Measure::Quantile(order) => Some(whole.quantile(Since::Due, *order)),
+        Measure::Mean => Some(whole.mean(Since::Due)),
+        Measure::Errors => Some(whole.errors()),
+        _ => None,
+    };
+    measures.iter().map(of).collect()
 }

@@ -171,6 +171,10 @@ impl Measured {
         Self::new(measure, Estimate { value, low: None, high: None })
     }
 
+    pub(super) const fn estimate(&self) -> Estimate {
+        Estimate { value: self.value, low: self.low, high: self.high }
+    }
+
     /// The value in words, and whether its interval leaves it open on which side of a bound it is.
     pub(super) fn against(&self, bounds: &[f64]) -> String {
         let mut text = format!("{}{}", show(&self.measure, self.value), self.remark);

@@ -56,6 +56,7 @@ pub fn results(evidence: &Evidence<'_>) -> Results {
         comparison,
         validity: evidence.validity.clone(),
         checks: evaluate_in(evidence.checks, &digests),
+        regressions: Vec::new(),
         worlds,
     }
 }

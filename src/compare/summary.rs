@@ -115,6 +115,9 @@ pub struct Group {
     pub retried: u64,
     /// Successful ones per second.
     pub goodput: f64,
+    /// Share of the requests that failed.
+    #[serde(default)]
+    pub errors: Estimate,
     /// From the instant they were due.
     pub latency: Latency,
     /// From the instant they were sent.
@@ -142,6 +145,9 @@ pub struct WorldSummary {
     pub offered: f64,
     /// Successful requests per second of one replication.
     pub goodput: f64,
+    /// Share of the requests that failed.
+    #[serde(default)]
+    pub errors: Estimate,
     /// From the instant they were due.
     pub latency: Latency,
     /// From the instant they were sent.
@@ -315,6 +321,9 @@ pub struct Results {
     pub validity: Option<Validity>,
     /// In order of the scenario.
     pub checks: Vec<CheckResult>,
+    /// Changes against a baseline, if there is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regressions: Vec<CheckResult>,
 }
 
 /// Version of `summary.json`.

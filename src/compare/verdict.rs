@@ -2,7 +2,7 @@
 
 use super::digest::Digest;
 use super::measured::{Measured, measure, show};
-use super::summary::{CheckResult, Verdict};
+use super::summary::{CheckResult, Estimate, Verdict};
 use crate::scenario::{Check, Relation, Subject, Tolerance};
 use crate::units::World;
 
@@ -47,6 +47,16 @@ pub fn decide(check: &Check, value: impl Fn(&Subject) -> Result<f64, String>) ->
         }
         Err(reason) => undecided(check, world, reason),
     }
+}
+
+/// The value of a subject in the replications (or rounds) of one world, with its interval where it has
+/// one.
+///
+/// # Errors
+/// The reason why there is none, in words.
+pub fn estimate_subject(subject: &Subject, each: &[Digest]) -> Result<Estimate, String> {
+    let digests = WorldDigests::new(each).ok_or("no world ran")?;
+    measure(subject, &digests).map(|measured| measured.estimate())
 }
 
 pub(super) fn evaluate_in(checks: &[Check], worlds: &[WorldDigests<'_>]) -> Vec<CheckResult> {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::entry::{Around, Entry, save};
 use super::identity;
 use super::run::{RunError, RunOptions};
+use super::settle::{Settled, settle};
 use crate::compare::{EngineColumn, EnginesResults, EnginesRun, MeasuredEngine};
 use crate::engine;
 use crate::live::{self, Watcher};
@@ -59,6 +60,10 @@ pub fn run_engines(
             live::check_installed(&contestant.balancer.engine)?;
         }
     }
+    let settled: Vec<Settled> = contestants
+        .iter()
+        .map(|contestant| settle(contestant, &options.means(watcher, stop)))
+        .collect::<Result<_, _>>()?;
     let (started, name) = (identity::wall(), contestants.first().map_or("", |it| &*it.name));
     let id = identity::run_id(started);
     let directory = RunDirectory::create(&options.out, name, &id)?;
@@ -72,7 +77,9 @@ pub fn run_engines(
     for (place, contestant) in contestants.iter().enumerate() {
         let folder = directory.path().join(folder_name(&contestant.balancer.engine));
         std::fs::create_dir(&folder).map_err(RecordError::io("create the folder", &folder))?;
-        entries.push(Entry::open(contestant, &folder, &around(place))?);
+        let mut entry = Entry::open(&settled[place].scenario, &folder, &around(place))?;
+        entry.warn(&settled[place].warnings);
+        entries.push(entry);
     }
     let mut orders = Vec::new();
     let rounds = if options.only == Some(World::Sim) { 0 } else { options.rounds.max(1) };

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::run::{Files, RunError, RunOptions, costs_of, other_models};
 use super::{identity, judge, model, reality};
-use crate::compare::{self, Digest, Evidence, Layout, Results, ValidityItem, WorldSummary};
+use crate::compare::{
+    self, Block, Digest, Evidence, Layout, Results, ValidityItem, WorldSummary, baseline,
+};
 use crate::engine::{self, Configuration, Wiring};
 use crate::host::date;
 use crate::live::{LiveOptions, LiveRun, Watcher};
@@ -43,6 +45,7 @@ pub(super) struct Entry<'a> {
     /// The model's seconds, where the run is shown.
     foreseen: Option<Series>,
     rounds: Vec<reality::Round>,
+    warnings: Vec<String>,
 }
 
 /// What an engine's run came to.
@@ -90,12 +93,24 @@ impl<'a> Entry<'a> {
             (modelled, recorder, foreseen) = (ran, wanted.recorder, wanted.series);
         }
         let folder = folder.to_owned();
+        let warnings =
+            if modelled.is_empty() { Vec::new() } else { model::warnings(&adapted, &modelled) };
         let rounds = Vec::new();
-        Ok(Self { asked, adapted, layout, folder, recorder, modelled, foreseen, rounds })
+        Ok(Self { asked, adapted, layout, folder, recorder, modelled, foreseen, rounds, warnings })
     }
 
     /// Runs round `round` of the live world.
     pub(super) fn round(&mut self, round: u32, around: &Around<'_>) -> Result<(), RunError> {
+        self.round_of(round, self.asked.seed, around)
+    }
+
+    /// The same with the requests of another seed.
+    pub(super) fn round_of(
+        &mut self,
+        round: u32,
+        seed: u64,
+        around: &Around<'_>,
+    ) -> Result<(), RunError> {
         let scratch = self.folder.join(format!("spool-{round}"));
         let live = LiveOptions {
             // The file itself: what it names, such as a trace, is relative to it.
@@ -103,7 +118,7 @@ impl<'a> Entry<'a> {
             overrides: self.asked.overrides.clone(),
             real_time: around.options.real_time,
             scratch: scratch.clone(),
-            seed: self.asked.seed,
+            seed,
             round,
             engine_config: around.options.engine_config.clone(),
             board: around.options.board.clone(),
@@ -128,6 +143,16 @@ impl<'a> Entry<'a> {
         // Everything in it is in the Parquet files now.
         let _ = fs::remove_dir_all(&scratch);
         Ok(())
+    }
+
+    /// Adds what is to be said of the scenario before its numbers are believed.
+    pub(super) fn warn(&mut self, warnings: &[String]) {
+        self.warnings.extend(warnings.iter().cloned());
+    }
+
+    /// What each round of the live world did.
+    pub(super) fn blocks(&self) -> Vec<Block> {
+        self.rounds.iter().map(|round| Block::of(&round.digest)).collect()
     }
 
     /// Copies what the engine was started with to `engine/`, that of further instances to
@@ -158,7 +183,8 @@ impl<'a> Entry<'a> {
 
     /// Compares the worlds, judges them, and completes the files.
     pub(super) fn finish(self, around: &Around<'_>) -> Result<Finished, RunError> {
-        let Self { adapted, layout, folder, recorder, modelled, rounds, .. } = self;
+        let Self { mut adapted, layout, folder, recorder, modelled, rounds, warnings, .. } = self;
+        adapted.replications = modelled.len().max(1) as u32;
         recorder.0.finish()?;
         recorder.1.finish()?;
         let options = around.options;
@@ -191,6 +217,12 @@ impl<'a> Entry<'a> {
         if let Some(world) = results.worlds.iter_mut().find(|world| world.world == World::Sim) {
             add_new(&mut world.warnings, sim_warnings);
         }
+        if let Some(world) = results.worlds.first_mut() {
+            add_new(&mut world.warnings, warnings);
+        }
+        results.regressions = options.baseline.as_ref().map_or_else(Vec::new, |baseline| {
+            baseline::hold(&baseline.limits, &baseline.results, &results)
+        });
         let date = date::rfc3339(around.started);
         manifest(&adapted, options, &results, &rounds, &date).save(&folder.join("run.json"))?;
         save(&results, &folder)?;

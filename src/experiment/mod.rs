@@ -3,6 +3,8 @@
 #[cfg(feature = "cli")]
 mod calibrate;
 #[cfg(feature = "cli")]
+mod capacity;
+#[cfg(feature = "cli")]
 pub mod dry_run;
 #[cfg(feature = "cli")]
 mod engines;
@@ -23,13 +25,21 @@ mod recorded_engines;
 #[cfg(feature = "cli")]
 mod run;
 #[cfg(feature = "cli")]
+mod settle;
+#[cfg(feature = "cli")]
 pub mod sweep;
 pub mod theory;
 #[cfg(feature = "cli")]
 mod timeline;
+#[cfg(feature = "cli")]
+mod turns;
+#[cfg(feature = "cli")]
+mod versus;
 
 #[cfg(feature = "cli")]
 pub use calibrate::{CALIBRATION_SECONDS, calibrate};
+#[cfg(feature = "cli")]
+pub use capacity::{Axis, CapacityOutcome, NoAxis, Search, capacity};
 #[cfg(feature = "cli")]
 pub use engines::{EnginesOutcome, run_engines};
 #[cfg(feature = "cli")]
@@ -40,3 +50,7 @@ pub use recorded::{Recorded, Two};
 pub use recorded_engines::{is_of_engines, read_engines};
 #[cfg(feature = "cli")]
 pub use run::{Outcome, RunError, RunOptions, run};
+#[cfg(feature = "cli")]
+pub use turns::{Turns, TurnsOutcome, take_turns};
+#[cfg(feature = "cli")]
+pub use versus::{Race, race};

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::run::{RunError, other_models};
+use crate::compare::versus::versus_of_digests;
 use crate::compare::{self, Digest, Evidence, Layout, PairSample, Results, WorldSummary};
 use crate::engine;
 use crate::record::{EventRow, Manifest, RequestRow, Sink, TimelineRow, read};
@@ -34,6 +35,8 @@ pub struct Two {
     pub one: WorldSummary,
     /// The second run.
     pub other: WorldSummary,
+    /// Which is faster, and how sure that is: the first is A.
+    pub versus: Option<compare::Versus>,
     /// How they differ: the first stands where the model would, the second where the live world
     /// would.
     pub comparison: compare::Comparison,
@@ -101,16 +104,33 @@ impl Recorded {
         })
     }
 
+    /// Whether its rounds and those of `other` took turns, as those of one `lab compare --live` do.
+    #[must_use]
+    pub fn took_turns_with(&self, other: &Self) -> bool {
+        self.manifest.run == other.manifest.run
+    }
+
+    /// Whether both runs had the same requests: the same seed and the same traffic.
+    #[must_use]
+    pub fn shares_requests_with(&self, other: &Self) -> bool {
+        self.manifest.seed == other.manifest.seed && self.scenario.traffic == other.scenario.traffic
+    }
+
     /// This run beside `other`, in each world that both have.
     #[must_use]
-    pub fn against(&self, other: &Self) -> Vec<Two> {
+    pub fn against(&self, other: &Self, question: &compare::Question) -> Vec<Two> {
         [(&self.sim, &other.sim), (&self.live, &other.live)]
             .into_iter()
-            .filter_map(|(one, other)| self.side_by_side(one, other))
+            .filter_map(|(one, other)| self.side_by_side(one, other, question))
             .collect()
     }
 
-    fn side_by_side(&self, one: &[Part], other: &[Part]) -> Option<Two> {
+    fn side_by_side(
+        &self,
+        one: &[Part],
+        other: &[Part],
+        question: &compare::Question,
+    ) -> Option<Two> {
         let (first, second) = (digests(one), digests(other));
         let mut results = compare::results(&Evidence {
             scenario: &self.scenario.name,
@@ -123,7 +143,8 @@ impl Recorded {
         });
         let comparison = results.comparison.take()?;
         let other = results.worlds.pop()?;
-        Some(Two { one: results.worlds.pop()?, other, comparison })
+        let versus = versus_of_digests(question, &first, &second);
+        Some(Two { one: results.worlds.pop()?, other, versus, comparison })
     }
 
     /// The model's replication that has the live world's requests, and each round of the live

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::entry::{Around, Entry};
+use super::settle::{Means, settle};
 use super::{identity, model};
-use crate::compare::{Digest, Layout, ModelMode, Results};
+use crate::compare::{Baseline, Digest, Layout, ModelMode, Results};
 use crate::live::{self, LiveError, Watcher};
 use crate::monitor::Board;
 use crate::record::sink::Both;
@@ -43,6 +44,16 @@ pub struct RunOptions {
     pub prometheus: Option<SocketAddr>,
     /// Where the backends of the live world live.
     pub provider: live::ProviderOptions,
+    /// What the results may not be worse than.
+    pub baseline: Option<Baseline>,
+}
+
+impl RunOptions {
+    /// What finding a scenario's warm-up and end needs.
+    pub(super) fn means<'a>(&'a self, watcher: &'a dyn Watcher, stop: &'a AtomicBool) -> Means<'a> {
+        let (only, threads, calibration) = (self.only, self.threads, self.calibration.as_ref());
+        Means { only, threads, calibration, watcher, stop }
+    }
 }
 
 /// Why there is no outcome.
@@ -116,9 +127,11 @@ pub fn run(
     }
     let started = identity::wall();
     let id = identity::run_id(started);
+    let settled = settle(scenario, &options.means(watcher, stop))?;
     let directory = RunDirectory::create(&options.out, &scenario.name, &id)?;
     let around = Around { options, id: &id, started, watcher, stop };
-    let mut entry = Entry::open(scenario, directory.path(), &around)?;
+    let mut entry = Entry::open(&settled.scenario, directory.path(), &around)?;
+    entry.warn(&settled.warnings);
     if options.only != Some(World::Sim) {
         for round in 0..options.rounds.max(1) {
             if stop.load(Ordering::Relaxed) {

@@ -20,7 +20,8 @@ pub fn render(results: &Results, paint: Paint) -> String {
             text.push_str(&autoscaling::agreement(agreement, paint));
         }
     }
-    text.push_str(&checks(&results.checks, paint));
+    text.push_str(&checks("checks", &results.checks, paint));
+    text.push_str(&checks("against the baseline", &results.regressions, paint));
     text.push_str(&warnings(results, paint));
     text.push_str(&validity(results, paint));
     text
@@ -321,11 +322,11 @@ fn distances(comparison: &Comparison, [one, other]: [&str; 2]) -> String {
     text
 }
 
-fn checks(checks: &[CheckResult], paint: Paint) -> String {
+fn checks(title: &str, checks: &[CheckResult], paint: Paint) -> String {
     if checks.is_empty() {
         return String::new();
     }
-    format!("{}\n{}\n", paint.bold("checks"), check_lines(checks, paint))
+    format!("{}\n{}\n", paint.bold(title), check_lines(checks, paint))
 }
 
 /// A line for each check.
@@ -361,7 +362,8 @@ pub(super) fn warning_lines(results: &Results, paint: Paint) -> String {
 }
 
 /// Whether the live measurement may be believed; empty if there is none.
-pub(super) fn validity(results: &Results, paint: Paint) -> String {
+#[must_use]
+pub fn validity(results: &Results, paint: Paint) -> String {
     let Some(validity) = &results.validity else { return String::new() };
     let broken: Vec<_> = validity.items.iter().filter(|item| !item.held).collect();
     if broken.is_empty() {

@@ -9,6 +9,7 @@ use super::autoscaler::AutoscalerFacts;
 use super::check::Check;
 use super::edge::EdgeFacts;
 use super::hash_key::HashKey;
+use super::precision::Precision;
 use super::sweep::SweepFacts;
 use crate::policy::UpstreamConfig;
 use crate::traffic::{Fault, Law, TrafficConfig};
@@ -31,8 +32,16 @@ pub struct Scenario {
     pub duration: Span,
     /// Requests due before this are sent but left out of every statistic.
     pub warm_up: Span,
+    /// Whether the model is to find the warm-up, which then is zero here.
+    pub auto_warm_up: bool,
     /// Replications of the model; at least 1.
     pub replications: u32,
+    /// Run as many as this takes, but no more than `max_replications`.
+    pub precision: Option<Precision>,
+    /// Most replications with `precision`; at least 1.
+    pub max_replications: u32,
+    /// The model's run may end once this is known.
+    pub until: Option<Precision>,
     /// What clients ask for.
     pub traffic: TrafficConfig,
     /// The balancer.

@@ -15,6 +15,7 @@ mod file;
 mod hash_key;
 mod load;
 mod lower;
+mod precision;
 mod reader;
 pub mod schema;
 mod section;
@@ -22,7 +23,7 @@ pub mod sweep;
 mod tree;
 
 pub use autoscaler::{AutoscalerFacts, MetricSource};
-pub use check::{Check, Measure, Relation, Subject, Tolerance};
+pub use check::{Change, Check, Measure, Relation, Subject, Tolerance};
 pub use checked::{
     Backend, BalancerFacts, Discipline, Engine, HostFacts, Scenario, StateSharing, UnknownEngine,
 };
@@ -33,6 +34,7 @@ pub use load::{
     BackendsFile, BalancerFile, load, load_backends_with, load_balancer, load_balancer_with,
     load_with, parse, parse_balancer, parse_law, parse_with,
 };
+pub use precision::Precision;
 pub use sweep::SweepFacts;
 
 /// Version of the scenario format that this lab reads.

@@ -37,7 +37,7 @@ mod warning;
 mod world;
 
 pub use driven::ServiceTimes;
-pub use replicate::replicate;
+pub use replicate::{replicate, replicate_range};
 pub use trace::{Step, trace};
 pub use warning::{Warning, foreseeable};
 

@@ -1,5 +1,6 @@
 //! Replications in parallel, in a fixed order.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
@@ -16,12 +17,23 @@ pub fn replicate<S: Sink + Send>(
     threads: usize,
     make_sink: impl Fn(u32) -> S + Sync,
 ) -> Vec<(S, Ran)> {
-    let next = AtomicU32::new(0);
+    replicate_range(scenario, options, 0..scenario.replications, threads, make_sink)
+}
+
+/// [`replicate`], of the replications in `range` alone.
+pub fn replicate_range<S: Sink + Send>(
+    scenario: &Scenario,
+    options: &Options<'_>,
+    range: Range<u32>,
+    threads: usize,
+    make_sink: impl Fn(u32) -> S + Sync,
+) -> Vec<(S, Ran)> {
+    let next = AtomicU32::new(range.start);
     let work = || {
         let mut done = Vec::new();
         loop {
             let replication = next.fetch_add(1, Ordering::Relaxed);
-            if replication >= scenario.replications {
+            if replication >= range.end {
                 return done;
             }
             let mut sink = make_sink(replication);
@@ -29,7 +41,7 @@ pub fn replicate<S: Sink + Send>(
             done.push((replication, sink, ran));
         }
     };
-    let threads = threads.clamp(1, scenario.replications.max(1) as usize);
+    let threads = threads.clamp(1, range.len().max(1));
     let mut done = thread::scope(|scope| {
         let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let mut done = work();

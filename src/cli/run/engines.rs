@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::shown::Telling;
-use super::{Failure, RunArgs, load, options, show, verdict};
+use super::{Failure, Format, RunArgs, load, options, show, verdict};
 use crate::cli::exit::Exit;
 use crate::cli::progress::Bar;
 use crate::cli::terminal::{paint, print};
@@ -22,7 +22,7 @@ pub(super) fn try_run(args: &RunArgs) -> Result<Exit, Failure> {
     let mut options = options(args, &contestants[0])?;
     let stop = interrupt::flag().map_err(RunError::Signals)?;
     let shown = show(args, &contestants[0], &mut options)?;
-    let bar = Bar::new(contestants[0].duration, args.quiet || args.json);
+    let bar = Bar::new(contestants[0].duration, args.silent());
     let watcher = Telling { inner: &bar, board: shown.board.as_ref() };
     let outcome = experiment::run_engines(&contestants, &options, &watcher, &stop);
     bar.clear();
@@ -33,9 +33,15 @@ pub(super) fn try_run(args: &RunArgs) -> Result<Exit, Failure> {
     report::chart::draw_engines(&outcome.results, outcome.folder())?;
     shown.finish(outcome.folder())?;
     let (results, folder) = outcome.commit().map_err(RunError::from)?;
-    if args.json {
+    let runs: Vec<(String, &crate::compare::Results)> =
+        results.engines.iter().map(|it| (it.label.clone(), &it.results)).collect();
+    if args.output.format() == Format::Json {
         print(&(serde_json::to_string_pretty(&results).unwrap_or_default() + "\n"));
-    } else if !args.quiet {
+        args.output.write_junit(&runs)?;
+    } else {
+        args.output.write(&runs, &args.scenario)?;
+    }
+    if args.output.format() == Format::Text && !args.quiet {
         print(&report::engines::render(&results, paint()));
         let folders: Vec<&str> = results.engines.iter().map(|it| it.folder.as_str()).collect();
         print(&format!(
@@ -55,6 +61,9 @@ fn refuse(args: &RunArgs) -> Option<String> {
     }
     if args.engine_config.is_some() {
         return Some("--engine-config is for one engine: name one with --engine".to_owned());
+    }
+    if args.baseline.is_given() {
+        return Some("--baseline is of one engine: name one with --engine".to_owned());
     }
     args.theory.then(|| "--theory goes with one engine: name one with --engine".to_owned())
 }

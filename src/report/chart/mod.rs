@@ -4,6 +4,7 @@
 mod autoscaling;
 mod axis;
 mod canvas;
+mod capacity;
 mod distribution;
 mod engines;
 mod failures;
@@ -13,6 +14,7 @@ mod percentile;
 mod share;
 mod sweep;
 
+pub use capacity::draw_capacity;
 pub use engines::draw_engines;
 pub use sweep::draw_sweep;
 

@@ -9,6 +9,14 @@ pub(crate) struct CheckError {
     pub(crate) help: String,
 }
 
+impl CheckError {
+    /// For a text that stands in no file.
+    pub(crate) fn into_sentence(self) -> String {
+        let Self { message, help, .. } = self;
+        if help.is_empty() { message } else { format!("{message} ({help})") }
+    }
+}
+
 /// A place in the text of a check.
 pub(super) struct Cursor<'a> {
     pub(super) text: &'a str,

@@ -1,8 +1,10 @@
 //! The grammar of `[[check]]`: a measure, a relation, a bound.
 
+mod change;
 mod cursor;
 mod parser;
 
+pub use change::Change;
 pub(crate) use parser::parse;
 
 use serde::{Deserialize, Serialize};
@@ -77,6 +79,24 @@ impl Measure {
     #[must_use]
     pub const fn is_of_scaling(&self) -> bool {
         matches!(self, Self::ScaleEvents | Self::Flaps | Self::InstanceHours | Self::SloViolated)
+    }
+}
+
+/// As in a scenario: `p99 < 300ms`.
+impl std::str::FromStr for Check {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse(text).map_err(cursor::CheckError::into_sentence)
+    }
+}
+
+/// As in a check: `p99.9`, `mean`, `errors`.
+impl std::str::FromStr for Measure {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parser::parse_measure(text).map_err(cursor::CheckError::into_sentence)
     }
 }
 

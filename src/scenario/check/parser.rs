@@ -11,6 +11,7 @@
 //! ```
 //! Quotes around names and values are optional; `+-` and `+/-` stand for `±`.
 
+use super::change::is_relative;
 use super::cursor::{CheckError, Cursor};
 use super::{Check, Measure, Relation, Subject, Tolerance};
 use crate::scenario::diagnostic::suggestion;
@@ -31,9 +32,24 @@ pub(crate) fn parse(text: &str) -> Result<Check, CheckError> {
     Ok(Check { text: text.to_owned(), subject, relation })
 }
 
+/// Reads a measure by itself, such as `p99.9` or `errors`.
+///
+/// # Errors
+/// When it is none.
+pub(super) fn parse_measure(text: &str) -> Result<Measure, CheckError> {
+    let mut cursor = Cursor { text, at: 0 };
+    let (at, word) = cursor.word()?;
+    let measure = measure(&cursor, at, word)?;
+    cursor.skip_spaces();
+    if cursor.at < text.len() {
+        return Err(cursor.fail(cursor.at, text.len(), "nothing may follow here", String::new()));
+    }
+    Ok(measure)
+}
+
 /// The unit of a measure.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Unit {
+pub(super) enum Unit {
     Duration,
     Share,
     Count,
@@ -41,7 +57,7 @@ enum Unit {
     Number,
 }
 
-const fn unit(measure: &Measure) -> Unit {
+pub(super) const fn unit(measure: &Measure) -> Unit {
     match measure {
         Measure::Quantile(_) | Measure::Mean | Measure::Failover | Measure::SloViolated => {
             Unit::Duration
@@ -53,7 +69,7 @@ const fn unit(measure: &Measure) -> Unit {
     }
 }
 
-fn subject(cursor: &mut Cursor<'_>) -> Result<Subject, CheckError> {
+pub(super) fn subject(cursor: &mut Cursor<'_>) -> Result<Subject, CheckError> {
     let world = if cursor.take("sim.") {
         Some(World::Sim)
     } else if cursor.take("live.") {
@@ -301,8 +317,13 @@ fn tolerance(cursor: &mut Cursor<'_>, unit: Unit, optional: bool) -> Result<Tole
         let at = cursor.at;
         return Err(cursor.fail(at, at + 1, "the tolerance is missing", "such as ± 10%"));
     }
+    room(cursor, unit)
+}
+
+/// What follows a `±`, or the `+` of a change, to the end.
+pub(super) fn room(cursor: &mut Cursor<'_>, unit: Unit) -> Result<Tolerance, CheckError> {
     let (at, text) = value_text(cursor);
-    let relative = unit != Unit::Share && text.trim_end().ends_with('%');
+    let relative = is_relative(unit, text.trim_end());
     let read = if relative {
         read_value(text, Unit::Share).map(Tolerance::Relative)
     } else {

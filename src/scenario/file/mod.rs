@@ -37,11 +37,12 @@ pub(crate) use traffic::{
 };
 
 use super::diagnostic::Problems;
+use super::precision::Precision;
 use super::reader::{
     Count, Fields, Read, Section, Written, described, read_section, section_schema,
 };
 use super::section::{about, section};
-use super::tree::Node;
+use super::tree::{Node, Value};
 use crate::units::Span;
 
 section! {
@@ -80,10 +81,53 @@ section! {
         optional seed: u64,
         /// How long requests arrive. Default: the sum of the stages, or the length of the trace.
         optional duration: Span,
-        /// Requests due before this are sent but left out of every statistic. Default: 0s.
-        optional warm_up: Span,
+        /// Requests due before this are sent but left out of every statistic; `auto` has the model
+        /// find it, by MSER-5, for both worlds. Default: 0s.
+        optional warm_up: WarmUp,
         /// Replications of the model, each with draws of its own. Default: 1.
         optional replications: Count,
+        /// Run replications of the model until the 95 % interval of a latency is at most this share
+        /// of it to either side: `p99 ± 2%`, or `2%` for that. Default: as many as `replications`.
+        optional precision: Precision,
+        /// Most replications with `precision`. Default: 200.
+        optional max_replications: Count,
+        /// End the model's run once a latency is known as well as this, such as `p99 ± 1%`, and
+        /// `duration` at the latest; where the live world runs too, it has no effect. Default: none.
+        optional until: Precision,
+    }
+}
+
+/// A warm-up as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WarmUp {
+    /// This long.
+    Given(Span),
+    /// As long as the model finds.
+    Auto,
+}
+
+impl Read for WarmUp {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        if matches!(&node.value, Value::Text(text) if text == "auto") {
+            return Some(Self::Auto);
+        }
+        Span::read(node, problems).map(Self::Given)
+    }
+    fn schema() -> serde_json::Value {
+        serde_json::json!({ "anyOf": [{ "const": "auto" }, Span::schema()] })
+    }
+}
+
+impl Read for Precision {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let text = String::read(node, problems)?;
+        let read = text.parse().map_err(|why: String| {
+            problems.report_with(&node.place, format!("`{text}`: {why}"), "such as \"p99 ± 2%\"");
+        });
+        read.ok()
+    }
+    fn schema() -> serde_json::Value {
+        serde_json::json!({ "type": "string", "pattern": "^.*[0-9.]+\\s*%\\s*$" })
     }
 }
 

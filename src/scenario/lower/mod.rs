@@ -30,9 +30,10 @@ pub(super) use law::law;
 
 use super::checked::{Backend, BalancerFacts, HostFacts, Scenario};
 use super::diagnostic::{Place, Problems, suggestion};
-use super::file::{RunSection, ScenarioFile};
+use super::file::{RunSection, ScenarioFile, WarmUp};
+use super::precision::Precision;
 use super::reader::Written;
-use crate::traffic::TrafficConfig;
+use crate::traffic::{Fault, TrafficConfig};
 use crate::units::{Ratio, Span};
 
 /// The value of a field, or its default.
@@ -82,7 +83,11 @@ pub(super) fn scenario(
         seed: seed(file),
         duration,
         warm_up: warm_up(run, duration, problems),
+        auto_warm_up: matches!(&run.warm_up, Some(written) if written.value == WarmUp::Auto),
         replications: run.replications.as_ref().map_or(1, |count| count.value.0),
+        precision: run.precision.as_ref().map(|written| written.value.clone()),
+        max_replications: run.max_replications.as_ref().map_or(200, |count| count.value.0),
+        until: until(run, &traffic, &faults, problems),
         traffic,
         balancer: balancer::facts(file, around, problems),
         backends,
@@ -146,12 +151,34 @@ fn name(run: &RunSection, path: &Path, problems: &mut Problems) -> String {
 }
 
 fn warm_up(run: &RunSection, duration: Span, problems: &mut Problems) -> Span {
-    let Some(warm_up) = &run.warm_up else { return Span::ZERO };
-    if warm_up.value >= duration && duration > Span::ZERO {
-        let message = format!("a warm-up of {} leaves nothing of the run", warm_up.value);
-        problems.report_with(&warm_up.place, message, format!("less than {duration}"));
+    let Some(written) = &run.warm_up else { return Span::ZERO };
+    let WarmUp::Given(warm_up) = written.value else { return Span::ZERO };
+    if warm_up >= duration && duration > Span::ZERO {
+        let message = format!("a warm-up of {warm_up} leaves nothing of the run");
+        problems.report_with(&written.place, message, format!("less than {duration}"));
     }
-    warm_up.value
+    warm_up
+}
+
+/// A run can end early only where its end is like its beginning.
+fn until(
+    run: &RunSection,
+    traffic: &TrafficConfig,
+    faults: &[Fault],
+    problems: &mut Problems,
+) -> Option<Precision> {
+    let written = run.until.as_ref()?;
+    let changes = match traffic.stages() {
+        [] => false,
+        [stage] => stage.rate_from != stage.rate_until,
+        _ => true,
+    };
+    if changes || !faults.is_empty() {
+        let message = "a run with stages or faults cannot end before they are over";
+        let help = "`precision` runs it again and again";
+        problems.report_with(&written.place, message, help);
+    }
+    Some(written.value.clone())
 }
 
 fn host(file: &ScenarioFile, around: &Surroundings<'_>) -> HostFacts {
