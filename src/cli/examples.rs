@@ -42,13 +42,6 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
-        "compare",
-        &[
-            ("The worlds of the last run", "lab compare results/failover/latest"),
-            ("Two runs", "lab compare results/steady/latest results/mm1/latest"),
-        ],
-    ),
-    (
         "diff",
         &[
             ("Two files", "lab diff scenarios/thrash.toml scenarios/thrash-naive.toml"),
