@@ -37,6 +37,8 @@ mod warning;
 mod world;
 
 pub use driven::ServiceTimes;
+#[doc(hidden)]
+pub use queue::hold;
 pub use replicate::{replicate, replicate_range};
 pub use trace::{Step, trace};
 pub use warning::{Warning, foreseeable};

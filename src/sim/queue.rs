@@ -154,6 +154,28 @@ impl EventQueue {
     }
 }
 
+/// The hold model by which event queues are compared (Jones, "An empirical comparison of
+/// priority-queue and event-set implementations", Communications of the ACM 29, 1986): with `events`
+/// in the queue, takes the next and adds one that is later by the next of `gaps` (ns, in turn),
+/// `times` over. For benches; returns the last instant.
+#[doc(hidden)]
+#[must_use]
+pub fn hold(events: u32, times: u64, gaps: &[u64]) -> Nanos {
+    let mut queue = EventQueue::new();
+    let mut gaps = gaps.iter().copied().cycle();
+    let mut gap = || gaps.next().unwrap_or(1);
+    for number in 0..events {
+        queue.push(Nanos(gap()), Event::User(number));
+    }
+    let mut last = Nanos::ZERO;
+    for _ in 0..times {
+        let Some((at, event)) = queue.pop() else { break };
+        last = at;
+        queue.push(Nanos(at.0 + gap()), event);
+    }
+    last
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
