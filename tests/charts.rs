@@ -24,6 +24,7 @@ fn world(world: World, scale: f64) -> WorldSummary {
         })
         .collect();
     let share = |name: &str, weight, backup, share| PeerShare {
+        present: 1.0,
         name: name.to_owned(),
         weight,
         backup,

@@ -5,6 +5,8 @@
 
 #[path = "vectors/recorded.rs"]
 mod recorded;
+#[path = "support/waiting.rs"]
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,6 +20,7 @@ use lab::units::{Nanos, Seed, Span};
 use recorded::recorded;
 use serde::Deserialize;
 use serde_json::Value;
+use waiting::what_follows;
 
 /// Servers named a, b, c, … with these weights and the options of their `server` lines.
 fn servers(weights: &[u32], options: &[String]) -> Vec<PeerConfig> {
@@ -82,23 +85,6 @@ impl Backend {
             }
             Admission::Refused(refusal) => Err(refusal.status),
             Admission::Wait(ticket) => panic!("{ticket:?} waits where all have room"),
-        }
-    }
-
-    /// Waits for what the ticket stands for.
-    fn wait_for(&mut self, ticket: Ticket) -> Next {
-        loop {
-            while let Some(event) = self.upstream.poll_event() {
-                match event {
-                    Event::Turn(whose, attempt) if whose == ticket => return Next::Retry(attempt),
-                    Event::Expired(whose, refusal) if whose == ticket => {
-                        return Next::Refused(refusal);
-                    }
-                    _ => {}
-                }
-            }
-            self.now = self.upstream.next_timeout().expect("somebody waits").max(self.now);
-            self.upstream.handle_timeout(self.now);
         }
     }
 }
@@ -326,7 +312,7 @@ impl RetryCase {
                     Ok(status) => break status,
                     Err(next) => next,
                 },
-                Next::Wait(ticket) => backend.wait_for(ticket),
+                Next::Wait(ticket) => what_follows(&mut backend.upstream, &mut backend.now, ticket),
                 Next::Refused(refusal) => break refusal.status,
                 Next::Done => panic!("an attempt that broke is answered or followed by another"),
             };

@@ -1,5 +1,6 @@
 //! The value of a check's measure in a world.
 
+use super::digest::Digest;
 use super::estimate::Replicated;
 use super::layout::{Layout, Period};
 use super::sample::{Sample, Selection, Since};
@@ -38,7 +39,7 @@ pub(super) fn measure(subject: &Subject, world: &WorldDigests<'_>) -> Result<Mea
     if sample.all.requests == 0 {
         return Err("no request is in the group".to_owned());
     }
-    let estimate = estimate(&subject.measure, &sample, layout, world.pooled.replications)?;
+    let estimate = estimate(&subject.measure, &sample, &world.pooled)?;
     let mut measured = Measured::new(&subject.measure, estimate);
     if world.pooled.replications > 1 && is_count(&subject.measure) {
         measured.remark = format!(" on average of {} runs", world.pooled.replications);
@@ -49,11 +50,10 @@ pub(super) fn measure(subject: &Subject, world: &WorldDigests<'_>) -> Result<Mea
 fn estimate(
     measure: &Measure,
     sample: &Replicated<'_>,
-    layout: &Layout,
-    replications: u32,
+    pooled: &Digest,
 ) -> Result<Estimate, String> {
     let plain = |value: f64| Estimate { value, low: None, high: None };
-    let per_run = |count: u64| plain(count as f64 / f64::from(replications));
+    let per_run = |count: u64| plain(count as f64 / f64::from(pooled.replications));
     Ok(match measure {
         Measure::Quantile(order) => sample.quantile(Since::Due, *order),
         Measure::Mean => sample.mean(Since::Due),
@@ -61,10 +61,8 @@ fn estimate(
         Measure::Failed => per_run(sample.all.failed),
         Measure::Retried => per_run(sample.all.retried),
         Measure::Goodput => plain(sample.all.goodput()),
-        Measure::Spread(name) => plain(share_of(name, &sample.all, layout)?),
-        Measure::Jain => {
-            plain(spread::jain(&spread::shares(layout, &sample.all.peers, sample.all.seconds)))
-        }
+        Measure::Spread(name) => plain(share_of(name, &sample.all, pooled)?),
+        Measure::Jain => plain(spread::jain(&spread::shares(pooled, &sample.all))),
         Measure::Failover => return Err("failover is a measure of a fault".to_owned()),
         Measure::ScaleEvents | Measure::Flaps | Measure::InstanceHours | Measure::SloViolated => {
             return Err("it is a measure of the autoscaler".to_owned());
@@ -73,8 +71,8 @@ fn estimate(
 }
 
 /// Share of a backend, or of all of a `[[backend]]`.
-fn share_of(name: &str, sample: &Sample<'_>, layout: &Layout) -> Result<f64, String> {
-    let shares = spread::shares(layout, &sample.peers, sample.seconds);
+fn share_of(name: &str, sample: &Sample<'_>, pooled: &Digest) -> Result<f64, String> {
+    let (layout, shares) = (pooled.layout(), spread::shares(pooled, sample));
     let of = |belongs: &dyn Fn(usize) -> bool| {
         let mut mine = shares.iter().enumerate().filter(|(i, _)| belongs(*i)).peekable();
         mine.peek()?;

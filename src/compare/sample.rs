@@ -29,6 +29,8 @@ pub(super) struct Sample<'a> {
 /// The cells of one piece of time.
 pub(super) struct PieceCells<'a> {
     pub(super) interval: usize,
+    /// Where it begins and ends, within the run.
+    pub(super) time: (Nanos, Nanos),
     pub(super) cells: Vec<&'a Cell>,
 }
 
@@ -67,10 +69,19 @@ impl Digest {
             cells.iter().for_each(|cell| sample.add(cell));
             // Pieces after the end of a run that was cut short are no batches.
             if pieces[i].from < self.end {
-                sample.pieces.push(PieceCells { interval: pieces[i].interval, cells });
+                let time = (pieces[i].from, self.end.min(pieces[i].until));
+                sample.pieces.push(PieceCells { interval: pieces[i].interval, time, cells });
             }
         }
         sample
+    }
+}
+
+impl PieceCells<'_> {
+    /// Requests due in it that reached a peer.
+    pub(super) fn reached(&self) -> u64 {
+        let peers = self.cells.iter().flat_map(|cell| &cell.peers);
+        peers.map(|peer| peer.requests).sum()
     }
 }
 

@@ -35,7 +35,7 @@ pub fn summary_of(replications: &[Digest]) -> Option<WorldSummary> {
 
 pub(super) fn summarise(pooled: &Digest, each: &[Digest]) -> WorldSummary {
     let whole = Replicated::new(pooled, each, Selection::default());
-    let shares = spread::shares(pooled.layout(), &whole.all.peers, whole.all.seconds);
+    let shares = spread::shares(pooled, &whole.all);
     let (max_over_mean, p95_over_mean) = spread::utilisation_over_mean(&shares);
     let seconds = pooled.seconds();
     WorldSummary {
@@ -165,7 +165,7 @@ fn groups(pooled: &Digest, each: &[Digest]) -> Vec<Group> {
                 errors: sample.errors(),
                 latency: sample.latency(Since::Due),
                 latency_sent: sample.latency(Since::Sent),
-                shares: spread::shares(layout, &sample.all.peers, sample.all.seconds),
+                shares: spread::shares(pooled, &sample.all),
             }
         })
         .collect()

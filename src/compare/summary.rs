@@ -42,14 +42,36 @@ pub struct PeerShare {
     pub weight: u32,
     /// Whether it is a backup.
     pub backup: bool,
-    /// Share by weight among the primaries; 0 for a backup.
+    /// Share of the measured time for which it was there; less than 1 only for an instance that an
+    /// autoscaler starts or stops, 0 for one that never was ready.
+    #[serde(default = "whole", skip_serializing_if = "is_whole")]
+    pub present: f64,
+    /// Share by weight among the primaries that were there when the requests were due; 0 for a
+    /// backup.
     pub expected: f64,
     /// Requests whose last attempt went there.
     pub requests: u64,
     /// Their share of all requests that reached a peer.
     pub share: f64,
-    /// Share of its workers' time that was busy.
+    /// Share of its workers' time that was busy, of the time it was there.
     pub utilisation: f64,
+}
+
+impl PeerShare {
+    /// Whether it was there at all, or got something.
+    #[must_use]
+    pub fn was_there(&self) -> bool {
+        self.present > 0.0 || self.requests > 0
+    }
+}
+
+const fn whole() -> f64 {
+    1.0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_whole(share: &f64) -> bool {
+    *share >= 1.0
 }
 
 /// One second of the run, over all peers, by the second in which requests finished (offered: due).
@@ -156,7 +178,8 @@ pub struct WorldSummary {
     pub curve: Vec<(f64, u64)>,
     /// Per peer, in configuration order.
     pub shares: Vec<PeerShare>,
-    /// Jain's index of requests per weight over the primaries; 1 is perfectly even.
+    /// Jain's index of requests over what each primary that was there should have got; 1 is
+    /// perfectly even.
     pub jain: f64,
     /// Largest utilisation of a primary over their mean.
     pub utilisation_max_over_mean: f64,

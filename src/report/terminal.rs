@@ -4,7 +4,8 @@ use super::autoscaling;
 use super::number::{count, difference, latency, percent, rate, signed};
 use super::table::{Paint, lay_out};
 use crate::compare::{
-    CheckResult, Comparison, Estimate, GroupKind, Latency, Results, Verdict, WorldSummary,
+    CheckResult, Comparison, Estimate, GroupKind, Latency, PeerShare, Results, Verdict,
+    WorldSummary,
 };
 use crate::units::World;
 
@@ -196,9 +197,18 @@ fn spread(columns: &Columns<'_>, paint: Paint) -> String {
     let mut heading: Vec<String> = ["server", "weight", "expected"].map(str::to_owned).into();
     heading.extend(columns.heading("").into_iter().skip(1));
     heading.extend(columns.labels.iter().map(|label| format!("{label} busy")));
+    let of = |place: usize| columns.summaries.iter().filter_map(move |it| it.shares.get(place));
+    let partly = columns.summaries.iter().flat_map(|it| &it.shares).any(|it| it.present < 1.0);
+    if partly {
+        heading.extend(columns.labels.iter().map(|label| format!("{label} there")));
+    }
     let mut table = vec![heading];
-    for (place, peer) in first.shares.iter().enumerate().take(SHOWN_SERVERS) {
-        let shares = || columns.summaries.iter().filter_map(|world| world.shares.get(place));
+    // An autoscaler's slot in which there never was an instance is no server.
+    let servers = first.shares.iter().enumerate();
+    let servers: Vec<_> =
+        servers.filter(|(place, _)| of(*place).any(PeerShare::was_there)).collect();
+    for (place, peer) in servers.iter().copied().take(SHOWN_SERVERS) {
+        let shares = || of(place);
         let weight =
             if peer.backup { format!("{} backup", peer.weight) } else { peer.weight.to_string() };
         let mut row = vec![peer.name.clone(), weight, percent(peer.expected)];
@@ -207,11 +217,20 @@ fn spread(columns: &Columns<'_>, paint: Paint) -> String {
             row.push(signed((one.share - other.share) * 100.0, 1, " pt"));
         }
         row.extend(shares().map(|share| percent(share.utilisation)));
+        if partly {
+            row.extend(shares().map(|share| percent(share.present)));
+        }
         table.push(row);
     }
     let mut text = lay_out(&table, paint);
-    if first.shares.len() > SHOWN_SERVERS {
-        text.push_str(&format!("  … and {} more servers\n", first.shares.len() - SHOWN_SERVERS));
+    if servers.len() > SHOWN_SERVERS {
+        text.push_str(&format!("  … and {} more servers\n", servers.len() - SHOWN_SERVERS));
+    }
+    if partly {
+        text.push_str(
+            "  expected: by weight over the servers that were there when the requests were due; busy: of \
+             the time it was there\n",
+        );
     }
     for (label, world) in columns.labelled() {
         text.push_str(&format!(

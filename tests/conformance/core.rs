@@ -9,6 +9,7 @@ use lab::policy::{
 use lab::units::{Nanos, Seed, Span};
 
 use super::play::{Arm, Saw};
+use super::waiting::what_follows;
 use crate::engines::stage::Behaviour;
 
 pub(crate) struct Core {
@@ -73,23 +74,6 @@ impl Core {
         }
         freed
     }
-
-    /// What follows the pause before a retry.
-    fn resumed(&mut self, ticket: Ticket) -> Next {
-        loop {
-            while let Some(event) = self.upstream.poll_event() {
-                match event {
-                    Event::Turn(whose, attempt) if whose == ticket => return Next::Retry(attempt),
-                    Event::Expired(whose, refusal) if whose == ticket => {
-                        return Next::Refused(refusal);
-                    }
-                    _ => {}
-                }
-            }
-            self.now = self.upstream.next_timeout().expect("a pause ends").max(self.now);
-            self.upstream.handle_timeout(self.now);
-        }
-    }
 }
 
 impl Arm for Core {
@@ -130,7 +114,7 @@ impl Arm for Core {
             next = match next {
                 Next::Done => return Saw::Answered { status, tried },
                 Next::Refused(refusal) => return Saw::Answered { status: refusal.status, tried },
-                Next::Wait(ticket) => self.resumed(ticket),
+                Next::Wait(ticket) => what_follows(&mut self.upstream, &mut self.now, ticket),
                 Next::Retry(attempt) => {
                     let behaviour = behaviours[attempt.peer.index()];
                     if behaviour != Behaviour::Refuse || self.shows_refusals {

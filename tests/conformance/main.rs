@@ -14,3 +14,5 @@ mod proxy;
 mod real;
 mod script;
 mod vectors;
+#[path = "../support/waiting.rs"]
+mod waiting;

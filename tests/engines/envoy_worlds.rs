@@ -1,6 +1,6 @@
 //! Envoy in both worlds: its checks and retries hide a crash, and a drain is a file of endpoints.
 
-use crate::worlds::{Worlds, killed};
+use crate::worlds::{Worlds, checked, killed};
 
 const BALANCER: &str = r#"
 engine = "envoy"
@@ -8,18 +8,11 @@ algorithm = "round_robin"
 
 [balancer.retry]
 on = ["error", "timeout", "http_503"]
-
-[balancer.health]
-path = "/health"
-interval = "500ms"
-timeout = "250ms"
-rise = 2
-fall = 2
 "#;
 
 #[test]
 fn the_model_follows_envoy_through_a_crash_and_a_drain() {
-    let worlds = Worlds::disturbed(BALANCER);
+    let worlds = Worlds::disturbed(&checked(BALANCER));
     let engine = &worlds.manifest["engine"];
     assert_eq!(engine["name"], "envoy");
     assert!(engine["version"].as_str().unwrap().starts_with("1."), "{engine}");
@@ -30,7 +23,7 @@ fn the_model_follows_envoy_through_a_crash_and_a_drain() {
 
 #[test]
 fn a_killed_lab_leaves_no_envoy_behind() {
-    killed(BALANCER, |processes| {
+    killed(&checked(BALANCER), |processes| {
         processes.iter().any(|process| process.1.contains("--concurrency"))
     });
 }

@@ -1,7 +1,7 @@
 //! HAProxy in both worlds: its checks and retries hide a crash, and a drain is an order at its
 //! stats socket.
 
-use crate::worlds::{Worlds, killed};
+use crate::worlds::{Worlds, checked, killed};
 
 const BALANCER: &str = r#"
 engine = "haproxy"
@@ -9,18 +9,11 @@ algorithm = "least_conn"
 
 [balancer.retry]
 on = ["error", "timeout"]
-
-[balancer.health]
-path = "/health"
-interval = "500ms"
-timeout = "250ms"
-rise = 2
-fall = 2
 "#;
 
 #[test]
 fn the_model_follows_haproxy_through_a_crash_and_a_drain() {
-    let worlds = Worlds::disturbed(BALANCER);
+    let worlds = Worlds::disturbed(&checked(BALANCER));
     let engine = &worlds.manifest["engine"];
     assert_eq!(engine["name"], "haproxy");
     assert!(worlds.statistic("b.chkdown") > 0, "its checks found the crash: {engine}");
@@ -32,5 +25,7 @@ fn the_model_follows_haproxy_through_a_crash_and_a_drain() {
 
 #[test]
 fn a_killed_lab_leaves_no_haproxy_behind() {
-    killed(BALANCER, |processes| processes.iter().any(|process| process.1.contains("haproxy.cfg")));
+    killed(&checked(BALANCER), |processes| {
+        processes.iter().any(|process| process.1.contains("haproxy.cfg"))
+    });
 }

@@ -86,6 +86,13 @@ pub(crate) struct Worlds {
     pub(crate) manifest: Value,
 }
 
+/// These lines of `[balancer]`, and checks that find a crash within a second.
+pub(crate) fn checked(balancer: &str) -> String {
+    let health =
+        "path = \"/health\"\ninterval = \"500ms\"\ntimeout = \"250ms\"\nrise = 2\nfall = 2\n";
+    format!("{balancer}\n[balancer.health]\n{health}")
+}
+
 impl Worlds {
     /// Runs the scenario with these lines of `[balancer]`, and checks what no engine may miss.
     pub(crate) fn disturbed(balancer: &str) -> Self {

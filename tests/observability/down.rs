@@ -1,10 +1,8 @@
 //! Failures of what watches a run: they are said, and the run goes on.
 
-use std::process::Stdio;
-
-use super::programs::{free, taken};
-use super::prometheus::{PATIENCE, ask};
-use super::support::{Folder, code, processes_of, stderr, wait_until};
+use super::programs::taken;
+use super::shown::Run;
+use super::support::{Folder, code, processes_of, stderr};
 
 /// Three seconds, which is long enough to lose Prometheus in.
 const SCENARIO: &str = r#"
@@ -27,19 +25,8 @@ service = { law = "exponential", mean = "10ms" }
 #[test]
 fn a_run_outlives_its_prometheus() {
     let folder = Folder::new();
-    folder.file("watched.toml", SCENARIO);
-    let (lab, address) = (free(), free());
-    let (metrics, prometheus) = (format!("--metrics={lab}"), format!("--prometheus={address}"));
-    let arguments = ["run", "watched.toml", "--only", "live", &metrics, &prometheus, "--json"];
-    let mut command = folder.lab(&arguments);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
-    let ready = || ask(address, "GET", "/-/ready", "", "").is_ok_and(|(status, _)| status == 200);
-    assert!(wait_until(PATIENCE, ready), "Prometheus is not ready");
-    let running = || {
-        let page = ask(lab, "GET", "/metrics", "", "").map(|(_, page)| page);
-        page.is_ok_and(|page| page.contains("lab_run_phase{phase=\"running\"} 1"))
-    };
-    assert!(wait_until(PATIENCE, running), "the run does not begin");
+    let run = Run::start(&folder, "watched", SCENARIO, &["--only", "live"]);
+    run.is_under_way();
     let found = || {
         let all = processes_of(folder.path());
         all.into_iter().find(|(_, line)| line.contains("prometheus.yml")).map(|(pid, _)| pid)
@@ -47,9 +34,7 @@ fn a_run_outlives_its_prometheus() {
     let pid = found().expect("Prometheus is a process of the run");
     let pid = rustix::process::Pid::from_raw(pid as i32).expect("a pid");
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("killed");
-    let output = child.wait_with_output().expect("it ends");
-    assert!([0, 4].contains(&code(&output)), "{}", stderr(&output));
-    let said = stderr(&output);
+    let said = run.ends();
     assert!(said.contains("Prometheus ended in the middle of the run"), "{said}");
     assert_eq!(folder.runs("watched").len(), 1, "the results are whole");
     assert!(processes_of(folder.path()).is_empty(), "nothing is left");

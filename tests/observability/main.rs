@@ -6,6 +6,7 @@
 mod support;
 
 mod down;
+mod engines;
 mod files;
 mod health;
 mod metrics;
@@ -15,3 +16,4 @@ mod programs;
 mod prometheus;
 mod propagation;
 mod run;
+mod shown;

@@ -1,16 +1,14 @@
 //! A whole run beside a real Prometheus: every query of every dashboard finds something in it.
 
 use std::io::Write;
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use super::panels::{Dashboard, Filled};
-use super::programs::free;
-use super::prometheus::{Api, ask, get};
-use super::support::{Folder, code, processes_of, stderr, wait_until};
+use super::prometheus::{ask, get};
+use super::shown::Run;
+use super::support::{Folder, code, processes_of, stderr};
 
 /// Two backends, one of which dies and comes back.
 const SCENARIO: &str = r#"
@@ -54,52 +52,10 @@ for = "4s"
 target = "b"
 "#;
 
-struct Run {
-    child: Child,
-    lab: SocketAddr,
-    api: Api,
-}
-
-impl Run {
-    fn start(folder: &Folder, name: &str, scenario: &str) -> Self {
-        let file = folder.file(&format!("{name}.toml"), scenario).display().to_string();
-        let (lab, prometheus) = (free(), free());
-        let arguments = [
-            "run".to_owned(),
-            file,
-            format!("--metrics={lab}"),
-            format!("--prometheus={prometheus}"),
-            "--scrape-interval=500ms".to_owned(),
-            "--keep-prometheus".to_owned(),
-            "--json".to_owned(),
-        ];
-        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let mut command = folder.lab(&words);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
-        Self { child, lab, api: Api(prometheus) }
-    }
-
-    /// A gauge of the run's own page now; not a number before it is there.
-    fn gauge(&self, name: &str) -> f64 {
-        let page = ask(self.lab, "GET", "/metrics", "", "").map(|(_, page)| page);
-        let page = page.unwrap_or_default();
-        let value = page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-        value.unwrap_or(f64::NAN)
-    }
-
-    /// Waits until so many seconds of it are shown.
-    #[track_caller]
-    fn reaches(&self, second: f64) {
-        let shown = || self.gauge("lab_run_shown_seconds ") >= second;
-        let there = wait_until(Duration::from_secs(60), shown);
-        assert!(there, "the run does not come to second {second}");
-    }
-}
-
 #[test]
 fn every_panel_finds_something_in_a_run() {
     let folder = Folder::new();
-    let run = Run::start(&folder, "seen", SCENARIO);
+    let run = Run::start(&folder, "seen", SCENARIO, &["--keep-prometheus"]);
     let api = run.api;
     run.reaches(12.0);
     // What it serves is clean, in both formats.
@@ -154,8 +110,7 @@ fn every_panel_finds_something_in_a_run() {
         assert_eq!(api.one(&query), 1.0, "{world}");
     }
 
-    let output = run.child.wait_with_output().expect("it ends");
-    assert!([0, 4].contains(&code(&output)), "{}", stderr(&output));
+    run.ends();
     assert!(processes_of(folder.path()).is_empty(), "nothing is left");
     let kept = folder.runs("seen").pop().expect("a run").join("prometheus");
     for name in ["prometheus.yml", "rules/alerts.yml", "data/wal"] {
@@ -223,7 +178,7 @@ start_up = "500ms"
 #[test]
 fn every_panel_of_the_autoscaler_finds_something_in_a_run() {
     let folder = Folder::new();
-    let run = Run::start(&folder, "scaled", SCALED);
+    let run = Run::start(&folder, "scaled", SCALED, &[]);
     let api = run.api;
     run.reaches(14.0);
     is_clean(&get(run.lab, "/metrics"));
@@ -242,8 +197,7 @@ fn every_panel_of_the_autoscaler_finds_something_in_a_run() {
     // Prometheus has answered all but the first polls, when it had not scraped twice yet.
     let blind = run.gauge("lab_autoscaler_decisions_without_metrics_total{group=\"api\"} ");
     assert!(blind <= 3.0, "{blind}");
-    let output = run.child.wait_with_output().expect("it ends");
-    assert!([0, 4].contains(&code(&output)), "{}", stderr(&output));
+    run.ends();
     // Without one there would be nobody to ask.
     let output = folder.run(&["run", "scaled.toml"]);
     assert_eq!(code(&output), 2, "{}", stderr(&output));

@@ -110,7 +110,7 @@ impl Tally {
     }
 
     /// Which slots serve, from an instant on.
-    fn serving(&self, facts: &ScalingLayout) -> Vec<(Nanos, Vec<bool>)> {
+    pub(in crate::compare) fn serving(&self, facts: &ScalingLayout) -> Vec<(Nanos, Vec<bool>)> {
         let mut serves: Vec<bool> =
             (0..facts.slots.len()).map(|slot| slot < facts.initial as usize).collect();
         let mut changes = vec![(Nanos::ZERO, serves.clone())];

@@ -192,7 +192,9 @@ impl Balancers {
         match self {
             Self::Own(own) => Some((own.admins.clone(), "/metrics")),
             Self::Envoy(envoy) => Some((envoy.admins(), "/stats/prometheus")),
-            Self::Nginx(_) | Self::Haproxy(_) | Self::Elsewhere(_) => None,
+            Self::Haproxy(haproxy) => haproxy.scraped(),
+            // It has none of its own: the run's page has what it counts.
+            Self::Nginx(_) | Self::Elsewhere(_) => None,
         }
     }
 

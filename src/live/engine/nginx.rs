@@ -83,7 +83,11 @@ impl Nginx {
             nginx.foreign.programs.push(program);
             nginx.wirings.push(wiring);
         }
-        nginx.connections = Some(Connections::watch(&nginx.wirings));
+        let connections = Connections::watch(&nginx.wirings);
+        if let Some(board) = &options.board {
+            connections.show_on(board);
+        }
+        nginx.connections = Some(connections);
         Ok(nginx)
     }
 

@@ -9,7 +9,7 @@ use super::axis::{LabelledAt, Logarithmic};
 use super::canvas::{self, Drawn, PALETTE, Sheet};
 use super::percentile::{axes, points};
 use super::{ChartError, Draw, draw_into};
-use crate::compare::{EnginesResults, WorldSummary};
+use crate::compare::{EnginesResults, PeerShare, WorldSummary};
 use crate::report::number::short_latency;
 use crate::units::World;
 
@@ -138,7 +138,12 @@ fn shares(sheet: &Sheet<'_>, results: &EnginesResults) -> Drawn {
     let series = series(results);
     let Some(first) = series.first() else { return Ok(()) };
     let all = &first.world.shares;
-    let places: Vec<usize> = (0..all.len()).step_by(all.len().div_ceil(MOST).max(1)).collect();
+    let was_there = |place: &usize| {
+        series.iter().filter_map(|it| it.world.shares.get(*place)).any(PeerShare::was_there)
+    };
+    let there: Vec<usize> = (0..all.len()).filter(was_there).collect();
+    let places: Vec<usize> =
+        there.iter().copied().step_by(there.len().div_ceil(MOST).max(1)).collect();
     let highest = series.iter().flat_map(|it| &it.world.shares).map(|peer| peer.share);
     let top = highest.fold(0.01, f64::max) * 1.4;
     let groups = places.len() as f64;

@@ -16,8 +16,13 @@ type Bars<'a> = (String, RGBColor, &'a [PeerShare], fn(&PeerShare) -> f64);
 pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
     let sheet = canvas::title(sheet, "Share of the requests per server", results)?;
     let Some(first) = results.worlds.first() else { return Ok(()) };
-    let step = first.shares.len().div_ceil(MOST).max(1);
-    let places: Vec<usize> = (0..first.shares.len()).step_by(step).collect();
+    let was_there = |place: &usize| {
+        let of_worlds = results.worlds.iter().filter_map(|world| world.shares.get(*place));
+        of_worlds.into_iter().any(PeerShare::was_there)
+    };
+    let there: Vec<usize> = (0..first.shares.len()).filter(was_there).collect();
+    let step = there.len().div_ceil(MOST).max(1);
+    let places: Vec<usize> = there.into_iter().step_by(step).collect();
     let names: Vec<String> = places.iter().map(|place| first.shares[*place].name.clone()).collect();
     let top = results
         .worlds

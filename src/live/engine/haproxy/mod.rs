@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use super::foreign::{self, Foreign};
 use super::{Order, PeerView};
 use crate::engine::haproxy::{FILE, runtime_servers};
-use crate::engine::{self, Member, Wiring, members};
+use crate::engine::{self, ConfigFile, Configuration, Member, Wiring, members};
 use crate::live::provider::Program;
 use crate::live::world::{BackendEndpoint, LiveError, LiveOptions};
 use crate::record::manifest;
@@ -21,11 +21,17 @@ use runtime::{Runtime, RuntimeError};
 const COMMAND: &str = "haproxy";
 const PACKAGE: &str = "Debian's package haproxy";
 
+/// Beside the configuration, where a run is shown: HAProxy reads several files as one.
+const METRICS_FILE: &str = "metrics.cfg";
+const METRICS_PATH: &str = "/metrics";
+
 /// One process for each instance.
 pub(in crate::live) struct Haproxy {
     pub(super) foreign: Foreign,
     runtimes: Vec<Runtime>,
     members: Vec<Member>,
+    /// Where each instance has metrics for Prometheus, if it was started with them.
+    exporters: Vec<SocketAddr>,
     /// The configuration is the user's: lab does not know how to change its servers.
     is_users: bool,
 }
@@ -38,12 +44,19 @@ impl Haproxy {
         backends: &[BackendEndpoint],
     ) -> Result<Self, LiveError> {
         let mut foreign = Foreign { facts: facts(scenario, options).await?, ..Foreign::default() };
-        let mut runtimes = Vec::new();
+        let (mut runtimes, mut exporters) = (Vec::new(), Vec::new());
+        let exports = options.board.is_some() && has_exporter().await?;
         for wiring in foreign::wirings(COMMAND, options, addresses, backends)? {
             let (here, wiring) = foreign::present(scenario, &wiring);
             let configuration = foreign::configured(&here, options, &Engine::Haproxy, &wiring)?;
             foreign::write(&configuration, &wiring)?;
-            let mut program = launch(foreign.programs.len() + 1, &wiring.folder).await?;
+            let mut files = vec![FILE];
+            if exports {
+                foreign::write(&metrics(wiring.admin), &wiring)?;
+                files.push(METRICS_FILE);
+                exporters.push(wiring.admin);
+            }
+            let mut program = launch(foreign.programs.len() + 1, &wiring.folder, &files).await?;
             foreign::serves(&mut program, wiring.listen).await?;
             foreign.programs.push(program);
             foreign.targets.push(wiring.listen);
@@ -56,6 +69,7 @@ impl Haproxy {
             foreign,
             runtimes,
             members: members(scenario, &backends),
+            exporters,
             is_users: options.engine_config.is_some(),
         })
     }
@@ -63,6 +77,11 @@ impl Haproxy {
     pub(super) fn sight(&self) -> Sight {
         // Servers of the user's own have names that the scenario does not know.
         Sight(if self.is_users { Vec::new() } else { self.runtimes.clone() })
+    }
+
+    /// Where each instance has metrics for Prometheus, and below which path.
+    pub(super) fn scraped(&self) -> Option<(Vec<SocketAddr>, &'static str)> {
+        (!self.exporters.is_empty()).then(|| (self.exporters.clone(), METRICS_PATH))
     }
 
     pub(super) async fn order(
@@ -142,14 +161,36 @@ impl From<RuntimeError> for LiveError {
 }
 
 /// Has the configuration in `folder` checked, and starts HAProxy with it, in the foreground.
-async fn launch(number: usize, folder: &Path) -> Result<Program, LiveError> {
+async fn launch(number: usize, folder: &Path, files: &[&str]) -> Result<Program, LiveError> {
     let folder_word = folder.display().to_string();
-    let arguments = |mode: &str| [mode, "-C", &folder_word, "-f", FILE].map(str::to_owned);
+    let arguments = |mode: &str| -> Vec<String> {
+        let files = files.iter().flat_map(|file| ["-f", file]);
+        [mode, "-C", &folder_word].into_iter().chain(files).map(str::to_owned).collect()
+    };
     foreign::output(COMMAND, PACKAGE, &arguments("-c")).await?;
     let (name, log) = (format!("haproxy {number}"), folder.join("haproxy.log"));
     let program = foreign::start(&name, COMMAND, PACKAGE, &arguments("-db"), &log)?;
     // SIGTERM ends it in the middle of requests, with another status than 0.
     Ok(program.stopped_by(Signal::USR1))
+}
+
+/// Whether this HAProxy was built with its exporter for Prometheus (`USE_PROMEX`), which packages
+/// have and a build by hand need not.
+async fn has_exporter() -> Result<bool, LiveError> {
+    let said = foreign::output(COMMAND, PACKAGE, &["-vv".to_owned()]).await?;
+    Ok(said.contains("prometheus-exporter"))
+}
+
+/// The exporter at `admin`. Defaults of the configuration before it, which may be a user's, are not
+/// for it.
+fn metrics(admin: SocketAddr) -> Configuration {
+    let text = format!(
+        "defaults\n    mode http\n    timeout client 10s\n    timeout http-request 10s\n\n\
+         frontend lab-metrics\n    bind {admin}\n    \
+         http-request use-service prometheus-exporter if {{ path {METRICS_PATH} }}\n    \
+         http-request return status 404\n"
+    );
+    Configuration { files: vec![ConfigFile { name: METRICS_FILE.to_owned(), text }] }
 }
 
 fn runtime(wiring: &Wiring) -> Result<Runtime, LiveError> {

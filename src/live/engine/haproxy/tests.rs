@@ -125,7 +125,7 @@ async fn running(name: &str, algorithm: &str, backends: Vec<SocketAddr>) -> Runn
     let wiring = Wiring { listen, backends, admin: listen, folder: folder.clone() };
     let configuration = engine::configuration(&scenario, &Engine::Haproxy, &wiring).unwrap();
     foreign::write(&configuration, &wiring).unwrap();
-    let mut program = launch(1, &folder).await.unwrap();
+    let mut program = launch(1, &folder, &[FILE]).await.unwrap();
     foreign::serves(&mut program, listen).await.unwrap();
     let runtime = runtime(&wiring).unwrap();
     runtime.answers().await.unwrap();

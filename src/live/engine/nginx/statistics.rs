@@ -9,10 +9,25 @@ use hyper::Method;
 use tokio::task::JoinHandle;
 
 use crate::engine::Wiring;
+use crate::exposition::Kind;
 use crate::host::call;
+use crate::monitor::Board;
 
 /// A question that is not answered by then is not answered.
 const LIMIT: Duration = Duration::from_secs(1);
+
+const ACTIVE: &str = "client connections at the end";
+const ACCEPTED: &str = "client connections accepted";
+const DROPPED: &str = "client connections dropped";
+const REQUESTS: &str = "requests";
+
+/// The same as metrics: of all instances together, lab's own questions among them.
+const FAMILIES: [(&str, &str, Kind, &str); 4] = [
+    (ACTIVE, "lab_nginx_connections", Kind::Gauge, "Connections of clients to NGINX."),
+    (ACCEPTED, "lab_nginx_accepted", Kind::Counter, "Connections that NGINX accepted."),
+    (DROPPED, "lab_nginx_dropped", Kind::Counter, "Connections that NGINX dropped."),
+    (REQUESTS, "lab_nginx_requests", Kind::Counter, "Requests that NGINX has begun to read."),
+];
 
 /// Lines of the error log that tell of a server, by a part of them (`ngx_http_upstream.c`).
 const KINDS: [(&str, &str); 6] = [
@@ -36,11 +51,19 @@ pub(super) async fn statistics(wirings: &[Wiring]) -> Vec<(String, String)> {
     sums.into_iter().map(|(name, count)| (name.to_owned(), count.to_string())).collect()
 }
 
+/// What stub_status said.
+#[derive(Default)]
+struct Seen {
+    /// Connections of clients of all instances together, per second.
+    active: Vec<u64>,
+    /// Its counts of the last second, of all instances together.
+    last: BTreeMap<&'static str, u64>,
+}
+
 /// The connections of clients, once a second: all that open-source NGINX shows while it runs. It has
 /// no view of single servers.
 pub(super) struct Connections {
-    /// Of all instances together, per second.
-    counts: Arc<Mutex<Vec<u64>>>,
+    seen: Arc<Mutex<Seen>>,
     task: JoinHandle<()>,
 }
 
@@ -48,28 +71,45 @@ impl Connections {
     /// Counts until it is dropped.
     pub(super) fn watch(wirings: &[Wiring]) -> Self {
         let admins: Vec<SocketAddr> = wirings.iter().map(|wiring| wiring.admin).collect();
-        let counts = Arc::<Mutex<Vec<u64>>>::default();
-        let counted = Arc::clone(&counts);
+        let seen = Arc::<Mutex<Seen>>::default();
+        let counted = Arc::clone(&seen);
         let task = tokio::spawn(async move {
             let mut second = tokio::time::interval(Duration::from_secs(1));
             loop {
                 second.tick().await;
-                let mut all = None;
+                let mut all = BTreeMap::new();
                 for admin in &admins {
-                    let status = stub_status(*admin).await;
-                    // The question is a connection too.
-                    let active = status.first().map(|(_, active)| active.saturating_sub(1));
-                    all = active.map(|active| active + all.unwrap_or(0)).or(all);
+                    for (name, count) in stub_status(*admin).await {
+                        // The question is a connection too.
+                        let asked = u64::from(name == ACTIVE);
+                        *all.entry(name).or_default() += count.saturating_sub(asked);
+                    }
                 }
-                counted.lock().unwrap_or_else(PoisonError::into_inner).extend(all);
+                let mut seen = counted.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.active.extend(all.get(ACTIVE));
+                seen.last = all;
             }
         });
-        Self { counts, task }
+        Self { seen, task }
+    }
+
+    /// Shows on every page of the run what NGINX counts, which has no metrics for Prometheus.
+    pub(super) fn show_on(&self, board: &Board) {
+        let seen = Arc::clone(&self.seen);
+        board.also(move |page| {
+            let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            for (name, family, kind, help) in FAMILIES {
+                if let Some(count) = seen.last.get(name) {
+                    page.family(family, kind, help).sample(&[], *count);
+                }
+            }
+        });
     }
 
     /// The mean of all seconds and the highest; nothing where NGINX shows none.
     pub(super) fn statistics(&self) -> Vec<(String, String)> {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = &seen.active;
         let Some(most) = counts.iter().max() else { return Vec::new() };
         let mean = counts.iter().sum::<u64>() as f64 / counts.len() as f64;
         [("mean of each second", format!("{mean:.1}")), ("most in a second", most.to_string())]
@@ -105,10 +145,10 @@ fn read_stub_status(text: &str) -> Vec<(&'static str, u64)> {
         return Vec::new();
     };
     vec![
-        ("client connections at the end", *active),
-        ("client connections accepted", accepted),
-        ("client connections dropped", accepted.saturating_sub(handled)),
-        ("requests", requests),
+        (ACTIVE, *active),
+        (ACCEPTED, accepted),
+        (DROPPED, accepted.saturating_sub(handled)),
+        (REQUESTS, requests),
     ]
 }
 
