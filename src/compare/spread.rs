@@ -66,7 +66,8 @@ fn time_there(digest: &Digest, sample: &Sample<'_>) -> Option<Vec<Vec<f64>>> {
 fn ready(run: &[(Nanos, Vec<bool>)], slot: usize, from: Nanos, until: Nanos) -> f64 {
     let ends = run.iter().skip(1).map(|(at, _)| *at).chain([Nanos::MAX]);
     let parts = run.iter().zip(ends).filter(|((_, serves), _)| serves[slot]);
-    parts.map(|((begin, _), end)| span((*begin).max(from), end.min(until))).sum()
+    // The sum of no parts is -0.0, which is nothing to show.
+    0.0 + parts.map(|((begin, _), end)| span((*begin).max(from), end.min(until))).sum::<f64>()
 }
 
 fn span(from: Nanos, until: Nanos) -> f64 {

@@ -228,8 +228,7 @@ fn spread(columns: &Columns<'_>, paint: Paint) -> String {
     }
     if partly {
         text.push_str(
-            "  expected: by weight over the servers that were there when the requests were due; busy: of \
-             the time it was there\n",
+            "  expected: by weight over the servers there when requests were due; busy: of that time\n",
         );
     }
     for (label, world) in columns.labelled() {
