@@ -145,7 +145,7 @@ impl Capacity {
 pub fn knee(points: &[CapacityPoint]) -> Option<f64> {
     let power = |point: &CapacityPoint| point.goodput / point.mean.value;
     let busy = points.iter().filter(|point| point.mean.value > 0.0);
-    Some(busy.max_by(|a, b| power(*a).total_cmp(&power(*b)))?.level)
+    Some(busy.max_by(|a, b| power(a).total_cmp(&power(b)))?.level)
 }
 
 /// On which side of its bound an estimate is.

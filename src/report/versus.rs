@@ -98,7 +98,8 @@ fn table(versus: &Versus, paint: Paint) -> String {
 /// For each measure its name, A, B, the difference and its interval.
 pub(super) fn rows(versus: &Versus) -> impl Iterator<Item = [String; 5]> {
     versus.differences.iter().map(|row| {
-        let (value, apart): (fn(f64) -> String, fn(f64) -> String) = match &*row.name {
+        type Words = fn(f64) -> String;
+        let (value, apart): (Words, Words) = match &*row.name {
             "errors" => {
                 (|share| format!("{:.3}%", share * 100.0), |apart| signed(apart * 100.0, 3, " pt"))
             }

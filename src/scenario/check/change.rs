@@ -38,7 +38,8 @@ fn parse(text: &str) -> Result<Change, CheckError> {
         }
     };
     let sign = if rising { "+" } else { "-" };
-    if !cursor.take(sign) && !(sign == "-" && cursor.take("−")) {
+    let signed = cursor.take(sign) || (sign == "-" && cursor.take("−"));
+    if !signed {
         let message = format!("expected `{sign}` and how much worse it may get");
         return Err(cursor.fail(measured, text.len(), message, format!("such as {sign}5%")));
     }
