@@ -27,6 +27,7 @@ mod new;
 mod overrides;
 mod progress;
 mod proxy;
+mod report;
 mod run;
 mod sandbox;
 mod schema;
@@ -72,6 +73,8 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Run a scenario at many points in the model, and say what is best where
     Sweep(sweep::SweepArgs),
+    /// Write a run as one page of HTML with a replay, or as pictures to commit
+    Report(report::ReportArgs),
     /// Show the balancer's decisions in words, as the model makes them
     Trace(trace::TraceArgs),
     /// Hold the model against queueing theory
@@ -147,6 +150,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => compare::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Sweep(args) => sweep::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Theory(args) => theory::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),

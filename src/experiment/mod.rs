@@ -25,6 +25,8 @@ mod recorded_engines;
 #[cfg(feature = "cli")]
 mod run;
 #[cfg(feature = "cli")]
+mod saved;
+#[cfg(feature = "cli")]
 mod settle;
 #[cfg(feature = "cli")]
 pub mod sweep;
@@ -44,12 +46,13 @@ pub use capacity::{Axis, CapacityOutcome, NoAxis, Search, capacity};
 pub use engines::{EnginesOutcome, run_engines};
 #[cfg(feature = "cli")]
 pub use identity::host_facts;
-#[cfg(feature = "cli")]
-pub use recorded::{Recorded, Two};
+pub use recorded::{Recorded, Two, recorded_scenario};
 #[cfg(feature = "cli")]
 pub use recorded_engines::{is_of_engines, read_engines};
 #[cfg(feature = "cli")]
 pub use run::{Outcome, RunError, RunOptions, run};
+#[cfg(feature = "cli")]
+pub use saved::{saved_engines, saved_results};
 #[cfg(feature = "cli")]
 pub use turns::{Turns, TurnsOutcome, take_turns};
 #[cfg(feature = "cli")]

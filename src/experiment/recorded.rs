@@ -7,7 +7,7 @@ use crate::compare::versus::versus_of_digests;
 use crate::compare::{self, Digest, Evidence, Layout, PairSample, Results, WorldSummary};
 use crate::engine;
 use crate::record::{EventRow, Manifest, RequestRow, Sink, TimelineRow, read};
-use crate::scenario::{self, Scenario};
+use crate::scenario::{self, Diagnostics, Scenario};
 use crate::sim::ServiceTimes;
 use crate::units::{Span, World};
 
@@ -19,6 +19,18 @@ pub struct Recorded {
     layout: Layout,
     sim: Vec<Part>,
     live: Vec<Part>,
+}
+
+/// The scenario of a run, as its engine ran it.
+///
+/// # Errors
+/// When it can no longer be read, such as for a trace that it names.
+pub fn recorded_scenario(manifest: &Manifest) -> Result<Scenario, Diagnostics> {
+    let written = &manifest.scenario;
+    let mut scenario = scenario::parse_with(&written.text, &written.path, &written.overrides)?;
+    scenario.seed = manifest.seed;
+    scenario.name.clone_from(&manifest.scenario.name);
+    Ok(engine::adapted(&scenario, &scenario.balancer.engine))
 }
 
 /// One replication of the model or one round of the live world.
@@ -49,11 +61,7 @@ impl Recorded {
     /// When a file is missing, truncated or not lab's.
     pub fn open(folder: &Path) -> Result<Self, RunError> {
         let manifest = Manifest::load(&folder.join("run.json"))?;
-        let written = &manifest.scenario;
-        let mut scenario = scenario::parse_with(&written.text, &written.path, &written.overrides)?;
-        scenario.seed = manifest.seed;
-        scenario.name.clone_from(&manifest.scenario.name);
-        let scenario = engine::adapted(&scenario, &scenario.balancer.engine);
+        let scenario = recorded_scenario(&manifest)?;
         let layout = Layout::new(&scenario);
         let mut recorded = Self {
             folder: folder.to_owned(),

@@ -1,4 +1,4 @@
-//! Results for people and machines: terminal, JSON, charts.
+//! Results for people and machines: terminal, JSON, charts, a page of HTML.
 
 mod autoscaling;
 pub mod capacity;
@@ -6,11 +6,14 @@ pub mod capacity;
 pub mod chart;
 pub mod engines;
 pub mod github;
+#[cfg(feature = "files")]
+pub mod html;
 #[cfg(feature = "cli")]
 pub mod junit;
 pub mod markdown;
 pub mod number;
 pub mod parity;
+pub mod published;
 pub mod sweep;
 pub mod table;
 pub mod terminal;
