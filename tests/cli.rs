@@ -1,6 +1,8 @@
 //! The command line as a person meets it: exit codes, help, errors, colour, JSON.
 #![cfg(feature = "cli")]
 
+#[path = "cli/explain.rs"]
+mod explain;
 #[path = "cli/habits.rs"]
 mod habits;
 mod support;

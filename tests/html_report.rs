@@ -71,6 +71,16 @@ fn the_page_works_in_a_browser_and_says_what_the_files_say() {
         ["run", "page.toml", "-q", "--only", "sim", "--engine", "own,nginx", "--out", "engines"];
     assert_eq!(code(&folder.run(&engines)), 3);
 
+    // Both worlds are explained from the same files.
+    let explain = |check: &str| folder.run(&["explain", "results/page/latest", check]);
+    let live = stdout(&explain("live.p99 < 1us"));
+    assert!(
+        live.contains("FAILED") && live.contains("live request") && live.contains("saw in"),
+        "{live}"
+    );
+    let both = stdout(&explain("sim.p50 ~ live.p50 ± 0.001%"));
+    assert!(both.contains("sim request") && both.contains("live request"), "{both}");
+
     let page = report(&folder, "results/page/latest");
     let partial = report(&folder, &interrupted(&folder));
     let compared = report(&folder, "engines/page/latest");

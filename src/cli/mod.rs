@@ -19,6 +19,7 @@ mod docker_proxy;
 mod doctor;
 mod examples;
 pub mod exit;
+mod explain;
 mod health;
 mod import;
 mod load;
@@ -75,6 +76,8 @@ enum Command {
     Sweep(sweep::SweepArgs),
     /// Write a run as one page of HTML with a replay, or as pictures to commit
     Report(report::ReportArgs),
+    /// Say why a check came out as it did: requests, attempts, and what decisions saw
+    Explain(explain::ExplainArgs),
     /// Show the balancer's decisions in words, as the model makes them
     Trace(trace::TraceArgs),
     /// Hold the model against queueing theory
@@ -151,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => diff::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Theory(args) => theory::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),

@@ -121,7 +121,7 @@ fn scaling(subject: &Subject, world: &WorldDigests<'_>) -> Result<Measured, Stri
 }
 
 /// The requests that `subject` is about.
-fn selection(subject: &Subject, layout: &Layout) -> Result<Selection, String> {
+pub(super) fn selection(subject: &Subject, layout: &Layout) -> Result<Selection, String> {
     let position = |name: &String| {
         let found = layout.classes.iter().position(|class| class == name);
         found.ok_or_else(|| format!("there is no class `{name}`"))

@@ -11,6 +11,8 @@ mod engines;
 #[cfg(feature = "cli")]
 mod entry;
 #[cfg(feature = "cli")]
+pub mod explain;
+#[cfg(feature = "cli")]
 mod identity;
 #[cfg(feature = "cli")]
 mod judge;
@@ -46,6 +48,7 @@ pub use capacity::{Axis, CapacityOutcome, NoAxis, Search, capacity};
 pub use engines::{EnginesOutcome, run_engines};
 #[cfg(feature = "cli")]
 pub use identity::host_facts;
+#[cfg(feature = "cli")]
 pub use recorded::{Recorded, Two, recorded_scenario};
 #[cfg(feature = "cli")]
 pub use recorded_engines::{is_of_engines, read_engines};

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::run::{RunError, other_models};
 use crate::compare::versus::versus_of_digests;
-use crate::compare::{self, Digest, Evidence, Layout, PairSample, Results, WorldSummary};
+use crate::compare::{
+    self, CheckResult, Digest, Evidence, Layout, PairSample, Results, WorldSummary,
+};
 use crate::engine;
-use crate::record::{EventRow, Manifest, RequestRow, Sink, TimelineRow, read};
-use crate::scenario::{self, Diagnostics, Scenario};
+use crate::record::{Costs, EventRow, Manifest, RequestRow, Sink, TimelineRow, read};
+use crate::scenario::{self, Check, Diagnostics, Scenario};
 use crate::sim::ServiceTimes;
 use crate::units::{Span, World};
 
@@ -122,6 +124,30 @@ impl Recorded {
     #[must_use]
     pub fn shares_requests_with(&self, other: &Self) -> bool {
         self.manifest.seed == other.manifest.seed && self.scenario.traffic == other.scenario.traffic
+    }
+
+    /// Its scenario, as its engine ran it.
+    #[must_use]
+    pub const fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    /// Names and periods of its scenario.
+    #[must_use]
+    pub const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The host's costs that its model used.
+    #[must_use]
+    pub const fn costs(&self) -> Option<&Costs> {
+        self.manifest.costs.as_ref()
+    }
+
+    /// Tries checks, its own or others.
+    #[must_use]
+    pub fn evaluate(&self, checks: &[Check]) -> Vec<CheckResult> {
+        compare::verdict::evaluate(checks, &digests(&self.sim), &digests(&self.live))
     }
 
     /// This run beside `other`, in each world that both have.

@@ -5,6 +5,7 @@ pub mod capacity;
 #[cfg(feature = "charts")]
 pub mod chart;
 pub mod engines;
+pub mod explanation;
 pub mod github;
 #[cfg(feature = "files")]
 pub mod html;

@@ -40,7 +40,7 @@ pub use driven::ServiceTimes;
 #[doc(hidden)]
 pub use queue::hold;
 pub use replicate::{replicate, replicate_range};
-pub use trace::{Step, trace};
+pub use trace::{Step, trace, trace_of};
 pub use warning::{Warning, foreseeable};
 
 use std::sync::atomic::AtomicBool;

@@ -37,16 +37,32 @@ impl fmt::Display for Step {
 /// decision about them, and what became known about the peers meanwhile.
 #[must_use]
 pub fn trace(scenario: &Scenario, options: &Options<'_>, requests: usize) -> Vec<Step> {
+    narrated(scenario, options, requests, Vec::new())
+}
+
+/// Follows the requests with these ids to their end; what becomes known of the peers is told up to
+/// there.
+#[must_use]
+pub fn trace_of(scenario: &Scenario, options: &Options<'_>, ids: &[u64]) -> Vec<Step> {
+    narrated(scenario, options, ids.len(), ids.to_vec())
+}
+
+fn narrated(
+    scenario: &Scenario,
+    options: &Options<'_>,
+    wanted: usize,
+    followed: Vec<u64>,
+) -> Vec<Step> {
     let mut narrator = Narrator {
         algorithm: scenario.balancer.upstream.algorithm,
         views: scenario.balancer.views(),
-        wanted: requests,
-        followed: Vec::new(),
+        wanted,
+        followed,
         finished: 0,
         before: Before::default(),
         steps: Vec::new(),
     };
-    if requests > 0 {
+    if wanted > 0 {
         let _ran = run_observed(scenario, 0, options, &mut Discard, &mut narrator);
     }
     narrator.steps

@@ -22,6 +22,19 @@ pub struct Check {
     pub relation: Relation,
 }
 
+impl Check {
+    /// Reads a check as it is written in a scenario.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what would be right, in words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        parse(text.trim()).map_err(|error| match error.help.as_str() {
+            "" => error.message,
+            help => format!("{}: {help}", error.message),
+        })
+    }
+}
+
 /// A measure of some requests of some world.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Subject {
