@@ -96,7 +96,7 @@ impl Rows {
                 self.cut();
             }
         }
-        if row.id % self.stride == 0 {
+        if row.id.is_multiple_of(self.stride) {
             self.kept.insert(row.id, *row);
         }
         if self.kept.len() > KEPT {
