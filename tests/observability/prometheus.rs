@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::support::wait_until;
 
 /// How long anything may take to be seen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Status and body of one request. HTTP/1.0, so that the body is whole at the end of the connection.
 pub(crate) fn ask(
