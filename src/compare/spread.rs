@@ -98,9 +98,17 @@ fn fair(layout: &Layout, sample: &Sample<'_>, there: Option<&[Vec<f64>]>) -> Vec
     fair.into_iter().map(|part| ratio(part, whole)).collect()
 }
 
-/// Jain's index over the primaries that were there, of what each got over what it should have got:
-/// (Σx)² / (n Σx²), from 1/n (one has all) to 1 (even). Jain, Chiu, Hawe: "A quantitative measure of
-/// fairness", DEC TR-301, 1984. 1 if nothing was spread.
+/// Jain's index of amounts: (Σx)² / (n Σx²), from 1/n (one has all) to 1 (even); `None` if nothing was
+/// spread. Jain, Chiu, Hawe: "A quantitative measure of fairness", DEC TR-301, 1984.
+#[must_use]
+pub fn jain_of(amounts: &[f64]) -> Option<f64> {
+    let sum: f64 = amounts.iter().sum();
+    let squares: f64 = amounts.iter().map(|x| x * x).sum();
+    (squares > 0.0).then(|| sum * sum / (amounts.len() as f64 * squares))
+}
+
+/// Jain's index over the primaries that were there, of what each got over what it should have got;
+/// 1 if nothing was spread.
 #[must_use]
 pub fn jain(shares: &[PeerShare]) -> f64 {
     let of_fair: Vec<f64> = shares
@@ -108,9 +116,7 @@ pub fn jain(shares: &[PeerShare]) -> f64 {
         .filter(|share| share.expected > 0.0)
         .map(|share| share.requests as f64 / share.expected)
         .collect();
-    let sum: f64 = of_fair.iter().sum();
-    let squares: f64 = of_fair.iter().map(|x| x * x).sum();
-    if squares == 0.0 { 1.0 } else { sum * sum / (of_fair.len() as f64 * squares) }
+    jain_of(&of_fair).unwrap_or(1.0)
 }
 
 /// Largest utilisation of a primary that was there over their mean, and their 95th percentile (interpolated)

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::compare::spread::jain_of;
 use crate::compare::verdict::decide;
 use crate::compare::{CheckResult, Verdict};
 use crate::load::tally::Group;
@@ -134,12 +135,9 @@ fn value<'a>(subject: &Subject, tally: &'a Tally, servers: &[String]) -> Result<
 
 /// Jain's index of the requests per server: 1 is perfectly even.
 fn jain(servers: &[u64]) -> Result<f64, String> {
-    let sum: f64 = servers.iter().map(|count| *count as f64).sum();
-    let squares: f64 = servers.iter().map(|count| (*count as f64) * (*count as f64)).sum();
-    if squares == 0.0 {
-        return Err("no server was named; say which header does, with --server-header".to_owned());
-    }
-    Ok(sum * sum / (servers.len() as f64 * squares))
+    let requests: Vec<f64> = servers.iter().map(|count| *count as f64).collect();
+    let nobody = "no server was named; say which header does, with --server-header";
+    jain_of(&requests).ok_or_else(|| nobody.to_owned())
 }
 
 /// Ends a run whose thresholds fail: once [`ENOUGH`] requests have ended, and one of them has

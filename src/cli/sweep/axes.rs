@@ -1,5 +1,6 @@
 //! Axes on the command line: `KEY=A,B,C` is a list, `KEY=LOW..HIGH` a range.
 
+use crate::cli::overrides::values;
 use crate::scenario::sweep::{AxisRange, AxisValue, AxisValues, DEFAULT_STEPS, Scale, SweepAxis};
 
 /// The axis that `--set key=value` means; `None` if it is a value alone.
@@ -12,14 +13,14 @@ pub(super) fn axis(key: &str, value: &str) -> Result<Option<SweepAxis>, String> 
         let range = range.map_err(|why| format!("--set {key}={value}: {why}"))?;
         return Ok(Some(SweepAxis { key, values: AxisValues::Range(range) }));
     }
-    let parts = parts(value);
+    let parts = values(value);
     if parts.len() < 2 {
         return Ok(None);
     }
     let mut list: Vec<AxisValue> = Vec::new();
     for part in parts {
-        let label = part.trim().trim_matches('"').to_owned();
-        let one = AxisValue { toml: part.trim().to_owned(), label };
+        let label = part.trim_matches('"').to_owned();
+        let one = AxisValue { toml: part, label };
         if one.toml.is_empty() || list.contains(&one) {
             return Err(format!("--set {key}={value}: a value is empty, or there twice"));
         }
@@ -40,27 +41,6 @@ fn range(value: &str) -> Option<Result<AxisRange, String>> {
     let whole = [low, high].iter().all(|end| end.parse::<i64>().is_ok());
     let scale = if log { Scale::Log } else { Scale::Linear };
     Some(AxisRange::between(low, high, whole, scale, DEFAULT_STEPS))
-}
-
-/// Splits at commas outside of quotes and brackets.
-fn parts(value: &str) -> Vec<&str> {
-    let (mut parts, mut from, mut depth, mut quoted) = (Vec::new(), 0, 0, None);
-    for (at, c) in value.char_indices() {
-        match (quoted, c) {
-            (Some(quote), c) if c == quote => quoted = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quoted = Some(c),
-            (None, '[' | '{') => depth += 1,
-            (None, ']' | '}') => depth -= 1,
-            (None, ',') if depth == 0 => {
-                parts.push(&value[from..at]);
-                from = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&value[from..]);
-    parts
 }
 
 #[cfg(test)]
