@@ -156,7 +156,8 @@ impl Asked<'_> {
                     break;
                 };
                 let middle = self.rounded(f64::midpoint(answer, nearest));
-                if self.is_near(answer, nearest) || middle == answer || middle == nearest {
+                let asked = self.points.iter().any(|point| point.level == middle);
+                if self.is_near(answer, nearest) || asked || middle == answer {
                     break;
                 }
                 self.ask(middle)?;
@@ -195,7 +196,8 @@ impl Asked<'_> {
     /// Asks with more and more replications until one is sure, or as many ran as may.
     fn ask(&mut self, level: f64) -> Result<Holds, RunError> {
         let unit = self.search.axis.unit(self.scenario);
-        self.watcher.phase(&format!("model at {level} {unit}"));
+        let places = if self.search.axis.is_whole(self.scenario) { 0 } else { 1 };
+        self.watcher.phase(&format!("model at {level:.places$} {unit}"));
         let mut replications = FIRST.min(self.search.most);
         loop {
             let point = self.run(level, replications)?;
