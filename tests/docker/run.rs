@@ -16,7 +16,7 @@ pub(crate) fn turn() -> RwLockReadGuard<'static, ()> {
     TURN.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// For what the next run, whose ever it is, would clear away.
+/// For what the next run, whose ever it is, would clear away, and for what needs the processor.
 pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
     TURN.write().unwrap_or_else(PoisonError::into_inner)
 }
