@@ -87,8 +87,9 @@ fn is_type(kind: &str, value: &Value) -> bool {
     }
 }
 
-/// The only patterns are that of a part of a request, that of an engine's URL, and those of
-/// quantities: a number, then one of the units in the last group.
+/// The only patterns are that of a part of a request, that of an engine's URL, that of a precision,
+/// which ends in a percentage, and those of quantities: a number, then one of the units in the last
+/// group.
 fn is_quantity(pattern: &str, text: &str) -> bool {
     if pattern.starts_with("^(client|uri|path|host|(header|cookie):") {
         let named = text.strip_prefix("header:").or_else(|| text.strip_prefix("cookie:"));
@@ -98,6 +99,10 @@ fn is_quantity(pattern: &str, text: &str) -> bool {
     if pattern == "^url:http://[^/]" {
         let rest = text.strip_prefix("url:http://");
         return rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+    }
+    if pattern == r"^.*[0-9.]+\s*%\s*$" {
+        let number = text.trim_end().strip_suffix('%').map(str::trim_end);
+        return number.is_some_and(|it| it.ends_with(|c: char| c.is_ascii_digit() || c == '.'));
     }
     let units = pattern
         .strip_prefix(r"^\s*\+?[0-9._]+\s*(")
