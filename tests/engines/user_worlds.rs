@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{Folder, code, stderr, stdout};
+use crate::support::{Folder, ran, stderr, stdout};
 use crate::worlds::{alone, json};
 
 /// Three equal backends: weights come from the user's file alone.
@@ -43,7 +43,7 @@ fn run(engine: &str, file: &str, text: &str) -> (Value, Value, String) {
     folder.file(file, text);
     let arguments = ["run", "mine.toml", "--engine", engine, "--engine-config", file];
     let output = folder.run(&[&arguments[..], &["--rounds", "1"]].concat());
-    assert!(matches!(code(&output), 0 | 4), "{}\n{}", stdout(&output), stderr(&output));
+    assert!(ran(&output), "{}\n{}", stdout(&output), stderr(&output));
     let run = folder.runs("mine").remove(0);
     let results = json(&run.join("summary.json"));
     let manifest = json(&run.join("run.json"));

@@ -74,6 +74,12 @@ pub(crate) fn code(output: &Output) -> i32 {
     output.status.code().unwrap_or_else(|| panic!("killed: {output:?}"))
 }
 
+/// Whether it ran to its end. Code 4 says that times on this machine are not to be believed, for
+/// want of processors: to a test that does not measure times that is all the same.
+pub(crate) fn ran(output: &Output) -> bool {
+    matches!(code(output), 0 | 4)
+}
+
 /// What went to stdout.
 pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
