@@ -37,6 +37,22 @@ def run(*names: str) -> Path:
     return latest[-1].resolve()
 
 
+def sweep(*names: str) -> Path:
+    """The folder of the last sweep in results/NAME/…."""
+    folder = FOLDER.joinpath(*names)
+    found = sorted(folder.glob("*/sweep-*/summary.json"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise FileNotFoundError(f"no whole sweep in {folder}: call notebooks/make-results first")
+    return found[-1].parent
+
+
+def points(*names: str) -> pl.DataFrame:
+    """The points of a sweep, a row each: what was swept is a column, read from the folders' names
+    where they have it (Hive partitions)."""
+    folder = sweep(*names) / "points"
+    return pl.scan_parquet(folder, hive_partitioning=True).sort("point").collect()
+
+
 def summary(*names: str) -> dict:
     """The statistics of a run: summary.json."""
     return json.loads((run(*names) / "summary.json").read_text())
