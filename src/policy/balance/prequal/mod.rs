@@ -120,8 +120,10 @@ impl Prequal {
         }
     }
 
-    /// Probes of a request: peers without replacement, by Floyd's algorithm (J. Bentley,
-    /// "Programming pearls: a sample of brilliance", CACM 30(9), 1987). Those that are out get none.
+    /// Probes of a request: peers without replacement and in random order, by Floyd's algorithm P
+    /// (J. Bentley, "Programming pearls: a sample of brilliance", CACM 30(9), 1987). Those that are out
+    /// get none. The order counts: a pool with less room than there are probes keeps the last answers
+    /// alone, and a peer that was always asked first would never be chosen.
     fn ask_some(&mut self, peers: &Peers, ask: Ask<'_>, draw: &mut Draw) {
         self.probed = Some(ask.now);
         self.probes_owed += self.config.probes;
@@ -131,7 +133,10 @@ impl Prequal {
         let mut places: SmallVec<[usize; 8]> = SmallVec::new();
         for last in list.len().saturating_sub(whole as usize)..list.len() {
             let place = draw.below(last as u64 + 1) as usize;
-            places.push(if places.contains(&place) { last } else { place });
+            match places.iter().position(|other| *other == place) {
+                None => places.insert(0, place),
+                Some(known) => places.insert(known + 1, last),
+            }
         }
         let ready = |id: PeerId| peers.get(id).is_some_and(may_serve);
         self.due.extend(places.iter().map(|place| list[*place]).filter(|id| ready(*id)));

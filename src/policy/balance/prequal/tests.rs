@@ -57,6 +57,40 @@ fn every_peer_is_probed_as_often_as_the_others_and_fractions_hold_in_the_mean() 
     assert!(chi < 22.5, "99.9 % of 6 degrees of freedom: {chi} {counts:?}");
 }
 
+/// The order of a sample is as random as the sample: what is asked first is forgotten first.
+#[test]
+fn no_peer_is_asked_earlier_than_others() {
+    let peers = fleet(6);
+    let mut prequal = prequal(PrequalConfig::DEFAULT, &peers);
+    let mut counts = [[0u32; 6]; 3];
+    for id in 0..12_000 {
+        pick(&mut prequal, &peers, id, Nanos(id));
+        for (turn, peer) in probes(&mut prequal).iter().enumerate() {
+            counts[turn][peer.index()] += 1;
+        }
+    }
+    for turn in &counts {
+        let chi = chi_square(turn, 2_000.0);
+        assert!(chi < 20.5, "99.9 % of 5 degrees of freedom: {chi} {counts:?}");
+    }
+}
+
+/// Ten idle peers, a pool of two, three answers for each pick: all are chosen equally often.
+#[test]
+fn a_pool_with_less_room_than_probes_starves_nobody() {
+    let peers = fleet(10);
+    let mut prequal = prequal(PrequalConfig::DEFAULT, &peers);
+    let mut counts = [0u32; 10];
+    for id in 0..10_000 {
+        counts[pick(&mut prequal, &peers, id, Nanos(id)).index()] += 1;
+        for peer in probes(&mut prequal) {
+            let load = LoadReport { rif: 0, latency: Span::from_millis(10) };
+            prequal.load_reported(peer, load, Nanos(id));
+        }
+    }
+    assert!(counts.iter().all(|count| (800..1_200).contains(count)), "{counts:?}");
+}
+
 #[test]
 fn answers_serve_later_picks_until_they_are_used_up_or_old() {
     let peers = fleet(100);
