@@ -321,6 +321,23 @@ impl Validity {
     pub fn valid(&self) -> bool {
         self.items.iter().all(|item| item.held)
     }
+
+    /// Over several rounds or generators, each of which must be valid: every item that one of them
+    /// has, from the first in which it does not hold, or else from the first that has it. `None`
+    /// without any.
+    #[must_use]
+    pub fn worst(judged: impl IntoIterator<Item = Self>) -> Option<Self> {
+        judged.into_iter().reduce(|mut worst, next| {
+            for item in next.items {
+                match worst.items.iter_mut().find(|known| known.name == item.name) {
+                    Some(known) if known.held && !item.held => *known = item,
+                    Some(_) => {}
+                    None => worst.items.push(item),
+                }
+            }
+            worst
+        })
+    }
 }
 
 /// Everything that `summary.json` holds and the reports show.
@@ -351,3 +368,34 @@ pub struct Results {
 
 /// Version of `summary.json`.
 pub const SUMMARY_SCHEMA_VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(items: &[(&str, bool)]) -> Validity {
+        let item = |(place, (name, held)): (usize, &(&str, bool))| ValidityItem {
+            name: (*name).to_owned(),
+            measured: place.to_string(),
+            limit: String::new(),
+            held: *held,
+        };
+        Validity { items: items.iter().enumerate().map(item).collect() }
+    }
+
+    /// A round that was cut short has fewer items, and none is taken for its neighbour.
+    #[test]
+    fn the_worst_of_several_judgements_is_that_of_each_item() {
+        let rounds = [
+            judged(&[("clock", true), ("processes", true)]),
+            judged(&[("clock", true), ("fault", false), ("processes", true)]),
+            judged(&[("clock", false), ("fault", true), ("processes", true)]),
+        ];
+        let worst = Validity::worst(rounds).unwrap();
+        let held: Vec<(&str, bool)> =
+            worst.items.iter().map(|item| (item.name.as_str(), item.held)).collect();
+        assert_eq!(held, [("clock", false), ("processes", true), ("fault", false)]);
+        assert_eq!(Validity::worst([]), None);
+        assert!(Validity::worst([judged(&[("clock", true)])]).unwrap().valid());
+    }
+}

@@ -5,19 +5,9 @@ use crate::compare::validity::judge;
 use crate::compare::{Digest, Little, LiveFacts, ProcessExit, Validity, validity};
 use crate::host::usage;
 
-/// The judgement over all rounds: each must be valid, so the worst of each counts. `None` if the
-/// live world did not run.
+/// The judgement over all rounds; `None` if the live world did not run.
 pub(super) fn validity(rounds: &[Round], digests: &[Digest]) -> Option<Validity> {
-    let mut judged = rounds.iter().zip(digests).map(|(round, digest)| judge(&facts(round, digest)));
-    let first = judged.next()?;
-    Some(judged.fold(first, |mut worst, next| {
-        for (item, other) in worst.items.iter_mut().zip(next.items) {
-            if item.held && !other.held {
-                *item = other;
-            }
-        }
-        worst
-    }))
+    Validity::worst(rounds.iter().zip(digests).map(|(round, digest)| judge(&facts(round, digest))))
 }
 
 fn facts(round: &Round, digest: &Digest) -> LiveFacts {

@@ -236,7 +236,7 @@ fn finish(
     let open = matches!(config.traffic.source, Source::Open { .. });
     let mut finished = arguments.judge(outcome, onlooker.before, open, onlooker.abort);
     let done = workers.iter().filter(|worker| worker.state == State::Done).count();
-    finished.validity = worst(judged);
+    finished.validity = Validity::worst(judged).unwrap_or_default();
     finished.validity.items.push(ValidityItem {
         name: "generators".to_owned(),
         measured: format!("{done} to the end"),
@@ -255,18 +255,4 @@ fn finish(
         }
     }
     finished
-}
-
-/// Each generator must have measured well, so the worst of each item counts.
-fn worst(judged: Vec<Validity>) -> Validity {
-    let mut judged = judged.into_iter();
-    let Some(first) = judged.next() else { return Validity::default() };
-    judged.fold(first, |mut worst, next| {
-        for (item, other) in worst.items.iter_mut().zip(next.items) {
-            if item.held && !other.held {
-                *item = other;
-            }
-        }
-        worst
-    })
 }
