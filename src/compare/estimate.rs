@@ -36,20 +36,35 @@ impl<'a> Replicated<'a> {
 
     /// The mean with its interval.
     pub(super) fn mean(&self, since: Since) -> Estimate {
-        let batches = self.latency_batches(since, |part| part.sum() as f64);
-        interval::around(self.all.distribution(since).mean(), interval::ratio_half_width(&batches))
+        let half_width = interval::ratio_half_width(&self.sums(since));
+        interval::around(self.all.distribution(since).mean(), half_width)
+    }
+
+    /// Latencies summed per batch.
+    pub(super) fn sums(&self, since: Since) -> Vec<Batch> {
+        self.latency_batches(since, |part| part.sum() as f64)
+    }
+
+    /// Latencies beyond `bound` counted per batch.
+    pub(super) fn beyond(&self, since: Since, bound: u64) -> Vec<Batch> {
+        self.latency_batches(since, |part| (part.count() - part.count_at_or_below(bound)) as f64)
     }
 
     /// The share of failed requests with its interval; none if no request failed.
     pub(super) fn errors(&self) -> Estimate {
         let value = self.all.failed as f64 / self.all.requests.max(1) as f64;
-        let batches = self.batches(
-            |cell| (cell.requests as f64, cell.failed as f64),
-            |sample| (sample.requests as f64, sample.failed as f64),
-        );
-        let half_width = interval::ratio_half_width(&batches).filter(|_| self.all.failed > 0);
+        let half_width = interval::ratio_half_width(&self.failures());
+        let half_width = half_width.filter(|_| self.all.failed > 0);
         let estimate = interval::around(value, half_width);
         Estimate { low: estimate.low.map(|low| low.max(0.0)), ..estimate }
+    }
+
+    /// Failed requests counted per batch.
+    pub(super) fn failures(&self) -> Vec<Batch> {
+        self.batches(
+            |cell| (cell.requests as f64, cell.failed as f64),
+            |sample| (sample.requests as f64, sample.failed as f64),
+        )
     }
 
     pub(super) fn latency(&self, since: Since) -> Latency {

@@ -62,6 +62,14 @@ pub struct Batch {
 /// batches.
 #[must_use]
 pub fn ratio_half_width(batches: &[Batch]) -> Option<f64> {
+    let (error, degrees) = ratio_error(batches)?;
+    Some(student::quantile(CONFIDENCE, degrees) * error)
+}
+
+/// Standard error of the ratio of all sums to all counts, and its degrees of freedom; `None` with too
+/// few batches.
+#[must_use]
+pub fn ratio_error(batches: &[Batch]) -> Option<(f64, f64)> {
     let count: f64 = batches.iter().map(|batch| batch.count).sum();
     if count <= 0.0 {
         return None;
@@ -83,7 +91,7 @@ pub fn ratio_half_width(batches: &[Batch]) -> Option<f64> {
         all if spread == 0.0 => all as f64,
         _ => variance * variance / spread,
     };
-    Some(student::quantile(CONFIDENCE, degrees) * variance.sqrt() / count)
+    Some((variance.sqrt() / count, degrees))
 }
 
 /// How many times as wide the interval of a share is as it would be for independent requests;
@@ -144,12 +152,15 @@ fn independent_half_width(share: f64, count: f64) -> f64 {
 /// interval: Student's t.
 #[must_use]
 pub fn of_independent(values: &[f64]) -> Estimate {
-    if values.len() < 2 {
-        return around(mean(values), None);
-    }
-    let error = (sample_variance(values) / values.len() as f64).sqrt();
-    let degrees = (values.len() - 1) as f64;
-    around(mean(values), Some(student::quantile(CONFIDENCE, degrees) * error))
+    around(mean(values), of_values(values, CONFIDENCE))
+}
+
+/// Half the width of the interval of the mean of independent values that leaves it out on one side
+/// with the probability `1 - confidence`; `None` for fewer than two.
+pub(super) fn of_values(values: &[f64], confidence: f64) -> Option<f64> {
+    let error =
+        (values.len() > 1).then(|| (sample_variance(values) / values.len() as f64).sqrt())?;
+    Some(student::quantile(confidence, (values.len() - 1) as f64) * error)
 }
 
 /// The mean of `a[i] - b[i]` over pairs that share their seed, with its interval.

@@ -17,6 +17,7 @@ pub mod growth;
 pub mod interval;
 pub mod layout;
 mod measured;
+pub mod objective;
 pub mod pairs;
 pub mod population;
 mod results;

@@ -1,14 +1,22 @@
 //! How much load a system takes before a service level is lost, or how few servers are enough.
 //!
 //! The model is asked at one level after the other: doubling until one holds and the next does not,
-//! then halving what is between them. Each answer comes from replications, whose 95 % intervals say
-//! on which side of its bound each measure is; where they leave that open, more replications are run,
-//! and where these leave it open too, the level is nearer to the edge than can be told, and the search
-//! goes by the estimate (bisection with noisy answers: Waeber, Frazier and Henderson, "Bisection
-//! search with noisy responses", SIAM J. Control Optim. 51(3), 2013; here each answer is a sequential
-//! test). All levels have the same seed, so their noise is alike and falls out of their comparison.
-//! The answer lies between the highest load that surely holds and the lowest that surely does not:
-//! its confidence.
+//! then halving what is between them. Each answer is a test over replications (see
+//! [`crate::compare::objective`]); where it leaves open whether the level holds, more replications are
+//! run, and where as many as may run leave it open too, the level is nearer to the edge than can be
+//! told, and the search goes by the estimate (bisection with noisy answers: Waeber, Frazier and
+//! Henderson, "Bisection search with noisy responses", SIAM J. Control Optim. 51(3), 2013; here each
+//! answer is a sequential test). A test that is looked at several times would be wrong more often than
+//! it says, so early looks must be sure by three standard errors, and only the last by the nominal two
+//! (Haybittle, British J. Radiology 44, 1971; Peto et al., British J. Cancer 34, 1976). A level at
+//! which the queue grows in every replication holds no bound on latency, whatever the run has
+//! seen yet.
+//!
+//! All levels have the same seed, so their noise is alike and falls out of their comparison. From the
+//! answer outwards the search then looks for the nearest levels that are sure on either side: the
+//! highest load that surely holds and the lowest that surely does not are the ends of the answer's
+//! confidence. As the noise is common, that is the inversion of one test at the edge itself, wrong on
+//! either side once in forty, and not a new chance to be wrong at each level.
 //!
 //! The knee of the curve is where power, goodput over mean latency, is largest (Kleinrock, "Power and
 //! deterministic rules of thumb for probabilistic problems in computer communications", ICC 1979): at
@@ -17,32 +25,38 @@
 mod level;
 mod probe;
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use level::{Axis, NoAxis};
 pub use probe::{CapacityOutcome, capacity};
 
 use super::run::{RunError, costs_of};
-use crate::compare::capacity::{knee, side};
-use crate::compare::verdict::estimate_subject;
+use crate::compare::capacity::knee;
 use crate::compare::{
-    CapacityPoint as Point, Digest, Estimate, Found, Holds, Layout, Verdict, summary_of,
+    CapacityPoint as Point, Digest, Found, Holds, Layout, Verdict, objective, summary_of,
 };
 use crate::engine;
 use crate::live::Watcher;
 use crate::record::Calibration;
-use crate::scenario::{Check, Measure, Scenario};
-use crate::sim::{self, Options};
+use crate::scenario::{Check, Scenario};
+use crate::sim::{self, Options, Ran, Warning};
 use crate::units::World;
 
 /// Replications of the first answer; each further one doubles them.
 const FIRST: u32 = 5;
-/// Replications of a point of the curve.
-const OF_THE_CURVE: u32 = 5;
+/// Confidence on one side of an early look at a level: three standard errors.
+const EARLY: f64 = 0.998_65;
+/// And of the last.
+const LAST: f64 = 0.975;
 /// Points of the curve.
 const POINTS: u32 = 16;
 /// Doublings from the scenario's own level before giving up.
 const DOUBLINGS: u32 = 12;
+/// Levels asked on each side of the answer for one that is sure.
+const OUTWARDS: u32 = 16;
+/// How near the level that is sure is to be found, as a share of its distance from the answer.
+const OF_THE_DISTANCE: f64 = 0.1;
 /// Halvings: with ever fewer requests, chance alone would let a level hold in the end.
 const HALVINGS: u32 = 6;
 
@@ -77,7 +91,7 @@ pub(super) fn search(
     let mut asked = Asked { scenario, search, watcher, stop, points: Vec::new() };
     let answer = asked.edge(start)?;
     if let Some(answer) = answer {
-        asked.sharpen(answer)?;
+        asked.confidence(answer)?;
         asked.fill(answer)?;
     }
     asked.points.sort_by(|a, b| a.level.total_cmp(&b.level));
@@ -142,26 +156,43 @@ impl Asked<'_> {
         Ok(Some(holding))
     }
 
-    /// Narrows what is between the answer and the nearest levels of which one is sure.
-    fn sharpen(&mut self, answer: f64) -> Result<(), RunError> {
-        for side in [-1.0, 1.0] {
-            for _ in 0..3 {
-                let beyond = |level: f64| (level - answer) * side;
-                let sure =
-                    self.points.iter().filter(|it| it.holds.is_sure() && beyond(it.level) > 0.0);
-                let Some(nearest) = sure
-                    .map(|it| it.level)
-                    .reduce(|a, b| if beyond(a) < beyond(b) { a } else { b })
-                else {
-                    break;
-                };
-                let middle = self.rounded(f64::midpoint(answer, nearest));
-                let asked = self.points.iter().any(|point| point.level == middle);
-                if self.is_near(answer, nearest) || asked || middle == answer {
-                    break;
-                }
-                self.ask(middle)?;
+    /// Finds the nearest levels on either side of the answer that are sure.
+    fn confidence(&mut self, answer: f64) -> Result<(), RunError> {
+        let helps = self.search.axis.helps();
+        let (below, above) =
+            if helps { (Holds::Not, Holds::Surely) } else { (Holds::Surely, Holds::Not) };
+        for (side, wanted) in [(-1.0, below), (1.0, above)] {
+            self.nearest_sure(answer, side, wanted)?;
+        }
+        Ok(())
+    }
+
+    /// Goes from the answer to one side in steps that double until a level is `wanted`, then halves
+    /// what is between it and the last that is not.
+    fn nearest_sure(&mut self, answer: f64, side: f64, wanted: Holds) -> Result<(), RunError> {
+        let beyond = |level: f64| (level - answer) * side;
+        let sure = self.points.iter().filter(|it| it.holds == wanted).map(|it| beyond(it.level));
+        let mut sure = sure.filter(|away| *away >= 0.0).reduce(f64::min);
+        let unsure = self.points.iter().filter(|it| it.holds != wanted).map(|it| beyond(it.level));
+        let mut unsure = unsure
+            .filter(|away| *away >= 0.0 && sure.is_none_or(|sure| *away < sure))
+            .reduce(f64::max)
+            .unwrap_or(0.0);
+        let whole = self.search.axis.is_whole(self.scenario);
+        let step = if whole { 1.0 } else { self.search.resolution * answer };
+        for _ in 0..OUTWARDS {
+            let doubled = (2.0 * unsure).max(step);
+            let next = match sure {
+                Some(sure) if sure - unsure <= step.max(OF_THE_DISTANCE * sure) => break,
+                Some(sure) => doubled.min(f64::midpoint(unsure, sure)),
+                None => doubled,
+            };
+            let level = self.rounded(answer + side * next);
+            let away = beyond(level);
+            if level <= 0.0 || away <= unsure || sure.is_some_and(|sure| away >= sure) {
+                break;
             }
+            if self.ask(level)? == wanted { sure = Some(away) } else { unsure = away }
         }
         Ok(())
     }
@@ -172,8 +203,7 @@ impl Asked<'_> {
             let level = self.rounded(answer * 1.3 * f64::from(i) / f64::from(POINTS));
             let near = |point: &Point| (point.level - level).abs() < 0.02 * answer;
             if level > 0.0 && !self.points.iter().any(near) {
-                let point = self.run(level, OF_THE_CURVE)?;
-                self.points.push(point);
+                self.ask(level)?;
             }
         }
         Ok(())
@@ -198,43 +228,49 @@ impl Asked<'_> {
         let unit = self.search.axis.unit(self.scenario);
         let places = if self.search.axis.is_whole(self.scenario) { 0 } else { 1 };
         self.watcher.phase(&format!("model at {level:.places$} {unit}"));
-        let mut replications = FIRST.min(self.search.most);
+        let at = self.search.axis.at(self.scenario, level)?;
+        let at = engine::adapted(&at, &at.balancer.engine);
+        let most = self.search.most;
+        let (mut digests, mut grew) = (Vec::new(), true);
         loop {
-            let point = self.run(level, replications)?;
-            let holds = point.holds;
-            if holds.is_sure() || replications >= self.search.most {
-                self.points.push(point);
+            let from = digests.len() as u32;
+            let until = (from * 2).max(FIRST).min(most);
+            for (digest, ran) in self.run(&at, from..until)? {
+                digests.push(digest);
+                grew &= ran.warnings.iter().any(|it| matches!(it, Warning::GrowingQueue { .. }));
+            }
+            let confidence = if until < most { EARLY } else { LAST };
+            let holds = holds(&self.search.slos, &digests, grew, confidence);
+            if holds.is_sure() || until == most {
+                self.points.push(point(level, holds, &digests)?);
                 return Ok(holds);
             }
-            replications = (replications * 2).min(self.search.most);
         }
     }
 
-    fn run(&self, level: f64, replications: u32) -> Result<Point, RunError> {
-        let at = self.search.axis.at(self.scenario, level)?;
-        let at = engine::adapted(&at, &at.balancer.engine);
-        let layout = Layout::new(&at);
-        let costs = costs_of(&at, self.search.calibration.as_ref()).unwrap_or_default();
+    fn run(&self, at: &Scenario, range: Range<u32>) -> Result<Vec<(Digest, Ran)>, RunError> {
+        let layout = Layout::new(at);
+        let costs = costs_of(at, self.search.calibration.as_ref()).unwrap_or_default();
         let options = Options { costs, stop: Some(self.stop), ..Options::default() };
-        let ran = sim::replicate_range(&at, &options, 0..replications, self.search.threads, |_| {
+        let ran = sim::replicate_range(at, &options, range, self.search.threads, |_| {
             Digest::new(&layout, World::Sim)
         });
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(RunError::Interrupted);
-        }
-        let digests: Vec<Digest> = ran.into_iter().map(|(digest, _)| digest).collect();
-        let summary = summary_of(&digests).ok_or(RunError::TooLittle)?;
-        Ok(Point {
-            level,
-            replications,
-            holds: holds(&self.search.slos, &digests),
-            p50: summary.latency.p50,
-            p99: summary.latency.p99,
-            mean: summary.latency.mean,
-            goodput: summary.goodput,
-            errors: summary.errors,
-        })
+        if self.stop.load(Ordering::Relaxed) { Err(RunError::Interrupted) } else { Ok(ran) }
     }
+}
+
+fn point(level: f64, holds: Holds, digests: &[Digest]) -> Result<Point, RunError> {
+    let summary = summary_of(digests).ok_or(RunError::TooLittle)?;
+    Ok(Point {
+        level,
+        replications: digests.len() as u32,
+        holds,
+        p50: summary.latency.p50,
+        p99: summary.latency.p99,
+        mean: summary.latency.mean,
+        goodput: summary.goodput,
+        errors: summary.errors,
+    })
 }
 
 /// More only look exact.
@@ -243,34 +279,15 @@ fn four_digits(level: f64) -> f64 {
     (level / step).round() * step
 }
 
-/// The worst of all.
-fn holds(slos: &[Check], digests: &[Digest]) -> Holds {
-    let one = |slo: &Check| match estimate_subject(&slo.subject, digests) {
-        Ok(estimate) => {
-            let estimate = bounded(&slo.subject.measure, estimate, digests);
-            let found = side(&slo.relation, estimate);
-            let measured = matches!(slo.subject.measure, Measure::Quantile(_) | Measure::Mean);
-            // Too few requests for an interval: nothing is sure.
-            match (measured && estimate.high.is_none(), found.holds()) {
-                (false, _) => found,
-                (true, true) => Holds::Likely,
-                (true, false) => Holds::Unlikely,
-            }
-        }
-        // Nothing was measured, such as no request of a class: nothing speaks for it.
-        Err(_) => Holds::Unlikely,
+/// The worst of all. Where the queue `grew` in all replications, a longer run breaks every bound on
+/// latency.
+fn holds(slos: &[Check], digests: &[Digest], grew: bool, confidence: f64) -> Holds {
+    let one = |slo: &Check| {
+        let grows = grew && objective::bounds_latency(slo);
+        if grows { Holds::Not } else { objective::holds(slo, digests, confidence) }
     };
     let worst = |a: Holds, b: Holds| if a as u8 > b as u8 { a } else { b };
     slos.iter().map(one).fold(Holds::Surely, worst)
-}
-
-/// Of n requests none failed: less than 3.7 / n of all do, with 97.5 % (the exact binomial limit).
-fn bounded(measure: &Measure, estimate: Estimate, digests: &[Digest]) -> Estimate {
-    let requests: u64 = digests.iter().map(Digest::requests).sum();
-    if *measure == Measure::Errors && estimate.value == 0.0 && estimate.high.is_none() {
-        return Estimate { low: Some(0.0), high: Some(3.69 / requests.max(1) as f64), ..estimate };
-    }
-    estimate
 }
 
 /// Whether a live world holds, by its checks; `None` if none was tried in it.
