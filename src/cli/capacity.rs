@@ -5,15 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::exit::Exit;
+use super::model_args::{ModelArgs, OutArgs};
 use super::overrides::Overrides;
 use super::progress::Bar;
-use super::run::all_cores;
 use super::terminal::{complain, paint, print};
 use crate::compare::Capacity;
 use crate::experiment::{self, Axis, NoAxis, RunError, RunOptions, Search};
 use crate::host::{interrupt, priority};
 use crate::live::ProviderOptions;
-use crate::record::Calibration;
 use crate::report::{capacity as report, chart};
 use crate::scenario::{self, Check, Relation, Scenario};
 use crate::units::{Ratio, World};
@@ -46,24 +45,13 @@ pub(super) struct CapacityArgs {
     resolution: Ratio,
     #[command(flatten)]
     overrides: Overrides,
-    /// Seed, in place of the scenario's
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Threads for the model's replications; all cores by default
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
-    /// Costs of this host for the model, from `lab calibrate`
-    #[arg(long, value_name = "FILE")]
-    calibration: Option<PathBuf>,
-    /// Folder for results
-    #[arg(long, default_value = "results", value_name = "FOLDER")]
-    out: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    out: OutArgs,
     /// Print the answer as JSON
     #[arg(long)]
     json: bool,
-    /// No progress, and the answer alone
-    #[arg(long, short)]
-    quiet: bool,
 }
 
 /// Why there is no answer.
@@ -99,13 +87,11 @@ pub(super) fn run(args: &CapacityArgs) -> Exit {
 fn try_run(args: &CapacityArgs) -> Result<Capacity, Failure> {
     let mut scenario =
         scenario::load_with(&args.scenario, args.overrides.pairs()).map_err(RunError::from)?;
-    scenario.seed = args.seed.unwrap_or(scenario.seed);
+    args.model.seed(&mut scenario);
     let axis = axis(args, &scenario)?;
     let start = axis.place(&scenario)?;
-    let path = args.calibration.as_ref().or(scenario.host.calibration.as_ref());
-    let calibration =
-        path.map(|path| Calibration::load(path)).transpose().map_err(RunError::from)?;
-    let threads = args.threads.map_or_else(all_cores, usize::from);
+    let calibration = args.model.calibration(&scenario).map_err(RunError::from)?;
+    let threads = args.model.threads();
     let how = Search {
         axis,
         slos: slos(args, &scenario)?,
@@ -116,7 +102,7 @@ fn try_run(args: &CapacityArgs) -> Result<Capacity, Failure> {
     };
     let options = RunOptions {
         only: args.no_live.then_some(World::Sim),
-        out: args.out.clone(),
+        out: args.out.folder.clone(),
         rounds: 1,
         real_time: priority::real_time_permitted(),
         threads,
@@ -129,7 +115,7 @@ fn try_run(args: &CapacityArgs) -> Result<Capacity, Failure> {
         baseline: None,
     };
     let stop = interrupt::flag().map_err(RunError::Signals)?;
-    let bar = Bar::new(scenario.duration, args.quiet || args.json);
+    let bar = Bar::new(scenario.duration, args.out.quiet || args.json);
     let outcome = experiment::capacity(&scenario, &how, start, &options, &bar, &stop);
     bar.clear();
     let outcome = outcome?;
@@ -137,7 +123,7 @@ fn try_run(args: &CapacityArgs) -> Result<Capacity, Failure> {
     let (capacity, folder) = outcome.commit().map_err(RunError::from)?;
     if args.json {
         print(&(serde_json::to_string_pretty(&capacity).unwrap_or_default() + "\n"));
-    } else if args.quiet {
+    } else if args.out.quiet {
         print(&(report::headline(&capacity) + "\n"));
     } else {
         print(&report::render(&capacity, paint()));

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::exit::Exit;
+use super::model_args::{ModelArgs, OutArgs};
 use super::overrides::Overrides;
 use super::run::{verdict, worst};
 use super::terminal::{complain, paint, print};
@@ -52,7 +53,9 @@ pub(super) struct CompareArgs {
     #[arg(long, default_value_t = 320, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     replications: u32,
     #[command(flatten)]
-    how: scenarios::HowArgs,
+    model: ModelArgs,
+    #[command(flatten)]
+    out: OutArgs,
     /// Print the comparison as JSON
     #[arg(long)]
     json: bool,

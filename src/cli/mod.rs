@@ -24,6 +24,7 @@ mod health;
 mod import;
 mod load;
 mod man;
+mod model_args;
 mod new;
 mod overrides;
 mod progress;

@@ -15,6 +15,7 @@ use clap::{Args, ValueEnum};
 
 use self::shown::{ShowArgs, ShowError, Shown, Telling};
 use super::exit::Exit;
+use super::model_args::{ModelArgs, OutArgs};
 use super::overrides::Overrides;
 use super::progress::Bar;
 use super::terminal::{complain, paint, print};
@@ -38,9 +39,6 @@ pub(super) struct RunArgs {
     /// Run one world alone
     #[arg(long, value_enum)]
     only: Option<Only>,
-    /// Seed, in place of the scenario's
-    #[arg(long)]
-    seed: Option<u64>,
     #[command(flatten)]
     overrides: Overrides,
     /// The balancer, in place of the scenario's: own, nginx, haproxy, envoy or
@@ -59,12 +57,8 @@ pub(super) struct RunArgs {
     /// Replications of the model, in place of the scenario's
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     replications: Option<u32>,
-    /// Threads for the model's replications; all cores by default
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
-    /// Costs of this host for the model, from `lab calibrate`
-    #[arg(long, value_name = "FILE")]
-    calibration: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Show the value of queueing theory beside the model's, where there is a formula
     #[arg(long)]
     theory: bool,
@@ -74,22 +68,18 @@ pub(super) struct RunArgs {
     normal_priority: bool,
     #[command(flatten)]
     show: ShowArgs,
-    /// Folder for results
-    #[arg(long, default_value = "results", value_name = "FOLDER")]
-    out: PathBuf,
     #[command(flatten)]
     baseline: baseline::BaselineArgs,
     #[command(flatten)]
     output: output::OutputArgs,
-    /// No progress, and no table
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    out: OutArgs,
 }
 
 impl RunArgs {
     /// Whether nothing but what was asked for goes to stdout, and no progress to stderr.
     fn silent(&self) -> bool {
-        self.quiet || self.output.format() == Format::Json
+        self.out.quiet || self.output.format() == Format::Json
     }
 }
 
@@ -147,7 +137,7 @@ fn try_run(args: &RunArgs) -> Result<Results, Failure> {
     shown.finish(outcome.folder())?;
     let (results, folder) = outcome.commit().map_err(RunError::from)?;
     args.output.write(&[(results.scenario.clone(), &results)], &args.scenario)?;
-    if args.output.format() == Format::Text && !args.quiet {
+    if args.output.format() == Format::Text && !args.out.quiet {
         print(&report::terminal::render(&results, paint()));
         let engine = &scenario.balancer.engine;
         let gaps = crate::engine::gaps(&scenario, engine);
@@ -170,12 +160,12 @@ fn options(args: &RunArgs, scenario: &Scenario) -> Result<RunOptions, Failure> {
             Only::Sim => World::Sim,
             Only::Live => World::Live,
         }),
-        out: args.out.clone(),
+        out: args.out.folder.clone(),
         rounds: args.rounds,
         real_time: !args.normal_priority && priority::real_time_permitted(),
-        threads: args.threads.map_or_else(all_cores, usize::from),
-        calibration: calibration(args, scenario)?,
-        known_calibration: Calibration::load(&args.out.join("calibration.json")).ok(),
+        threads: args.model.threads(),
+        calibration: args.model.calibration(scenario).map_err(RunError::from)?,
+        known_calibration: Calibration::load(&args.out.folder.join("calibration.json")).ok(),
         engine_config: args
             .engine_config
             .as_ref()
@@ -205,7 +195,7 @@ fn show(args: &RunArgs, scenario: &Scenario, options: &mut RunOptions) -> Result
     if let Some(why) = unknown_metric(args, scenario, options.only) {
         return Err(Failure::Usage(why));
     }
-    let shown = Shown::start(&args.show, &args.out, args.silent())?;
+    let shown = Shown::start(&args.show, &args.out.folder, args.silent())?;
     options.board.clone_from(&shown.board);
     options.prometheus = shown.prometheus();
     Ok(shown)
@@ -234,15 +224,9 @@ fn load(args: &RunArgs, engine: Option<&Engine>) -> Result<Scenario, RunError> {
     let mut pairs = args.overrides.pairs().to_vec();
     pairs.extend(engine.map(|engine| ("balancer.engine".to_owned(), engine.name())));
     let mut scenario = scenario::load_with(&args.scenario, &pairs)?;
-    scenario.seed = args.seed.unwrap_or(scenario.seed);
+    args.model.seed(&mut scenario);
     scenario.replications = args.replications.unwrap_or(scenario.replications);
     Ok(scenario)
-}
-
-/// The calibration that was asked for, on the command line or in the scenario.
-fn calibration(args: &RunArgs, scenario: &Scenario) -> Result<Option<Calibration>, RunError> {
-    let path = args.calibration.as_ref().or(scenario.host.calibration.as_ref());
-    Ok(path.map(|path| Calibration::load(path)).transpose()?)
 }
 
 /// Cores that lab may use.

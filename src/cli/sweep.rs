@@ -9,12 +9,12 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::exit::Exit;
+use super::model_args::{ModelArgs, OutArgs};
 use super::overrides::Overrides;
-use super::run::all_cores;
 use super::terminal::{complain, paint, print};
 use crate::experiment::sweep::{self, Pending, Sweep, SweepError};
 use crate::host::interrupt;
-use crate::record::{Calibration, RecordError, summary_row};
+use crate::record::{RecordError, summary_row};
 use crate::report;
 use crate::scenario::SweepFacts;
 use crate::scenario::sweep::{LOAD, Measure};
@@ -26,6 +26,7 @@ use crate::sweep::{Shard, ShardError, SweepResults};
   lab sweep scenarios/sweep-policies.toml
   lab sweep scenarios/mm1.toml --set balancer.algorithm=random,random_two --set load=0.5..0.95
   lab sweep site.toml --set 'backend.b.service.mean=5ms..80ms log' --set load=0.3..0.9 --samples 100
+  lab sweep site.toml --check --quiet      exit with 3 if a check fails at any point
   lab sweep site.toml --shard 2/4      a quarter of the points; any four shares make the whole
   lab sweep results/site/sweep-3f9a1c2e7d10      show it again, from its folder
 
@@ -48,33 +49,25 @@ pub(super) struct SweepArgs {
     /// Key of the axis whose values are compared, in place of the scenario's
     #[arg(long, value_name = "KEY")]
     compare: Option<String>,
-    /// Seed of the requests, in place of the scenario's
-    #[arg(long)]
-    seed: Option<u64>,
     /// Replications of each point, in place of the scenario's
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     replications: Option<u32>,
-    /// Costs of this host for the model, from `lab calibrate`
-    #[arg(long, value_name = "FILE")]
-    calibration: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Exit with 3 if a check of the scenario fails at a point
+    #[arg(long)]
+    check: bool,
     /// Run share K of N alone, such as 2/4
     #[arg(long, value_name = "K/N")]
     shard: Option<Shard>,
     /// Number of shares, where a batch system says only which one this is
     #[arg(long, value_name = "N", env = "LAB_SHARDS", value_parser = clap::value_parser!(u32).range(1..))]
     shards: Option<u32>,
-    /// Threads; all cores by default
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
-    /// Folder for results
-    #[arg(long, default_value = "results", value_name = "FOLDER")]
-    out: PathBuf,
+    #[command(flatten)]
+    out: OutArgs,
     /// Print the results as JSON
     #[arg(long)]
     json: bool,
-    /// No progress, and no table
-    #[arg(long, short)]
-    quiet: bool,
 }
 
 /// [`Measure`] as an argument.
@@ -158,7 +151,7 @@ fn try_run(args: &SweepArgs) -> Result<Exit, Failure> {
         args.say(&format!("{} of {} points are done already", pending.done, pending.of));
     }
     let bar = bar(&pending, args);
-    let threads = args.threads.map_or_else(all_cores, usize::from);
+    let threads = args.model.threads();
     let done = sweep.run(&pending, threads, &stop, &|weight| bar.inc(weight));
     bar.finish_and_clear();
     let done = done?;
@@ -185,9 +178,9 @@ fn prepare(args: &SweepArgs) -> Result<Sweep, Failure> {
         }
     }
     let number = |key: &str, value: String| (key.to_owned(), value);
-    fixed.extend(args.seed.map(|seed| number("scenario.seed", seed.to_string())));
+    fixed.extend(args.model.seed.map(|seed| number("scenario.seed", seed.to_string())));
     fixed.extend(args.replications.map(|count| number("scenario.replications", count.to_string())));
-    let calibration = args.calibration.as_ref().map(|path| Calibration::load(path)).transpose()?;
+    let calibration = args.model.calibration.as_deref();
     let change = |facts: &mut SweepFacts| {
         // A key that the command line fixes is no axis any more.
         facts.axes.retain(|axis| !fixed.iter().any(|(key, _)| *key == axis.key));
@@ -202,7 +195,7 @@ fn prepare(args: &SweepArgs) -> Result<Sweep, Failure> {
         facts.compare = args.compare.clone().or_else(|| facts.compare.clone());
         facts.compare = facts.compare.take().filter(|it| facts.axes.iter().any(|a| a.key == *it));
     };
-    let sweep = Sweep::prepare(&args.target, &fixed, calibration, &args.out, change)?;
+    let sweep = Sweep::prepare(&args.target, &fixed, calibration, &args.out.folder, change)?;
     if let Some(key) = &args.compare
         && !sweep.compares(key)
     {
@@ -226,7 +219,7 @@ fn shard(args: &SweepArgs) -> Result<Shard, Failure> {
 
 impl SweepArgs {
     fn say(&self, what: &str) {
-        if !self.quiet && !self.json {
+        if !self.out.quiet && !self.json {
             eprintln!("lab: {what}");
         }
     }
@@ -234,7 +227,7 @@ impl SweepArgs {
 
 /// A bar over the requests that are left.
 fn bar(pending: &Pending, args: &SweepArgs) -> ProgressBar {
-    let seen = !args.quiet && !args.json && std::io::stderr().is_terminal();
+    let seen = !args.out.quiet && !args.json && std::io::stderr().is_terminal();
     let target = if seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let requests = pending.todo.iter().map(|(_, weight)| weight).sum();
     let bar = ProgressBar::with_draw_target(Some(requests), target);
@@ -259,24 +252,30 @@ fn show(sweep: &Sweep, shard: Shard, args: &SweepArgs) -> Result<Exit, Failure> 
             "{share}{there} of {of} points of the sweep are in {}",
             sweep.folder().display()
         ));
-        return Ok(Exit::Held);
+        return Ok(verdict(&results, args));
     }
     let charts = draw(sweep, &results)?;
     sweep.write_summary(&results)?;
     tell(&results, args);
-    if !args.quiet && !args.json {
+    if !args.out.quiet && !args.json {
         print(&format!(
             "results in {}: points/ as Hive-partitioned Parquet, summary.json, {charts} charts\n",
             sweep.folder().display()
         ));
     }
-    Ok(Exit::Held)
+    Ok(verdict(&results, args))
+}
+
+/// A sweep goes where checks fail on purpose, so that alone is no failure unless it is said to be one.
+fn verdict(results: &SweepResults, args: &SweepArgs) -> Exit {
+    let failed = results.checks.iter().any(|check| check.failed > 0);
+    if args.check && failed { Exit::CheckFailed } else { Exit::Held }
 }
 
 fn tell(results: &SweepResults, args: &SweepArgs) {
     if args.json {
         print(&(serde_json::to_string_pretty(results).unwrap_or_default() + "\n"));
-    } else if !args.quiet {
+    } else if !args.out.quiet {
         print(&report::sweep::render(results, paint()));
     }
 }
@@ -290,7 +289,7 @@ fn show_again(args: &SweepArgs) -> Result<Exit, Failure> {
     }
     args.say(&format!("{} of {} points are done", results.points.len(), sweep.len()));
     tell(&results, args);
-    Ok(Exit::Held)
+    Ok(verdict(&results, args))
 }
 
 /// Draws every chart where nobody sees it half done, then moves it.

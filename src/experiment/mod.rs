@@ -19,6 +19,8 @@ mod judge;
 #[cfg(feature = "cli")]
 mod model;
 #[cfg(feature = "cli")]
+mod precision;
+#[cfg(feature = "cli")]
 mod reality;
 #[cfg(feature = "cli")]
 mod recorded;
@@ -53,7 +55,7 @@ pub use recorded::{Recorded, Two, recorded_scenario};
 #[cfg(feature = "cli")]
 pub use recorded_engines::{is_of_engines, read_engines};
 #[cfg(feature = "cli")]
-pub use run::{Outcome, RunError, RunOptions, run};
+pub use run::{Outcome, RunError, RunOptions, calibration_of, run};
 #[cfg(feature = "cli")]
 pub use saved::{saved_engines, saved_results};
 #[cfg(feature = "cli")]

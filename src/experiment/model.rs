@@ -2,11 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
+use super::precision;
 use super::run::Files;
 use super::settle::{WARM_UP_REPLICATIONS, first_change};
-use crate::compare::stopping::relative_half_width;
-use crate::compare::versus::name_of;
-use crate::compare::{Digest, LatencySeries, Layout, PairSample, estimate_of};
+use crate::compare::{Digest, LatencySeries, Layout, PairSample};
 use crate::monitor::Series;
 use crate::record::{AttemptRow, Costs, EventRow, RecordError, RequestRow, Sink, TimelineRow};
 use crate::scenario::Scenario;
@@ -51,7 +50,7 @@ pub(super) fn run(
         wanted: if replication == 0 { slot.lock().ok().and_then(|mut it| it.take()) } else { None },
     };
     let (mut wanted, mut modelled) = (None, Vec::<Modelled>::new());
-    let mut until = first_wave(scenario);
+    let mut until = precision::first_wave(scenario);
     loop {
         let range = modelled.len() as u32..until;
         let taken = sim::replicate_range(scenario, options, range, threads, taker);
@@ -62,7 +61,8 @@ pub(super) fn run(
             }
             Modelled { digest: taker.digest, pairs: taker.pairs, series: taker.series, ran }
         }));
-        match next_wave(scenario, &modelled) {
+        let ran = looked_at(scenario, &modelled);
+        match ran.and_then(|ran| precision::next_wave(scenario, &ran)) {
             Some(more) if !stopped() => until = more,
             _ => break,
         }
@@ -70,56 +70,13 @@ pub(super) fn run(
     Ok((modelled, wanted.expect("replication 0 always runs and holds what is wanted")))
 }
 
-/// Replications before the first look at what they tell.
-fn first_wave(scenario: &Scenario) -> u32 {
-    match scenario.precision {
-        Some(_) => scenario.replications.max(FIRST_WAVE).min(scenario.max_replications),
-        None => scenario.replications,
-    }
-}
-
-/// Up to which replication to go on: by the square root law of their number, and no more than
-/// doubling it, as a half-width is itself an estimate (Law, *Simulation Modeling and Analysis*,
-/// 9.4.1); `None` if the precision is reached, or as many ran as may.
-fn next_wave(scenario: &Scenario, modelled: &[Modelled]) -> Option<u32> {
-    let precision = scenario.precision.as_ref()?;
-    let ran = modelled.len() as u32;
-    let digests: Vec<Digest> = modelled.iter().map(|one| one.digest.clone()).collect();
-    let half = estimate_of(&digests, &precision.measure).and_then(relative_half_width);
-    if ran >= scenario.max_replications || half.is_some_and(|half| half <= precision.within) {
-        return None;
-    }
-    let needed = half.map_or(f64::INFINITY, |half| {
-        f64::from(ran) * (half / precision.within) * (half / precision.within)
-    });
-    let next = (needed * 1.05).ceil().clamp(f64::from(ran + 2), f64::from(ran * 2)) as u32;
-    Some(next.min(scenario.max_replications))
-}
-
-/// Fewer replications give a half-width that is mostly chance.
-const FIRST_WAVE: u32 = 10;
-
 /// What is to be said of the replications together: a precision that was not reached, a warm-up that
 /// is too short.
 pub(super) fn warnings(scenario: &Scenario, modelled: &[Modelled]) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if let Some(precision) = &scenario.precision {
-        let digests: Vec<Digest> = modelled.iter().map(|one| one.digest.clone()).collect();
-        let half = estimate_of(&digests, &precision.measure).and_then(relative_half_width);
-        if half.is_none_or(|half| half > precision.within) {
-            let name = name_of(&precision.measure);
-            let reached = half.map_or_else(
-                || "without an interval".to_owned(),
-                |half| format!("known within {:.2} %", half * 100.0),
-            );
-            warnings.push(format!(
-                "{name} is {reached} after {} replications, and {:.2} % was asked for: raise \
-                 `max_replications`",
-                modelled.len(),
-                precision.within * 100.0
-            ));
-        }
-    }
+    let mut warnings: Vec<String> = looked_at(scenario, modelled)
+        .and_then(|ran| precision::unmet(scenario, &ran))
+        .into_iter()
+        .collect();
     let series: Vec<LatencySeries> = modelled.iter().filter_map(|one| one.series.clone()).collect();
     if let Some(cut) = LatencySeries::truncation(&series, scenario.warm_up).filter(|it| it.matters)
     {
@@ -133,6 +90,12 @@ pub(super) fn warnings(scenario: &Scenario, modelled: &[Modelled]) -> Vec<String
         ));
     }
     warnings
+}
+
+/// The statistics so far, if a precision is asked of them.
+fn looked_at(scenario: &Scenario, modelled: &[Modelled]) -> Option<Vec<Digest>> {
+    scenario.precision.as_ref()?;
+    Some(modelled.iter().map(|one| one.digest.clone()).collect())
 }
 
 /// Digests in order, the first replication's requests, and warnings in words.

@@ -145,6 +145,19 @@ pub fn run(
     Ok(Outcome { results, directory })
 }
 
+/// The calibration that a run is to take: the one `asked` for on the command line, or else that of the
+/// scenario.
+///
+/// # Errors
+/// When its file cannot be read.
+pub fn calibration_of(
+    asked: Option<&Path>,
+    scenario: &Scenario,
+) -> Result<Option<Calibration>, RecordError> {
+    let path = asked.or(scenario.host.calibration.as_deref());
+    path.map(Calibration::load).transpose()
+}
+
 /// What the host adds behind the scenario's engine at its load, as far as that was measured.
 pub(super) fn costs_of(scenario: &Scenario, calibration: Option<&Calibration>) -> Option<Costs> {
     calibration?.costs(&scenario.balancer.engine.name(), scenario.traffic.mean_rate())

@@ -17,11 +17,12 @@ use serde::{Deserialize, Serialize};
 
 pub use files::open;
 
+use super::run::calibration_of;
 use crate::record::manifest::sha256_hex;
 use crate::record::{Calibration, RecordError};
 use crate::scenario::{self, Diagnostics, Scenario, SweepFacts};
 use crate::sweep::{
-    DesignError, Point, PointResult, SWEEP_SCHEMA_VERSION, Shard, SweepResults, points, rank,
+    DesignError, Point, PointResult, SWEEP_SCHEMA_VERSION, Shard, SweepResults, points, rank, tally,
 };
 use crate::traffic::{ArrivalConfig, Source};
 
@@ -51,6 +52,12 @@ pub enum SweepError {
     /// The axes make no points.
     #[error(transparent)]
     Design(#[from] DesignError),
+    /// Points with several calibrations.
+    #[error(
+        "host.calibration is no axis: a sweep has one calibration, that of --calibration or of the \
+         scenario"
+    )]
+    Calibrations,
     /// The offered load cannot follow from the servers.
     #[error("at the point {0}: `load` needs servers whose service takes time")]
     Capacity(String),
@@ -97,14 +104,14 @@ impl SweepManifest {
 
 impl Sweep {
     /// The sweep of the scenario at `path` with `overrides`, and with `change` applied to what it
-    /// sweeps itself. Every point is checked.
+    /// sweeps itself. Its calibration is that in the file `calibration`, or else that of the scenario.
     ///
     /// # Errors
     /// When the scenario or a point is wrong, or nothing is swept.
     pub fn prepare(
         path: &Path,
         overrides: &[(String, String)],
-        calibration: Option<Calibration>,
+        calibration: Option<&Path>,
         out: &Path,
         change: impl FnOnce(&mut SweepFacts),
     ) -> Result<Self, SweepError> {
@@ -120,7 +127,11 @@ impl Sweep {
         if facts.axes.is_empty() {
             return Err(SweepError::NoAxis(path.to_owned()));
         }
+        if facts.axes.iter().any(|axis| axis.key == "host.calibration") {
+            return Err(SweepError::Calibrations);
+        }
         let points = points(&facts)?;
+        let calibration = calibration_of(calibration, &base)?;
         let manifest = SweepManifest {
             schema_version: SWEEP_SCHEMA_VERSION,
             lab: env!("CARGO_PKG_VERSION").to_owned(),
@@ -226,8 +237,13 @@ impl Sweep {
             replications: manifest.replications,
             facts: manifest.facts.clone(),
             ranking: rank(&manifest.facts, &found),
+            checks: tally(&found),
             points: found,
         })
+    }
+
+    fn wrong_at(point: &Point, wrong: Diagnostics) -> SweepError {
+        SweepError::Point { point: point.words(), wrong: Box::new(wrong) }
     }
 
     /// The scenario of a point. Its seed is that of all: the points share their requests.
@@ -236,7 +252,7 @@ impl Sweep {
         overrides.extend(point.overrides());
         let parse = |overrides: &[(String, String)]| {
             scenario::parse_with(&self.base.text, &self.base.path, overrides)
-                .map_err(|wrong| SweepError::Point { point: point.words(), wrong: Box::new(wrong) })
+                .map_err(|wrong| Self::wrong_at(point, wrong))
         };
         let Some(load) = point.load() else { return parse(&overrides) };
         let capacity = parse(&overrides)?.capacity();

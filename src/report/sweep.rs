@@ -32,6 +32,7 @@ pub fn render(results: &SweepResults, paint: Paint) -> String {
         text.push_str(&format!("  … and {hidden} more conditions, in summary.json and points/\n"));
     }
     text.push_str(&verdict(results, paint));
+    text.push_str(&checks(results, paint));
     text.push_str(&warnings(results, paint));
     text
 }
@@ -54,8 +55,7 @@ fn table(results: &SweepResults, paint: Paint) -> String {
             condition.settings.iter().map(|setting| setting.label.as_str()).collect();
         let mut row = vec![labels.join(", ")];
         for one in &condition.contenders {
-            let mark = if one.warned { "*" } else { "" };
-            let shown = format!("{}{mark}", shown(ranking.measure, one.estimate));
+            let shown = format!("{}{}", shown(ranking.measure, one.estimate), marks(one));
             row.push(if one.best { paint.good(&shown) } else { shown });
         }
         if ranking.compare.is_some() {
@@ -64,6 +64,12 @@ fn table(results: &SweepResults, paint: Paint) -> String {
         rows.push(row);
     }
     lay_out(&rows, paint)
+}
+
+/// `!` where a check fails, `*` where there is a warning.
+fn marks(one: &Contender) -> String {
+    let mark = |is: bool, mark: &'static str| if is { mark } else { "" };
+    [mark(one.failed_checks > 0, "!"), mark(one.warned, "*")].concat()
 }
 
 /// The best one, or those that cannot be told apart from it.
@@ -110,6 +116,26 @@ fn verdict(results: &SweepResults, paint: Paint) -> String {
         "by intervals that do not meet; more replications tell more"
     };
     format!("\n{} of {of} conditions: {} (95 %, {how})\n", paint.bold("best"), parts.join(", "))
+}
+
+/// Which checks fail, and where.
+fn checks(results: &SweepResults, paint: Paint) -> String {
+    let of = results.points.len();
+    let failing = results.checks.iter().filter(|check| check.failed > 0);
+    let open = results.checks.iter().filter(|check| check.undecided > 0);
+    let failing = failing.map(|check| format!("{} at {}", check.text, check.failed));
+    let failing: Vec<String> = failing.collect();
+    let mut text = String::new();
+    if !failing.is_empty() {
+        let told = format!("! of {of} points checks fail: {}", failing.join(", "));
+        text.push_str(&(paint.bad(&told) + "\n"));
+    } else if results.checks.iter().any(|check| check.held > 0) {
+        text.push_str(&(paint.good("no check fails at any point") + "\n"));
+    }
+    for check in open {
+        text.push_str(&format!("  {} is undecided at {} points\n", check.text, check.undecided));
+    }
+    text
 }
 
 fn warnings(results: &SweepResults, paint: Paint) -> String {

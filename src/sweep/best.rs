@@ -56,6 +56,8 @@ pub struct Contender {
     pub level: bool,
     /// Whether the point has warnings, such as a queue that grows.
     pub warned: bool,
+    /// How many of the scenario's checks failed at the point.
+    pub failed_checks: u32,
 }
 
 /// The axis whose values are compared: the one that the sweep names, the algorithm, or the first
@@ -130,6 +132,7 @@ fn contenders(points: &[&PointResult], compare: Option<&str>, measure: Measure) 
                 best: is_best && !alone,
                 level: !apart,
                 warned: !point.warnings.is_empty(),
+                failed_checks: point.failed_checks().count() as u32,
             }
         })
         .collect()
@@ -143,8 +146,10 @@ fn told_apart(
     measure: Measure,
     sign: f64,
 ) -> (Option<Estimate>, bool) {
-    let (ones, bests) = (&one.replications, &best.replications);
-    if ones.len() > 1 && ones.len() == bests.len() {
+    // A precision may take more replications of one than of the other: those of both are compared.
+    let both = one.replications.len().min(best.replications.len());
+    let (ones, bests) = (&one.replications[..both], &best.replications[..both]);
+    if both > 1 {
         let positive = ones.iter().chain(bests).all(|value| *value > 0.0);
         let difference = if measure.is_latency() && positive {
             let logs = |values: &[f64]| values.iter().map(|v| libm::log(*v)).collect::<Vec<_>>();
@@ -195,6 +200,7 @@ mod tests {
                 sweep: String::new(),
                 index: point.index,
                 settings: point.settings,
+                replications: 3,
                 requests: 0,
                 failed: 0,
                 retried: 0,
@@ -202,6 +208,7 @@ mod tests {
                 max_ns: 0.0,
                 jain: 1.0,
                 measures,
+                checks: Vec::new(),
                 warnings: Vec::new(),
             }
         };

@@ -11,5 +11,8 @@ mod shard;
 
 pub use best::{Condition, Contender, Ranking, rank};
 pub use design::{DesignError, MOST_POINTS, Point, Setting, points};
-pub use result::{Measured, POINT_SCHEMA_VERSION, PointResult, SWEEP_SCHEMA_VERSION, SweepResults};
+pub use result::{
+    CheckTally, Measured, POINT_SCHEMA_VERSION, PointResult, Replications, SWEEP_SCHEMA_VERSION,
+    SweepResults, tally,
+};
 pub use shard::{Shard, ShardError};

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::best::Ranking;
 use super::design::Setting;
 use crate::compare::interval::{self, REPLICATIONS_AT_LEAST};
-use crate::compare::{Digest, Estimate, WorldSummary, summary_of};
+use crate::compare::{CheckResult, Digest, Estimate, Verdict, WorldSummary, summary_of};
 use crate::scenario::SweepFacts;
 use crate::scenario::sweep::Measure;
 
 /// Version of what a point's file holds.
-pub const POINT_SCHEMA_VERSION: u32 = 1;
+pub const POINT_SCHEMA_VERSION: u32 = 2;
 /// Version of a sweep's files.
-pub const SWEEP_SCHEMA_VERSION: u32 = 1;
+pub const SWEEP_SCHEMA_VERSION: u32 = 2;
 
 /// A statistic of a point: of all replications together, with its 95 % interval where one can be
 /// given, and of each alone.
@@ -38,6 +38,8 @@ pub struct PointResult {
     pub index: u32,
     /// What it gave to each axis.
     pub settings: Vec<Setting>,
+    /// How many replications ran.
+    pub replications: u32,
     /// Requests in all replications, the warm-up aside.
     pub requests: u64,
     /// Of these, those that failed.
@@ -52,8 +54,21 @@ pub struct PointResult {
     pub jain: f64,
     /// Every [`Measure`] by its name.
     pub measures: BTreeMap<String, Measured>,
+    /// Every check of the scenario.
+    pub checks: Vec<CheckResult>,
     /// What to know before believing its numbers.
     pub warnings: Vec<String>,
+}
+
+/// What ran at a point.
+#[derive(Debug)]
+pub struct Replications<'a> {
+    /// In order.
+    pub digests: &'a [Digest],
+    /// What to know before believing them.
+    pub warnings: Vec<String>,
+    /// The checks of the scenario on them.
+    pub checks: Vec<CheckResult>,
 }
 
 impl PointResult {
@@ -63,11 +78,11 @@ impl PointResult {
         sweep: &str,
         index: u32,
         settings: Vec<Setting>,
-        replications: &[Digest],
-        warnings: Vec<String>,
+        ran: Replications<'_>,
     ) -> Option<Self> {
-        let all = summary_of(replications)?;
-        let each: Vec<WorldSummary> = match replications {
+        let Replications { digests, mut warnings, checks } = ran;
+        let all = summary_of(digests)?;
+        let each: Vec<WorldSummary> = match digests {
             [_] => vec![all.clone()],
             several => several.iter().map(Digest::summary).collect(),
         };
@@ -85,7 +100,6 @@ impl PointResult {
             };
             (measure.name().to_owned(), Measured { estimate, replications })
         });
-        let mut warnings = warnings;
         warnings.extend(all.warnings.iter().cloned());
         warnings.dedup();
         Some(Self {
@@ -93,6 +107,7 @@ impl PointResult {
             sweep: sweep.to_owned(),
             index,
             settings,
+            replications: digests.len() as u32,
             requests: all.requests,
             failed: all.failed,
             retried: all.retried,
@@ -100,6 +115,7 @@ impl PointResult {
             max_ns: all.latency.max.value,
             jain: all.jain,
             measures: BTreeMap::from(measures),
+            checks,
             warnings,
         })
     }
@@ -112,6 +128,18 @@ impl PointResult {
             replications: Vec::new(),
         };
         self.measures.get(measure.name()).unwrap_or(&NONE)
+    }
+
+    /// How many of its checks came out so.
+    #[must_use]
+    pub fn count(&self, verdict: Verdict) -> u64 {
+        self.checks.iter().filter(|check| check.verdict == verdict).count() as u64
+    }
+
+    /// Its checks that failed, in words.
+    pub fn failed_checks(&self) -> impl Iterator<Item = &str> {
+        let failed = self.checks.iter().filter(|check| check.verdict == Verdict::Failed);
+        failed.map(|check| check.text.as_str())
     }
 
     /// The value it gave to the axis of `key`.
@@ -136,6 +164,40 @@ fn value(summary: &WorldSummary, measure: Measure) -> Estimate {
     }
 }
 
+/// A check of the scenario over all points.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckTally {
+    /// As it is written.
+    pub text: String,
+    /// Points at which it held.
+    pub held: u32,
+    /// Points at which it failed.
+    pub failed: u32,
+    /// Points at which it could not be decided.
+    pub undecided: u32,
+}
+
+/// The checks of all points, in order of the scenario.
+#[must_use]
+pub fn tally(points: &[PointResult]) -> Vec<CheckTally> {
+    let mut tallies: Vec<CheckTally> = Vec::new();
+    for check in points.iter().flat_map(|point| &point.checks) {
+        let known = tallies.iter().position(|tally| tally.text == check.text);
+        let place = known.unwrap_or_else(|| {
+            let text = check.text.clone();
+            tallies.push(CheckTally { text, held: 0, failed: 0, undecided: 0 });
+            tallies.len() - 1
+        });
+        let tally = &mut tallies[place];
+        *match check.verdict {
+            Verdict::Held => &mut tally.held,
+            Verdict::Failed => &mut tally.failed,
+            Verdict::Undecided => &mut tally.undecided,
+        } += 1;
+    }
+    tallies
+}
+
 /// A sweep whose points are done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SweepResults {
@@ -147,12 +209,14 @@ pub struct SweepResults {
     pub sweep: String,
     /// Seed of the requests.
     pub seed: u64,
-    /// Replications of each point.
+    /// Replications that the scenario asks for; a precision may take more, see the points.
     pub replications: u32,
     /// What was swept.
     pub facts: SweepFacts,
     /// What is best under which condition.
     pub ranking: Ranking,
+    /// What came of the scenario's checks.
+    pub checks: Vec<CheckTally>,
     /// Every point, in order.
     pub points: Vec<PointResult>,
 }

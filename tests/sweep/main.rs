@@ -3,6 +3,7 @@
 #![cfg(feature = "cli")]
 
 mod batch;
+mod conditions;
 mod points;
 mod read;
 mod resume;

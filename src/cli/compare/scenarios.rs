@@ -1,45 +1,21 @@
 //! Two scenarios, or one with two values of a key: in the model on the same draws, or in the real
 //! stack in turns.
 
-use std::path::PathBuf;
-
-use clap::Args;
 use serde::Serialize;
 
 use super::{CompareArgs, Failure};
 use crate::cli::exit::Exit;
 use crate::cli::overrides::values;
 use crate::cli::progress::Bar;
-use crate::cli::run::{all_cores, verdict};
+use crate::cli::run::verdict;
 use crate::cli::terminal::{paint, print};
 use crate::compare::Versus;
 use crate::experiment::{self, Race, RunError, RunOptions, TurnsOutcome};
 use crate::host::{interrupt, priority};
 use crate::live::ProviderOptions;
-use crate::record::Calibration;
 use crate::report::versus;
 use crate::scenario::{self, Scenario};
 use crate::units::Span;
-
-/// How scenarios are run.
-#[derive(Args, Debug)]
-pub(in crate::cli) struct HowArgs {
-    /// Seed, in place of that of A
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Threads for the model's replications; all cores by default
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
-    /// Costs of this host for the model, from `lab calibrate`
-    #[arg(long, value_name = "FILE")]
-    calibration: Option<PathBuf>,
-    /// Folder for the results of --live
-    #[arg(long, default_value = "results", value_name = "FOLDER")]
-    out: PathBuf,
-    /// No progress, and no table
-    #[arg(long, short)]
-    quiet: bool,
-}
 
 /// One of the two.
 struct Side {
@@ -68,11 +44,11 @@ fn in_model(args: &CompareArgs, sides: &[Side; 2]) -> Result<Exit, Failure> {
     let race = Race {
         question: args.question(),
         most: args.replications,
-        threads: args.how.threads.map_or_else(all_cores, usize::from),
-        calibration: calibration(args, &a.scenario)?,
+        threads: args.model.threads(),
+        calibration: args.model.calibration(&a.scenario).map_err(RunError::from)?,
     };
     let stop = interrupt::flag().map_err(RunError::Signals)?;
-    let bar = Bar::new(Span::from_secs(1), args.how.quiet || args.json);
+    let bar = Bar::new(Span::from_secs(1), args.out.quiet || args.json);
     let found = experiment::race(&a.scenario, &b.scenario, &race, &bar, &stop);
     bar.clear();
     let versus = found?;
@@ -85,7 +61,7 @@ fn in_model(args: &CompareArgs, sides: &[Side; 2]) -> Result<Exit, Failure> {
         return Ok(Exit::Held);
     }
     show(args, [&a.label, &b.label], Some(&versus));
-    if !common_numbers && !args.how.quiet {
+    if !common_numbers && !args.out.quiet {
         print("  their traffic differs, so A and B have the same seed and other requests\n");
     }
     Ok(Exit::Held)
@@ -95,7 +71,7 @@ fn in_turns(args: &CompareArgs, [a, b]: [Side; 2]) -> Result<Exit, Failure> {
     let stop = interrupt::flag().map_err(RunError::Signals)?;
     let options = RunOptions {
         only: None,
-        out: args.how.out.clone(),
+        out: args.out.folder.clone(),
         rounds: args.rounds,
         real_time: priority::real_time_permitted(),
         threads: 1,
@@ -107,7 +83,7 @@ fn in_turns(args: &CompareArgs, [a, b]: [Side; 2]) -> Result<Exit, Failure> {
         provider: ProviderOptions::default(),
         baseline: None,
     };
-    let bar = Bar::new(a.scenario.duration, args.how.quiet || args.json);
+    let bar = Bar::new(a.scenario.duration, args.out.quiet || args.json);
     let sides = [&a.scenario, &b.scenario];
     let labels = [a.label.clone(), b.label.clone()];
     let outcome = experiment::take_turns(sides, labels, &args.question(), &options, &bar, &stop);
@@ -119,7 +95,7 @@ fn in_turns(args: &CompareArgs, [a, b]: [Side; 2]) -> Result<Exit, Failure> {
         print(&(serde_json::to_string_pretty(&turns).unwrap_or_default() + "\n"));
     } else {
         show(args, [&turns.labels[0], &turns.labels[1]], turns.versus.as_ref());
-        if !args.how.quiet {
+        if !args.out.quiet {
             for (side, results) in ["A", "B"].iter().zip(&results) {
                 let text = crate::report::terminal::validity(results, paint());
                 print(&format!("{side}: {text}"));
@@ -139,17 +115,12 @@ fn show(args: &CompareArgs, labels: [&str; 2], found: Option<&Versus>) {
         print("no whole round of each was measured\n");
         return;
     };
-    if args.how.quiet {
+    if args.out.quiet {
         print(&format!("{}\n", versus::headline(found)));
         return;
     }
     let [a, b] = labels;
     print(&format!("A is {a}\nB is {b}\n\n{}", versus::render(found, paint())));
-}
-
-fn calibration(args: &CompareArgs, a: &Scenario) -> Result<Option<Calibration>, Failure> {
-    let path = args.how.calibration.as_ref().or(a.host.calibration.as_ref());
-    Ok(path.map(|path| Calibration::load(path)).transpose().map_err(RunError::from)?)
 }
 
 /// A and B: two files, or one file with the two values that a key of `--set` has.
@@ -176,7 +147,7 @@ fn sides(args: &CompareArgs) -> Result<[Side; 2], Failure> {
                 let pairs: Vec<(String, String)> =
                     split.iter().map(|(key, values)| ((*key).clone(), value(values))).collect();
                 let mut scenario = scenario::load_with(file, &pairs).map_err(RunError::from)?;
-                scenario.seed = args.how.seed.unwrap_or(scenario.seed);
+                args.model.seed(&mut scenario);
                 let varied =
                     varied.first().map(|(key, values)| format!(" with {key} = {}", value(values)));
                 let label = format!("{}{}", file.display(), varied.unwrap_or_default());

@@ -41,7 +41,7 @@ pub(super) fn try_run(args: &RunArgs) -> Result<Exit, Failure> {
     } else {
         args.output.write(&runs, &args.scenario)?;
     }
-    if args.output.format() == Format::Text && !args.quiet {
+    if args.output.format() == Format::Text && !args.out.quiet {
         print(&report::engines::render(&results, paint()));
         let folders: Vec<&str> = results.engines.iter().map(|it| it.folder.as_str()).collect();
         print(&format!(

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Sweep, SweepError, SweepManifest};
+use crate::compare::Verdict;
 use crate::record::RecordError;
 use crate::record::summary_row::{self, Cell};
 use crate::scenario;
@@ -145,6 +146,7 @@ fn columns(result: &PointResult) -> Vec<(String, Cell)> {
         }
     }
     columns.extend([
+        ("replications".to_owned(), Cell::Count(u64::from(result.replications))),
         ("requests".to_owned(), Cell::Count(result.requests)),
         ("failed".to_owned(), Cell::Count(result.failed)),
         ("retried".to_owned(), Cell::Count(result.retried)),
@@ -164,6 +166,15 @@ fn columns(result: &PointResult) -> Vec<(String, Cell)> {
     }
     columns.push(("max_ns".to_owned(), Cell::Number(result.max_ns)));
     columns.push(("jain".to_owned(), Cell::Number(result.jain)));
+    for (name, verdict) in [
+        ("checks_held", Verdict::Held),
+        ("checks_failed", Verdict::Failed),
+        ("checks_undecided", Verdict::Undecided),
+    ] {
+        columns.push((name.to_owned(), Cell::Count(result.count(verdict))));
+    }
+    let failed = result.failed_checks().collect::<Vec<_>>().join("; ");
+    columns.push(("failed_checks".to_owned(), Cell::Text(failed)));
     columns.push(("warnings".to_owned(), Cell::Text(result.warnings.join("; "))));
     columns
 }
