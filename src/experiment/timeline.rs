@@ -64,13 +64,55 @@ impl Timeline {
     }
 }
 
-/// Backends whose process was there in `second`.
+/// Backends that were ready at the end of `second`, or at the last look before it: requests may end
+/// after the last.
 fn instances(samples: &[Sample], second: u32) -> u16 {
-    samples.iter().filter(|sample| sample.second == second && sample.running).count() as u16
+    let looks = samples.iter().map(|sample| sample.second);
+    let last = looks.filter(|look| *look <= second).max();
+    samples.iter().filter(|sample| Some(sample.second) == last && sample.ready).count() as u16
 }
 
 /// 0 without any.
 fn quantile(sorted: &[u64], q: f64) -> u64 {
     let rank = nearest_rank(q, sorted.len() as u64);
     sorted.get((rank as usize).saturating_sub(1)).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::RequestRow;
+
+    #[derive(Default)]
+    struct Rows(Vec<TimelineRow>);
+
+    impl Sink for Rows {
+        fn request(&mut self, _row: &RequestRow) {}
+
+        fn timeline(&mut self, row: &TimelineRow) {
+            self.0.push(*row);
+        }
+    }
+
+    #[test]
+    fn an_instance_counts_once_it_is_ready() {
+        let sample = |second, backend, ready| Sample {
+            second,
+            backend,
+            in_flight: 0,
+            state: Some(PeerState::Up),
+            queue: 0,
+            cpu: Some(0.1),
+            utilization: None,
+            ready,
+        };
+        // The second one starts in the first second, and serves in the second.
+        let samples =
+            [sample(0, 0, true), sample(0, 1, false), sample(1, 0, true), sample(1, 1, true)];
+        let mut rows = Rows::default();
+        Timeline::default().write(0, &samples, &mut rows);
+        let counted: Vec<(u32, u16)> =
+            rows.0.iter().map(|row| (row.second, row.instances)).collect();
+        assert_eq!(counted, [(0, 1), (0, 1), (1, 2), (1, 2)]);
+    }
 }

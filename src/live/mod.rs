@@ -12,6 +12,7 @@ pub mod provider;
 pub mod sample;
 mod scale;
 mod shown;
+mod sightings;
 pub mod world;
 
 pub use engine::on_path;

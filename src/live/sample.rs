@@ -10,10 +10,12 @@ use hyper::Method;
 use tokio::task::JoinHandle;
 
 use super::engine::Sight;
+use super::sightings::Sightings;
 use crate::host::call;
 use crate::host::{clock, usage};
 use crate::monitor::{Board, Observed};
 use crate::policy::PeerState;
+use crate::record::EventRow;
 use crate::units::{Nanos, Span};
 
 /// A question that is not answered by then is not answered for this second.
@@ -30,6 +32,8 @@ pub struct Watched {
     pub pid: u32,
     /// Its CPU is limited on purpose: that it waits for a core says nothing of the host.
     pub limited: bool,
+    /// It gets requests as far as an autoscaler is concerned: not starting, and not on its way out.
+    pub serves: bool,
 }
 
 /// One backend at the end of one second.
@@ -50,8 +54,8 @@ pub struct Sample {
     pub cpu: Option<f64>,
     /// Share of its workers' time in this second that they were busy; `None` likewise.
     pub utilization: Option<f64>,
-    /// Whether its process is there.
-    pub running: bool,
+    /// Whether its process is there and it serves, as the model counts instances.
+    pub ready: bool,
 }
 
 impl Sample {
@@ -63,7 +67,7 @@ impl Sample {
             queue: self.queue,
             utilization: self.utilization,
             up: self.state == Some(PeerState::Up),
-            running: self.running,
+            ready: self.ready,
         }
     }
 }
@@ -72,10 +76,23 @@ impl Sample {
 #[derive(Debug)]
 pub struct Sampler {
     watched: Arc<Mutex<Vec<Watched>>>,
-    samples: Arc<Mutex<Vec<Sample>>>,
+    taken: Arc<Mutex<Taken>>,
     held: Arc<Held>,
     counted: Arc<Mutex<Vec<u32>>>,
     task: JoinHandle<()>,
+}
+
+/// What was seen in a round.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// Per second and backend.
+    pub(super) samples: Vec<Sample>,
+    /// Changes of peers, in the eyes of an engine that writes no events.
+    pub(super) events: Vec<EventRow>,
+    /// Most descriptors that a counted process had open.
+    pub(super) descriptors: u64,
+    /// How long all programs together waited for a core.
+    pub(super) waited: Span,
 }
 
 /// The backends under observation; copies are the same list.
@@ -88,6 +105,12 @@ impl WatchList {
         let mut watched = self.0.lock().expect("no sampler panics with the lock held");
         watched[backend].control = control;
         watched[backend].pid = pid;
+    }
+
+    /// An autoscaler's instance serves from now on, or does not any more.
+    pub(super) fn serves(&self, backend: usize, serves: bool) {
+        let mut watched = self.0.lock().expect("no sampler panics with the lock held");
+        watched[backend].serves = serves;
     }
 
     /// A backend was stopped: there is no process 0.
@@ -107,28 +130,29 @@ struct Held {
 }
 
 impl Sampler {
-    /// Starts sampling at every full second after `zero`; the open descriptors of the processes
+    /// Starts sampling round `round` at every full second after `zero`; the open descriptors of the processes
     /// `counted` are counted too. What is seen of the backends goes to `board` as well.
     #[must_use]
     pub(super) fn start(
-        zero: Nanos,
+        (zero, round): (Nanos, u32),
         watched: Vec<Watched>,
         sight: Sight,
         counted: Vec<u32>,
         board: Option<Board>,
     ) -> Self {
         let watched = Arc::new(Mutex::new(watched));
-        let samples = Arc::new(Mutex::new(Vec::new()));
+        let taken = Arc::<Mutex<Taken>>::default();
+        let sightings = sight.without_events().map(|engine| Sightings::new(engine, round));
         let held = Arc::<Held>::default();
         let counted = Arc::new(Mutex::new(counted));
         let task = tokio::spawn(sample_every_second(
             zero,
             Arc::clone(&watched),
-            (sight, Arc::clone(&counted)),
-            (Arc::clone(&samples), board),
+            (sight, sightings, Arc::clone(&counted)),
+            (Arc::clone(&taken), board),
             Arc::clone(&held),
         ));
-        Self { watched, samples, held, counted, task }
+        Self { watched, taken, held, counted, task }
     }
 
     /// The list of those that it watches.
@@ -149,24 +173,22 @@ impl Sampler {
         counted.extend(new);
     }
 
-    /// Stops, and gives the samples, the most descriptors that a counted process had open, and how
-    /// long all programs together waited for a core.
+    /// Stops, and gives what was seen.
     #[must_use]
-    pub fn finish(self) -> (Vec<Sample>, u64, Span) {
+    pub(super) fn finish(self) -> Taken {
         self.task.abort();
-        let samples = std::mem::take(
-            &mut *self.samples.lock().expect("no sampler panics with the lock held"),
-        );
+        let taken =
+            std::mem::take(&mut *self.taken.lock().expect("no sampler panics with the lock held"));
         let waited = Span(self.held.waited.load(Ordering::Relaxed));
-        (samples, self.held.descriptors.load(Ordering::Relaxed), waited)
+        Taken { descriptors: self.held.descriptors.load(Ordering::Relaxed), waited, ..taken }
     }
 }
 
 async fn sample_every_second(
     zero: Nanos,
     watched: Arc<Mutex<Vec<Watched>>>,
-    (sight, counted): (Sight, Arc<Mutex<Vec<u32>>>),
-    (samples, board): (Arc<Mutex<Vec<Sample>>>, Option<Board>),
+    (sight, mut sightings, counted): (Sight, Option<Sightings>, Arc<Mutex<Vec<u32>>>),
+    (taken, board): (Arc<Mutex<Taken>>, Option<Board>),
     held: Arc<Held>,
 ) {
     let mut cpu_before: Vec<Option<Span>> = Vec::new();
@@ -178,6 +200,9 @@ async fn sample_every_second(
         tokio::time::sleep(at.since(clock::now()).to_std()).await;
         let watched = watched.lock().expect("nothing panics with the lock held").clone();
         let (views, work) = tokio::join!(sight.views(), work_of(&watched));
+        let seen_at = Nanos(clock::now().since(zero).0);
+        let events =
+            sightings.as_mut().map_or_else(Vec::new, |sightings| sightings.look(seen_at, &views));
         let counted = counted.lock().expect("nothing panics with the lock held").clone();
         let open = counted.iter().filter_map(|pid| usage::open_descriptors(*pid)).max();
         held.descriptors.fetch_max(open.unwrap_or(0), Ordering::Relaxed);
@@ -190,7 +215,7 @@ async fn sample_every_second(
         let cpu: Vec<_> = watched.iter().map(|backend| usage::cpu_time(backend.pid)).collect();
         cpu_before.resize(cpu.len(), None);
         work_before.resize(work.len(), None);
-        let taken: Vec<Sample> = watched
+        let samples: Vec<Sample> = watched
             .iter()
             .enumerate()
             .map(|(index, backend)| Sample {
@@ -210,7 +235,7 @@ async fn sample_every_second(
                 utilization: work[index]
                     .zip(work_before[index])
                     .and_then(|(now, was)| now.since(was)),
-                running: cpu[index].is_some(),
+                ready: cpu[index].is_some() && backend.serves,
                 // A process that was started again has used less than the one before it.
                 cpu: cpu[index]
                     .zip(cpu_before[index])
@@ -218,9 +243,14 @@ async fn sample_every_second(
             })
             .collect();
         if let Some(board) = &board {
-            taken.iter().for_each(|sample| board.observed(&sample.shown()));
+            samples.iter().for_each(|sample| board.observed(&sample.shown()));
+            events.iter().for_each(|event| board.event(event));
         }
-        samples.lock().expect("nothing panics with the lock held").extend(taken);
+        {
+            let mut taken = taken.lock().expect("nothing panics with the lock held");
+            taken.samples.extend(samples);
+            taken.events.extend(events);
+        }
         limited_before = watched.iter().map(|backend| backend.limited).collect();
         cpu_before = cpu;
         work_before = work;

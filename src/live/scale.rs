@@ -247,6 +247,8 @@ impl Fleet for Slots {
             order: format!("start {}", backend.name),
             reason: error.to_string(),
         })?;
+        // Not before its health check passed and the balancers were told.
+        shared.watched.serves(place, false);
         shared.watched.moved(place, endpoint.control, endpoint.pid);
         let mut stack = shared.stack.lock().await;
         stack.endpoints[place] = endpoint;
@@ -276,6 +278,12 @@ impl Fleet for Slots {
 struct Told(Rc<Shared>);
 
 impl Told {
+    fn serves(&self, name: &str, serves: bool) {
+        if let Some(place) = self.0.place_of(name) {
+            self.0.watched.serves(place, serves);
+        }
+    }
+
     async fn order(&self, name: &str, (word, order): (&str, Order)) -> Result<(), BalancingError> {
         let refused = |reason| BalancingError::Refused {
             balancer: self.0.scenario.balancer.engine.name().to_owned(),
@@ -292,11 +300,15 @@ impl Told {
 
 impl Balancing for Told {
     async fn add(&mut self, name: &str, address: SocketAddr) -> Result<(), BalancingError> {
-        self.order(name, ("add", Order::Add(address))).await
+        self.order(name, ("add", Order::Add(address))).await?;
+        self.serves(name, true);
+        Ok(())
     }
 
     async fn drain(&mut self, name: &str) -> Result<(), BalancingError> {
-        self.order(name, ("drain", Order::Drain)).await
+        self.order(name, ("drain", Order::Drain)).await?;
+        self.serves(name, false);
+        Ok(())
     }
 
     async fn in_flight(&mut self, name: &str) -> Result<Option<u64>, BalancingError> {

@@ -139,7 +139,8 @@ pub struct LiveRun {
     pub attempts: Vec<PathBuf>,
     /// Spools of events, one per balancer instance (absolute times).
     pub events: Vec<PathBuf>,
-    /// Faults and changes of the number of backends as they happened (relative to zero).
+    /// Faults, changes of the number of backends, and what an engine that writes no events showed of
+    /// its peers (relative to zero).
     pub happenings: Vec<EventRow>,
     /// What proves the faults.
     pub proofs: Vec<FaultProof>,
@@ -274,7 +275,8 @@ async fn round(
     let sight = stack.balancers.sight();
     let admins = sight.admins();
     let board = options.board.clone();
-    let sampler = Sampler::start(zero, stack.watched(scenario), sight, counted, board);
+    let sampler =
+        Sampler::start((zero, options.round), stack.watched(scenario), sight, counted, board);
     let stack = Rc::new(Mutex::new(stack));
     let beside = (provider, sampler.watched(), admins);
     let scaling = Scaling::start(scenario, options, &stack, beside, zero)?;
@@ -285,7 +287,7 @@ async fn round(
         None => Vec::new(),
     };
     let mut stack = stack.lock().await;
-    let (samples, descriptors, waited) = sampler.finish();
+    let seen = sampler.finish();
     drop(shown);
     let (report, interrupted) = match ended {
         Ok(ended) => ended,
@@ -307,14 +309,14 @@ async fn round(
         requests: spool,
         attempts: spools("attempts.jsonl"),
         events,
-        happenings: faults.take_events().into_iter().chain(scaled).collect(),
+        happenings: faults.take_events().into_iter().chain(scaled).chain(seen.events).collect(),
         proofs: faults.into_proofs(),
-        samples,
+        samples: seen.samples,
         load: report,
         stolen: stolen_share(cpu_before, usage::host_cpu_time()),
         clock_drift_ns: (wall_after - wall_before) as i64,
-        waited_for_core: waited,
-        descriptors,
+        waited_for_core: seen.waited,
+        descriptors: seen.descriptors,
         exits,
         interrupted,
     })
@@ -426,6 +428,7 @@ impl Stack {
                 control: endpoint.control,
                 pid: endpoint.pid,
                 limited: self.provider.limits_cpu(),
+                serves: !backend.absent,
             })
             .collect()
     }

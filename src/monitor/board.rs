@@ -53,8 +53,8 @@ pub struct Observed {
     pub utilization: Option<f64>,
     /// Whether the balancer sends it requests.
     pub up: bool,
-    /// Whether it is there.
-    pub running: bool,
+    /// Whether it is there and serves.
+    pub ready: bool,
 }
 
 /// What is known of the run. Copies show the same board.
@@ -157,7 +157,7 @@ impl Board {
             queue: seen.queue,
             utilization: seen.utilization,
             up: seen.up,
-            running: seen.running,
+            ready: seen.ready,
         };
         self.round(|round| round.live.gauges(seen.second, seen.backend, gauges));
     }

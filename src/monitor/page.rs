@@ -166,7 +166,7 @@ fn gauges<'a>(
     family("lab_run_upstream_utilization_ratio", help, &|now| now.utilization);
     let help = "Whether the balancer sends requests to an upstream.";
     family("lab_run_upstream_up", help, &|now| Some(f64::from(u8::from(now.up))));
-    page.family("lab_run_instances", Kind::Gauge, "Backends that are there.");
+    page.family("lab_run_instances", Kind::Gauge, "Backends that are ready.");
     for (world, series) in worlds {
         if let Some(count) = series.instances(known) {
             page.sample(&[("world", world)], count);

@@ -62,8 +62,8 @@ pub(super) struct Gauges {
     pub(super) utilization: Option<f64>,
     /// Whether the balancer sends it requests.
     pub(super) up: bool,
-    /// Whether it is there.
-    pub(super) running: bool,
+    /// Whether it is there and serves.
+    pub(super) ready: bool,
 }
 
 /// All that happened up to some second.
@@ -114,7 +114,7 @@ impl Series {
                 queue: row.queue,
                 utilization: busy.is_finite().then_some(busy),
                 up: row.state == PeerState::Up,
-                running: row.state != PeerState::Removed,
+                ready: row.state != PeerState::Removed,
             },
         );
         self.second(u64::from(row.second) * NANOS_PER_SECOND).instances = Some(row.instances);
@@ -162,13 +162,13 @@ impl Series {
         upstreams.iter().enumerate().filter_map(|(i, one)| Some((i, one.at_its_end?)))
     }
 
-    /// Instances that are there at the end of the first `seconds` seconds, if that is known.
+    /// Instances that are ready at the end of the first `seconds` seconds, if that is known.
     pub(super) fn instances(&self, seconds: u32) -> Option<usize> {
         let last = self.seconds.get(seconds.checked_sub(1)? as usize)?;
         let mut known = self.at(seconds).peekable();
         known.peek()?;
-        let running = known.filter(|(_, now)| now.running).count();
-        Some(last.instances.map_or(running, usize::from))
+        let ready = known.filter(|(_, now)| now.ready).count();
+        Some(last.instances.map_or(ready, usize::from))
     }
 
     fn second(&mut self, at_ns: u64) -> &mut Second {
@@ -221,7 +221,7 @@ mod tests {
     fn gauges_are_those_at_the_end_of_the_second() {
         let mut series = Series::new(1);
         let gauges =
-            Gauges { in_flight: 3, queue: 1, utilization: Some(0.5), up: true, running: true };
+            Gauges { in_flight: 3, queue: 1, utilization: Some(0.5), up: true, ready: true };
         series.gauges(1, 0, gauges);
         assert_eq!(series.at(0).count(), 0);
         assert_eq!(series.at(1).count(), 0);

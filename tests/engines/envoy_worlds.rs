@@ -19,6 +19,7 @@ fn the_model_follows_envoy_through_a_crash_and_a_drain() {
     assert!(worlds.statistic("cluster.backends.upstream_rq_retry") > 0, "{engine}");
     let sent = worlds.statistic("cluster.backends.upstream_rq_total");
     assert!(sent >= worlds.requests(), "{engine}");
+    worlds.peers_changed("envoy");
 }
 
 #[test]

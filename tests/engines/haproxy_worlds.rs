@@ -19,6 +19,7 @@ fn the_model_follows_haproxy_through_a_crash_and_a_drain() {
     assert!(worlds.statistic("b.chkdown") > 0, "its checks found the crash: {engine}");
     assert!(worlds.statistic("BACKEND.wredis") > 0, "who met it went elsewhere: {engine}");
     assert!(worlds.statistic("BACKEND.stot") >= worlds.requests(), "{engine}");
+    worlds.peers_changed("haproxy");
     let drain = &worlds.manifest["faults"][1];
     assert!(drain["during"].as_str().unwrap().contains("draining in the eyes"), "{drain}");
 }

@@ -7,6 +7,8 @@ use std::process::Stdio;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use lab::record::{EventKind, EventRow, read};
+use lab::units::World;
 use serde_json::Value;
 
 use crate::support::{Folder, processes_of, ran, stderr, stdout, wait_until};
@@ -84,6 +86,15 @@ pub(crate) struct Worlds {
     pub(crate) sim: Value,
     pub(crate) live: Value,
     pub(crate) manifest: Value,
+    /// In order of their time.
+    events: Vec<EventRow>,
+}
+
+fn events(path: &Path) -> Vec<EventRow> {
+    let mut events = Vec::new();
+    read::events(path, |row| events.push(row.clone())).unwrap();
+    events.sort_by_key(|row| row.at_ns);
+    events
 }
 
 /// These lines of `[balancer]`, and checks that find a crash within a second.
@@ -108,6 +119,7 @@ impl Worlds {
             sim: results["worlds"][0].clone(),
             live: results["worlds"][1].clone(),
             manifest: json(&run.join("run.json")),
+            events: events(&run.join("events.parquet")),
         };
         let stopped = || processes_of(folder.path()).is_empty();
         assert!(wait_until(Duration::from_secs(2), stopped), "{:?}", processes_of(folder.path()));
@@ -126,6 +138,32 @@ impl Worlds {
         let statistics = self.manifest["engine"]["statistics"].as_array().unwrap();
         let found = statistics.iter().find(|pair| pair[0].as_str() == Some(name));
         found.map_or(0, |pair| pair[1].as_str().unwrap().parse().unwrap())
+    }
+
+    /// The engine shows that the killed server went out and came back, and that the other was drained
+    /// for a while; as the model has it, and as late as a look each second may be.
+    pub(crate) fn peers_changed(&self, engine: &str) {
+        for (peer, kinds) in [
+            ("b", [EventKind::Ejected, EventKind::Restored]),
+            ("c", [EventKind::Drained, EventKind::Restored]),
+        ] {
+            let of = |world| -> Vec<&EventRow> {
+                let of_it = |row: &&EventRow| row.world == world && row.subject == peer;
+                let mut rows: Vec<&EventRow> = self.events.iter().filter(of_it).collect();
+                // One that is out may be out for another reason afterwards.
+                rows.dedup_by_key(|row| row.kind);
+                rows
+            };
+            let (model, live) = (of(World::Sim), of(World::Live));
+            let kinds_of = |rows: &[&EventRow]| rows.iter().map(|row| row.kind).collect::<Vec<_>>();
+            assert_eq!(kinds_of(&live), kinds, "{peer}: {live:#?}");
+            assert_eq!(kinds_of(&model), kinds, "{peer}: {model:#?}");
+            for (model, live) in model.iter().zip(&live) {
+                let late = (live.at_ns as f64 - model.at_ns as f64) / 1e9;
+                assert!((-1.0..2.5).contains(&late), "{late} s: {live:?} {model:?}");
+                assert!(live.reason.starts_with(&format!("{engine} shows it ")), "{live:?}");
+            }
+        }
     }
 
     fn agree(&self) {

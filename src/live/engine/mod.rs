@@ -75,6 +75,15 @@ impl Sight {
         matches!(self, Self::None)
     }
 
+    /// The engine's name, if its peers' changes show in its views alone: lab's proxy writes events.
+    pub(super) const fn without_events(&self) -> Option<&'static str> {
+        match self {
+            Self::Envoy(_) => Some("envoy"),
+            Self::Haproxy(_) => Some("haproxy"),
+            Self::Own(_) | Self::None => None,
+        }
+    }
+
     /// The admin interfaces of lab's proxies; none for another engine.
     pub(super) fn admins(&self) -> Vec<SocketAddr> {
         match self {
