@@ -84,6 +84,9 @@ fn the_page_works_in_a_browser_and_says_what_the_files_say() {
     let page = report(&folder, "results/page/latest");
     let partial = report(&folder, &interrupted(&folder));
     let compared = report(&folder, "engines/page/latest");
+    folder.file("many.toml", &many());
+    assert_eq!(code(&folder.run(&["run", "many.toml", "-q", "--only", "sim"])), 3);
+    let many = report(&folder, "results/many/latest");
     let size = std::fs::metadata(&page).unwrap().len();
     assert!((50_000..1_000_000).contains(&size), "{size} bytes");
 
@@ -91,7 +94,7 @@ fn the_page_works_in_a_browser_and_says_what_the_files_say() {
         folder.file("expected.json", &expected(&folder.path().join("results/page/latest")));
     let mut browser = Command::new("node");
     browser.arg(scripts().join("browser.cjs")).arg(chromium()).arg(node_modules());
-    browser.args([&page, &expected, &compared, &partial]);
+    browser.args([&page, &expected, &compared, &partial, &many]);
     if let Some(pictures) = std::env::var_os("LAB_PICTURES") {
         browser.arg(pictures);
     }
@@ -142,6 +145,17 @@ fn a_run_that_is_not_there_is_said_and_leaves_nothing() {
     assert_eq!(code(&output), 1);
     assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere"), "{output:?}");
     assert!(!folder.path().join("nowhere").exists());
+}
+
+/// The same with 61 servers of long names.
+fn many() -> String {
+    let long = "eu-central-1a-frontend-of-the-production-service";
+    SCENARIO
+        .replace("\"page\"", "\"many\"")
+        .replace("count = 3", "count = 61")
+        .replace("name = \"b\"", &format!("name = \"{long}\""))
+        .replace("target = \"b-1\"", &format!("target = \"{long}-57\""))
+        .replace("120/s", "900/s")
 }
 
 /// The same run, as if Ctrl-C had ended it.

@@ -1,14 +1,14 @@
 'use strict';
 // Opens a page in headless Chromium: no request, no error, no violation of axe-core, nothing wider
 // than a phone; and what one does with it works.
-//   node browser.cjs CHROMIUM MODULES PAGE.html EXPECTED.json ENGINES.html PARTIAL.html [PICTURES]
+//   node browser.cjs CHROMIUM MODULES PAGE.html EXPECTED.json ENGINES.html PARTIAL.html MANY.html [PICTURES]
 
 const fs = require('node:fs');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 const { isDeepStrictEqual } = require('node:util');
 
-const [chromium, modules, main, expectedFile, engines, partial, pictures] = process.argv.slice(2);
+const [chromium, modules, main, expectedFile, engines, partial, many, pictures] = process.argv.slice(2);
 const puppeteer = require(path.join(modules, 'puppeteer-core'));
 const axe = fs.readFileSync(path.join(modules, 'axe-core/axe.min.js'), 'utf8');
 const expected = JSON.parse(fs.readFileSync(expectedFile, 'utf8'));
@@ -99,6 +99,20 @@ async function used(page) {
   check(numbers.length === 2 && numbers.every((it) => /due\d/.test(it)), `no numbers: ${numbers}`);
 }
 
+/** Every one of many servers is on the stage, also the one that fails; words are whole or elided. */
+async function crowded({ page, name }) {
+  const found = await page.evaluate(() => {
+    const [scene] = window.lab.stage.scenes;
+    const names = [...document.querySelectorAll('#servers tbody th')].map((cell) => cell.getBoundingClientRect());
+    const ticks = [...document.querySelectorAll('.plot')].map((plot) => [...plot.querySelectorAll('.tick[text-anchor=end]')].map((tick) => tick.textContent));
+    return { lanes: scene.lanes.length, servers: scene.facts.servers.length, high: scene.size[1], rows: Math.max(...names.map((box) => box.height)), twice: ticks.find((values) => new Set(values).size < values.length) };
+  });
+  check(found.lanes === found.servers && found.servers > 50, `${name}: ${found.lanes} of ${found.servers} servers are on the stage`);
+  check(found.high < 700, `${name}: the stage is ${found.high} px high`);
+  check(found.rows < 120, `${name}: a server's name takes ${found.rows} px`);
+  check(!found.twice, `${name}: an axis has a number twice: ${found.twice}`);
+}
+
 (async () => {
   const browser = await puppeteer.launch({ executablePath: chromium, args: ['--no-sandbox', '--disable-gpu', '--allow-file-access-from-files'] });
   try {
@@ -111,6 +125,10 @@ async function used(page) {
     await compared.page.$$eval('.tabs button', (tabs) => tabs[1].click());
     check(await compared.page.evaluate(() => window.lab.part.label !== ''), 'no engine in detail');
     await audit(compared);
+    const crowd = await open(browser, many, { width: 1300 });
+    await crowded(crowd);
+    await audit(crowd);
+    await crowded(await open(browser, many, { width: 360, dark: true }));
     const interrupted = await open(browser, partial, { width: 1300 });
     check(/interrupted/.test(await interrupted.page.$eval('.verdict.bad', (it) => it.textContent)), 'a partial run does not say so');
   } finally {

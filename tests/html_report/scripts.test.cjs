@@ -9,9 +9,9 @@ const path = require('node:path');
 const vm = require('node:vm');
 
 const SOURCES = path.join(__dirname, '../../src/report/html');
-const names = ['number', 'table', 'chart', 'toml', 'replay'];
+const names = ['number', 'table', 'chart', 'toml', 'replay', 'layout'];
 const text = names.map((name) => fs.readFileSync(path.join(SOURCES, `${name}.js`), 'utf8')).join('\n');
-const exported = '({ duration, count, percent, signed, ticks, logTicks, lastNotAbove, sortedRows, scale, zoomed, span, stretches, nearest, tomlPieces, Replay, ServerStates, unpackReplay })';
+const exported = '({ duration, count, percent, signed, ticks, logTicks, lastNotAbove, sortedRows, scale, zoomed, span, stretches, nearest, tomlPieces, Replay, ServerStates, unpackReplay, shownServers, layout, areas, laneAt, elided, grid })';
 const page = vm.runInNewContext(`${text}\n${exported}`, { atob, Math, Float64Array, Int32Array, Uint8Array });
 /** Values of the other context compare by their form. */
 const plain = (value) => JSON.parse(JSON.stringify(value));
@@ -196,4 +196,44 @@ test('a highlighted scenario is still the scenario', () => {
   assert.deepEqual(plain(page.tomlPieces(lines[1])), [['key', 'name'], [null, ' = '], ['string', '"b#1"']]);
   assert.equal(page.tomlPieces(lines[0])[0][0], 'header');
   assert.equal(page.tomlPieces(lines[4]).at(-1)[0], 'comment');
+});
+
+test('every server has a lane of its own on the stage, and its dots are inside of it', () => {
+  for (const [count, width] of [[1, 320], [4, 480], [24, 300], [25, 480], [60, 170], [300, 1000], [300, 320], [600, 480]]) {
+    const { height, lanes } = page.layout(count, width);
+    assert.equal(lanes.length, count);
+    assert.ok(height <= 900, `${count} servers are ${height} px high`);
+    lanes.forEach((lane, i) => {
+      assert.ok(lane.x >= 0 && lane.x + lane.width <= width && lane.y + lane.height <= height, `${count} at ${width}: ${JSON.stringify(lane)}`);
+      assert.equal(page.laneAt(lanes, lane.x + lane.width / 2, lane.y + lane.height / 2), lane);
+      const after = lanes[i + 1];
+      assert.ok(!after || after.x >= lane.x + lane.width || after.y >= lane.y + lane.height, 'lanes overlap');
+    });
+    const { area, waiting } = page.areas(lanes[0]);
+    assert.ok(waiting.x + waiting.width <= area.x + 1e-9, `${count} at ${width}`);
+    for (const [part, right] of [[area, false], [waiting, true]]) {
+      for (let dot = 0; dot < 24; dot += 1) {
+        const [x, y, radius] = page.grid(part, 24, dot, right);
+        assert.ok(x >= lanes[0].x && x <= lanes[0].x + lanes[0].width && y >= lanes[0].y && y <= lanes[0].y + lanes[0].height, `${count} at ${width}: ${x} ${y} ${radius}`);
+      }
+    }
+  }
+});
+
+test('of too many servers those are drawn that something happens to, and the busiest', () => {
+  const servers = Array.from({ length: 1000 }, (_, i) => ({ name: `b-${i}` }));
+  const replay = { attempts: { server: [999, 999, 998, -1] } };
+  const shown = plain(page.shownServers([replay], servers, [{ servers: [777] }]));
+  assert.equal(shown.length, 600);
+  for (const place of [777, 998, 999]) assert.ok(shown.includes(place), `${place}`);
+  assert.deepEqual(shown, [...shown].sort((a, b) => a - b));
+  assert.deepEqual(plain(page.shownServers([replay], servers.slice(0, 3), [])), [0, 1, 2]);
+});
+
+test('a name that is too long keeps its end, by which servers differ', () => {
+  const fits = (most) => (text) => text.length <= most;
+  assert.equal(page.elided('b-1', fits(5)), 'b-1');
+  const short = page.elided('frontend-production-12', fits(10));
+  assert.ok(short.length === 10 && short.endsWith('ion-12') && short.startsWith('fro') && short.includes('…'), short);
+  assert.equal(page.elided('frontend', fits(0)), '…');
 });

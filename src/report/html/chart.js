@@ -113,7 +113,8 @@ class Chart {
     this.y = scale(low, high, bottom, MARGIN.top, this.log);
     const parts = [];
     for (const shade of this.shades || []) parts.push(this.shade(shade, right, bottom));
-    const heights = this.log ? logTicks(low, high) : ticks(low, high, this.height / 45);
+    const heights = (this.log ? logTicks(low, high) : ticks(low, high, this.height / 45))
+      .filter((value) => this.format !== count || Math.abs(value - Math.round(value)) < 1e-9);
     for (const value of heights) {
       const y = this.y(value);
       parts.push(h('svg:line', { class: 'grid', x1: MARGIN.left, x2: right, y1: y, y2: y }));

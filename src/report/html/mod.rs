@@ -102,13 +102,20 @@ fn part_data<'a>(part: &Part<'a>, most: usize) -> Result<PartData<'a>, RecordErr
 }
 
 /// In the order in which they use one another.
-const SCRIPTS: [&str; 7] = [
+const SCRIPTS: [&str; 14] = [
     include_str!("number.js"),
     include_str!("table.js"),
     include_str!("chart.js"),
     include_str!("toml.js"),
     include_str!("replay.js"),
+    include_str!("layout.js"),
+    include_str!("scene.js"),
     include_str!("stage.js"),
+    include_str!("words.js"),
+    include_str!("believe.js"),
+    include_str!("over_time.js"),
+    include_str!("details.js"),
+    include_str!("engines.js"),
     include_str!("page.js"),
 ];
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::pack::Pack;
 use super::window::Window;
-use crate::record::{AttemptRow, NO_UPSTREAM, RequestRow};
+use crate::record::{AttemptOutcome, AttemptRow, NO_UPSTREAM, PickedBecause, RequestRow};
 use crate::units::World;
 
 /// The first replication (or round) of a world, as far as it is in the window.
@@ -26,6 +26,8 @@ pub(super) struct PackedReplay {
     until_ns: u64,
     /// Every request that was out at any instant of the window.
     requests: usize,
+    /// Attempts were not recorded, and are what the requests say of their last one.
+    derived: bool,
     /// See [`Replay::pack`].
     packed: String,
 }
@@ -84,6 +86,10 @@ impl Replay {
     /// server plus 1, step from the request's due instant to its beginning, from there to its end,
     /// outcome, status, what led to it.
     pub(super) fn pack(mut self) -> PackedReplay {
+        let derived = self.attempts.is_empty();
+        if derived {
+            self.attempts.extend(self.requests.iter().filter_map(last_attempt));
+        }
         self.attempts.sort_by_key(|row| (row.id, row.start_ns, row.number));
         let mut pack = Pack::default();
         let (mut id, mut due) = (0, 0);
@@ -121,14 +127,67 @@ impl Replay {
             from_ns: self.window.from,
             until_ns: self.window.until,
             requests: self.requests.len(),
+            derived: derived && !self.attempts.is_empty(),
             packed: pack.finish(),
         }
     }
 }
 
+/// What a request says of the attempt that was answered: the server tells in its answer how long it
+/// had it. Engines that are not lab's record no attempts.
+fn last_attempt(row: &RequestRow) -> Option<AttemptRow> {
+    (row.upstream != NO_UPSTREAM).then(|| AttemptRow {
+        world: row.world,
+        replication: row.replication,
+        id: row.id,
+        number: row.attempts.max(1),
+        view: 0,
+        upstream: row.upstream,
+        start_ns: row.first_byte_ns.saturating_sub(row.queued_ns + row.service_ns).max(row.sent_ns),
+        end_ns: row.finished_ns,
+        outcome: AttemptOutcome::Passed,
+        status: row.status,
+        because: PickedBecause::Picked,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_recorded_attempts_a_request_is_where_its_answer_says_it_was() {
+        let row = RequestRow {
+            sent_ns: 10,
+            first_byte_ns: 100,
+            finished_ns: 105,
+            queued_ns: 20,
+            service_ns: 30,
+            upstream: 2,
+            attempts: 2,
+            status: 200,
+            ..RequestRow::BLANK
+        };
+        let attempt = last_attempt(&row).unwrap();
+        // The first of the two tries was the balancer's affair until 50.
+        let found = (attempt.start_ns, attempt.end_ns, attempt.upstream, attempt.number);
+        assert_eq!(found, (50, 105, 2, 2));
+        let late = RequestRow { sent_ns: 70, ..row };
+        assert_eq!(last_attempt(&late).unwrap().start_ns, 70, "not before it was sent");
+        assert_eq!(last_attempt(&RequestRow { upstream: NO_UPSTREAM, ..row }), None);
+
+        let packed = |recorded: bool| {
+            let mut replay = Replay::new(row.world, Window { from: 0, until: 1_000 }, 4);
+            replay.request(&row);
+            if recorded {
+                replay.attempt(&attempt);
+            }
+            replay.pack()
+        };
+        let (derived, recorded) = (packed(false), packed(true));
+        assert!(derived.derived && !recorded.derived);
+        assert_eq!(derived.packed, recorded.packed);
+    }
 
     #[test]
     fn a_window_that_is_too_full_ends_where_there_is_no_more_room() {

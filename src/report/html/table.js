@@ -38,6 +38,12 @@ function sortedRows(rows, column, descending) {
   return [...rows].sort(order);
 }
 
+/** Long names break into a few lines, and not into a column of syllables. */
+function rowNameWidth({ node, text }) {
+  const length = Math.min(24, String(text ?? '').length);
+  return node || length < 10 ? null : `min-width: min(${length}ch, 44vw)`;
+}
+
 /** columns: [{title, text: true for text, plain: true for one that does not sort}]. */
 function table({ caption, columns, rows, most = 200, sort = true }) {
   const body = h('tbody');
@@ -47,7 +53,7 @@ function table({ caption, columns, rows, most = 200, sort = true }) {
       const value = cell !== null && typeof cell === 'object' ? cell : { text: cell };
       const attributes = { class: [columns[place].text ? '' : 'number', value.tone || ''].join(' ').trim() || null };
       return place === 0 && columns[0].text
-        ? h('th', { scope: 'row', ...attributes }, value.node || value.text)
+        ? h('th', { scope: 'row', ...attributes, style: rowNameWidth(value) }, value.node || value.text)
         : h('td', attributes, value.node || value.text);
     }))));
   };
