@@ -151,7 +151,7 @@ fn completions_and_schema_are_printed() {
     let folder = Folder::new();
     let bash = folder.run(&["completions", "bash"]);
     assert_eq!(code(&bash), 0);
-    assert!(stdout(&bash).contains("_clap_complete_lab"));
+    assert!(stdout(&bash).contains("complete -o nospace"));
     let schema = folder.run(&["schema"]);
     let value: serde_json::Value = serde_json::from_slice(&schema.stdout).unwrap();
     assert!(value["properties"]["traffic"].is_object());

@@ -48,13 +48,13 @@ fn check(file: &Path, overrides: &[(String, String)], summary: bool) -> bool {
     };
     if summary {
         print(&format!(
-            "{}: fine: {} over {}, {} backends, {} faults, {} checks\n",
+            "{}: fine: {} over {}, {}, {}, {}\n",
             file.display(),
             scenario.name,
             scenario.duration,
-            scenario.backends.len(),
-            scenario.faults.len(),
-            scenario.checks.len()
+            counted(scenario.backends.len(), "backend"),
+            counted(scenario.faults.len(), "fault"),
+            counted(scenario.checks.len(), "check")
         ));
     }
     let engine = &scenario.balancer.engine;
@@ -62,4 +62,8 @@ fn check(file: &Path, overrides: &[(String, String)], summary: bool) -> bool {
         print(&format!("  note: {engine}: {gap}\n"));
     }
     true
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::exit::Exit;
+use super::folder;
 use super::model_args::{ModelArgs, OutArgs};
 use super::overrides::Overrides;
 use super::run::{verdict, worst};
@@ -30,10 +31,10 @@ Examples:
   lab compare --live old.toml new.toml --rounds 6         in the real stack, in turns")]
 pub(super) struct CompareArgs {
     /// Folder of a run, such as results/failover/latest, or a scenario file
-    #[arg(value_name = "RUN|SCENARIO")]
+    #[arg(value_name = "RUN|SCENARIO", value_parser = folder::of_run())]
     one: PathBuf,
     /// A second one, to compare with the first
-    #[arg(value_name = "RUN|SCENARIO")]
+    #[arg(value_name = "RUN|SCENARIO", value_parser = folder::of_run())]
     other: Option<PathBuf>,
     #[command(flatten)]
     overrides: Overrides,

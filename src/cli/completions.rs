@@ -10,6 +10,10 @@ use super::terminal::{complain, print};
 
 /// The variable by which a script asks.
 const VARIABLE: &str = "COMPLETE";
+/// `clap_complete` does not know that bash cuts `KEY=VALUE` in two.
+const BASH: &str = include_str!("completions/lab.bash");
+/// `clap_complete` puts a space behind `KEY=`.
+const ZSH: &str = include_str!("completions/lab.zsh");
 
 /// Arguments of `lab completions`.
 #[derive(Debug, Args)]
@@ -25,6 +29,15 @@ pub(super) fn answer() {
 
 /// Prints the script.
 pub(super) fn run(args: &CompletionsArgs) -> Exit {
+    let own = match args.shell {
+        Shell::Bash => Some(BASH),
+        Shell::Zsh => Some(ZSH),
+        _ => None,
+    };
+    if let Some(own) = own {
+        print(own);
+        return Exit::Held;
+    }
     let shells = Shells::builtins();
     let Some(shell) = shells.completer(&args.shell.to_string()) else {
         complain(&format!("there is no completion for {}", args.shell));

@@ -7,21 +7,22 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::exit::Exit;
+use super::folder;
 use super::terminal::{complain, paint, print};
 use crate::record::RecordError;
 use crate::record::manifest::Manifest;
 use crate::report::Paint;
-use crate::scenario::Diagnostics;
 use crate::scenario::difference::{Difference, Differences, Written, differences};
+use crate::scenario::{self, Diagnostics};
 
 /// Arguments of `lab diff`.
 #[derive(Args, Debug)]
 pub(super) struct DiffArgs {
     /// A scenario, or the folder of a run, whose scenario and overrides are taken
-    #[arg(value_name = "A", value_hint = ValueHint::AnyPath)]
+    #[arg(value_name = "A", value_hint = ValueHint::AnyPath, value_parser = folder::of_run())]
     a: PathBuf,
     /// Another
-    #[arg(value_name = "B", value_hint = ValueHint::AnyPath)]
+    #[arg(value_name = "B", value_hint = ValueHint::AnyPath, value_parser = folder::of_run())]
     b: PathBuf,
     /// Print the differences as JSON
     #[arg(long)]
@@ -97,7 +98,8 @@ impl Source {
         Ok(Self { text, path: path.to_owned(), overrides: Vec::new() })
     }
 
-    /// What was run: the file, what the command line replaced in it, and its seed.
+    /// What was run: the file, what the command line replaced in it, and its seed and replications
+    /// where these are not those of the file.
     fn of_run(folder: &Path) -> Result<Self, DiffError> {
         let file = folder.join("run.json");
         if !file.exists() {
@@ -105,8 +107,12 @@ impl Source {
         }
         let run = Manifest::load(&file)?;
         let mut overrides = run.scenario.overrides;
-        overrides.push(("scenario.seed".to_owned(), run.seed.to_string()));
-        if run.replications > 0 {
+        let written = scenario::parse_with(&run.scenario.text, &run.scenario.path, &overrides).ok();
+        if written.as_ref().is_none_or(|scenario| scenario.seed != run.seed) {
+            overrides.push(("scenario.seed".to_owned(), run.seed.to_string()));
+        }
+        let replicated = written.is_none_or(|scenario| scenario.replications != run.replications);
+        if run.replications > 0 && replicated {
             let replications = run.replications.to_string();
             overrides.push(("scenario.replications".to_owned(), replications));
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::exit::Exit;
+use super::folder;
 use super::terminal::{complain, paint, print};
 use crate::compare::explanation::{EXPLANATION_SCHEMA_VERSION, Explanation};
 use crate::experiment::explain::{ExplainError, Wanted, explain};
@@ -23,7 +24,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct ExplainArgs {
     /// Folder of a run, such as results/failover/latest
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", value_parser = folder::of_run())]
     run: PathBuf,
     /// A check: its text, or its number in the report; without it, every check that failed
     #[arg(value_name = "CHECK")]

@@ -20,6 +20,7 @@ mod doctor;
 mod examples;
 pub mod exit;
 mod explain;
+mod folder;
 mod health;
 mod import;
 mod load;

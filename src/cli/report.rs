@@ -9,6 +9,7 @@ use clap::Args;
 
 use self::publish::publish;
 use super::exit::Exit;
+use super::folder;
 use super::terminal::{complain, print};
 use crate::compare::EnginesResults;
 use crate::experiment::{RunError, is_of_engines, recorded_scenario, saved_engines, saved_results};
@@ -27,7 +28,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct ReportArgs {
     /// Folder of a run, such as results/failover/latest
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", value_parser = folder::of_run())]
     run: PathBuf,
     /// The page to write [default: report.html in the run's folder]
     #[arg(long, short, value_name = "FILE")]

