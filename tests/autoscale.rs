@@ -14,7 +14,7 @@ use lab::autoscaler::prometheus::QueryError;
 use lab::live::ports;
 use lab::policy::scale::ScaleMetric;
 use lab::record::read;
-use lab::record::{EventKind, EventRow};
+use lab::record::{EventKind, EventRow, TimelineRow};
 use lab::units::{Span, World};
 use serde_json::Value;
 use support::{Folder, ran, stderr, stdout, wait_until};
@@ -263,6 +263,155 @@ fn of_several_metrics_the_one_that_wants_most_counts_in_both_worlds() {
         };
         assert!(most(": request rate at the balancer ") >= 2, "{world:?} {words:#?}");
         assert_eq!(most(": tasks 25 beside a target of 10 per instance takes 3"), 1, "{words:#?}");
+    }
+}
+
+/// What the balancer gets and what is external, asked of the Prometheus of the run.
+const ASKED: &str = r#"
+schema_version = 1
+
+[scenario]
+seed = 3
+duration = "34s"
+
+[traffic]
+arrival = { process = "uniform" }
+
+[[traffic.stage]]
+name = "low"
+duration = "17s"
+rate = "20/s"
+
+[[traffic.stage]]
+name = "high"
+duration = "8s"
+rate = "110/s"
+
+[[traffic.stage]]
+name = "after"
+rate = "20/s"
+
+[balancer]
+algorithm = "least_conn"
+keepalive = 16
+
+[[backend]]
+name = "api"
+workers = 8
+service = { law = "constant", value = "40ms" }
+
+[autoscaler]
+max = 6
+poll = "1s"
+scrape_interval = "1s"
+rate_window = "3s"
+source = "prometheus"
+
+[[autoscaler.metric]]
+of = "balancer"
+name = "requests"
+average_value = "32/s"
+
+# The words that a queue would be asked by; there is none here, and the answer is the same.
+[[autoscaler.metric]]
+of = "external"
+name = "tasks"
+query = "15 * (count(up{job='backends'}) > bool 0)"
+average_value = 10
+
+[autoscaler.target]
+stabilization = "0s"
+"#;
+
+/// 15 tasks take two instances, 110 requests a second take four, and when these are over the tasks
+/// keep two. Prometheus looks for targets each five seconds, and the autoscaler's polls back off while
+/// it knows nothing: hence the long beginning.
+#[test]
+fn balancer_and_external_metrics_are_asked_of_a_real_prometheus() {
+    let _shared = shared();
+    let folder = Folder::new();
+    folder.file("asked.toml", ASKED);
+    let listen = format!("--prometheus={}", ports::free(1).unwrap()[0]);
+    let output = folder.run(&["run", "asked.toml", "--only", "live", &listen]);
+    assert!(ran(&output), "{}\n{}", stdout(&output), stderr(&output));
+    let events = scaled(&only_run(&folder, "asked"));
+    let words: Vec<_> = events.iter().map(|row| &row.reason).collect();
+    let sizes = sizes(&events);
+    assert_eq!(sizes.first(), Some(&2), "{words:#?}");
+    assert_eq!(sizes.iter().max(), Some(&4), "{words:#?}");
+    assert_eq!(sizes.last(), Some(&2), "{words:#?}");
+    let told = |what: &str| words.iter().any(|reason| reason.contains(what));
+    assert!(told("1 → 2") && told("tasks 15 beside a target of 10 per"), "{words:#?}");
+    assert!(told("request rate at the balancer"), "{words:#?}");
+}
+
+/// An instance that is decided upon in the first seconds and takes 2.5 s to be ready.
+const SLOW_START: &str = r#"
+schema_version = 1
+
+[scenario]
+seed = 3
+duration = "8s"
+
+[traffic]
+rate = "60/s"
+arrival = { process = "uniform" }
+
+[balancer]
+algorithm = "least_conn"
+
+[[backend]]
+name = "api"
+workers = 4
+service = { law = "constant", value = "40ms" }
+
+[autoscaler]
+max = 2
+poll = "1s"
+scrape_interval = "500ms"
+rate_window = "1s"
+start_up = "2500ms"
+
+[autoscaler.threshold]
+up = "40%"
+down = "10%"
+"#;
+
+#[test]
+fn both_timelines_count_the_instances_that_are_ready() {
+    let _shared = shared();
+    let folder = Folder::new();
+    folder.file("slow.toml", SLOW_START);
+    let output = folder.run(&["run", "slow.toml"]);
+    assert!(ran(&output), "{}\n{}", stdout(&output), stderr(&output));
+    let run = only_run(&folder, "slow");
+    let mut rows: Vec<TimelineRow> = Vec::new();
+    read::timeline(&run.join("timeline.parquet"), |row| rows.push(*row)).unwrap();
+    let ready = |world: World| -> Vec<u16> {
+        let of = |second| rows.iter().find(|row| row.world == world && row.second == second);
+        (0..8).map_while(|second| of(second).map(|row| row.instances)).collect()
+    };
+    let events = scaled(&run);
+    for world in [World::Sim, World::Live] {
+        let counted = ready(world);
+        let at = |what: &str| {
+            let found = events.iter().find(|row| row.world == world && row.reason.contains(what));
+            found.unwrap_or_else(|| panic!("{what}: {events:#?}")).at_ns as f64 / 1e9
+        };
+        let (decided, serves) = (at("1 → 2"), at("is ready and serves"));
+        assert!(serves - decided > 2.4, "{world:?} {decided} {serves}");
+        for (second, count) in counted.iter().enumerate() {
+            let end = second as f64 + 1.0;
+            // At the very instant either may be.
+            if (end - serves).abs() > 0.2 {
+                assert_eq!(
+                    *count,
+                    if end < serves { 1 } else { 2 },
+                    "{world:?} {serves} {counted:?}"
+                );
+            }
+        }
+        assert!(counted.contains(&1) && counted.contains(&2), "{world:?} {counted:?}");
     }
 }
 

@@ -195,7 +195,8 @@ fn show(args: &RunArgs, scenario: &Scenario, options: &mut RunOptions) -> Result
     if let Some(why) = unknown_metric(args, scenario, options.only) {
         return Err(Failure::Usage(why));
     }
-    let shown = Shown::start(&args.show, &args.out.folder, args.silent())?;
+    let shown =
+        Shown::start(&args.show, scenario.autoscaler.as_ref(), &args.out.folder, args.silent())?;
     options.board.clone_from(&shown.board);
     options.prometheus = shown.prometheus();
     Ok(shown)

@@ -9,10 +9,14 @@ use crate::cli::terminal::complain;
 use crate::live::Watcher;
 use crate::live::prometheus::{Prometheus, PrometheusError, PrometheusOptions};
 use crate::monitor::{Board, MonitorError, Server};
+use crate::scenario::AutoscalerFacts;
 use crate::units::Span;
 
 /// Where Prometheus keeps its data in the folder of a run.
 const KEPT: &str = "prometheus";
+/// Between two scrapes, where nobody counts on another one.
+const INTERVAL: Span = Span::from_secs(15);
+const INTERVAL_LEAST: Span = Span::from_millis(100);
 
 /// Arguments of `lab run` that show it.
 #[derive(Args, Clone, Debug)]
@@ -24,9 +28,9 @@ pub(super) struct ShowArgs {
     /// Run Prometheus beside it, which scrapes all of it and ends with it
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.1:9090")]
     pub(super) prometheus: Option<SocketAddr>,
-    /// How often Prometheus scrapes
-    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = interval, requires = "prometheus")]
-    scrape_interval: Span,
+    /// How often Prometheus scrapes [default: `scrape_interval` of the scenario's autoscaler, else 15s]
+    #[arg(long, value_name = "DURATION", value_parser = interval, requires = "prometheus")]
+    scrape_interval: Option<Span>,
     /// Keep what Prometheus has scraped, in the folder of the run
     #[arg(long, requires = "prometheus")]
     keep_prometheus: bool,
@@ -35,7 +39,7 @@ pub(super) struct ShowArgs {
 /// Prometheus knows milliseconds, and scrapes of a program take some.
 fn interval(text: &str) -> Result<Span, String> {
     let span: Span = text.parse().map_err(|error| format!("{error}"))?;
-    let allowed = span >= Span::from_millis(100) && span <= Span::from_secs(3600);
+    let allowed = span >= INTERVAL_LEAST && span <= Span::from_secs(3600);
     if allowed { Ok(span) } else { Err("it must be from 100ms to 1h".to_owned()) }
 }
 
@@ -61,8 +65,13 @@ pub(super) struct Shown {
 
 impl Shown {
     /// Starts what was asked for, and says where it is unless `quiet`. Prometheus works in a hidden
-    /// folder below `out`, which goes with it.
-    pub(super) fn start(args: &ShowArgs, out: &Path, quiet: bool) -> Result<Self, ShowError> {
+    /// folder below `out`, which goes with it; it scrapes as often as `autoscaler` counts on.
+    pub(super) fn start(
+        args: &ShowArgs,
+        autoscaler: Option<&AutoscalerFacts>,
+        out: &Path,
+        quiet: bool,
+    ) -> Result<Self, ShowError> {
         if args.metrics.is_none() && args.prometheus.is_none() {
             return Ok(Self::default());
         }
@@ -75,8 +84,10 @@ impl Shown {
         (shown.board, shown.server) = (Some(board), Some(server));
         if let Some(listen) = args.prometheus {
             let folder = out.join(format!(".prometheus-{}", std::process::id()));
-            let options =
-                PrometheusOptions { listen, scrape_interval: args.scrape_interval, lab, folder };
+            let counted_on =
+                || autoscaler.map_or(INTERVAL, |it| it.scrape_interval.max(INTERVAL_LEAST));
+            let scrape_interval = args.scrape_interval.unwrap_or_else(counted_on);
+            let options = PrometheusOptions { listen, scrape_interval, lab, folder };
             let started = Prometheus::start(&options).inspect_err(|_| forget(&options.folder));
             shown.prometheus = Some(started?);
             shown.keep = args.keep_prometheus;
