@@ -85,6 +85,23 @@ pub fn parse_with(
     read_file(text, path, overrides, |file, problems| lower::scenario(file, &around, problems))
 }
 
+/// [`parse_with`] without the checks of the file, which may name servers that are not there with
+/// these `overrides`.
+///
+/// # Errors
+/// As [`load_with`], but for the checks.
+pub fn parse_unchecked(
+    text: &str,
+    path: &Path,
+    overrides: &[(String, String)],
+) -> Result<Scenario, Diagnostics> {
+    let around = Surroundings { path, text, overrides };
+    read_file(text, path, overrides, |file, problems| {
+        file.check = None;
+        lower::scenario(file, &around, problems)
+    })
+}
+
 /// Loads the sections `[balancer]` and `[[backend]]` of a file, which need not be a whole
 /// scenario; the other sections are read, and must be right where they are there, but not used.
 ///
@@ -147,15 +164,15 @@ fn read_file<T>(
     text: &str,
     path: &Path,
     overrides: &[(String, String)],
-    lower: impl FnOnce(&ScenarioFile, &mut Problems) -> T,
+    lower: impl FnOnce(&mut ScenarioFile, &mut Problems) -> T,
 ) -> Result<T, Diagnostics> {
     let mut problems = Problems::default();
     let lowered = tree::parse(text, &mut problems).and_then(|mut root| {
         for (number, (key, value)) in overrides.iter().enumerate() {
             tree::graft(&mut root, number, key, value, &mut problems);
         }
-        let file = ScenarioFile::read(&root, &mut problems)?;
-        Some(lower(&file, &mut problems))
+        let mut file = ScenarioFile::read(&root, &mut problems)?;
+        Some(lower(&mut file, &mut problems))
     });
     match lowered {
         Some(lowered) if problems.is_empty() => Ok(lowered),

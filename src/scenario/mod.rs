@@ -32,7 +32,7 @@ pub use edge::EdgeFacts;
 pub use hash_key::{Carrier, HashKey, PlannedKeys, client_address};
 pub use load::{
     BackendsFile, BalancerFile, load, load_backends_with, load_balancer, load_balancer_with,
-    load_with, parse, parse_balancer, parse_law, parse_with,
+    load_with, parse, parse_balancer, parse_law, parse_unchecked, parse_with,
 };
 pub use precision::Precision;
 pub use sweep::SweepFacts;

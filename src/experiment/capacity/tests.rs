@@ -49,6 +49,15 @@ fn the_capacity_of_a_single_server_is_what_the_formula_says() {
     assert_eq!(low, find(&system(10, 1), Axis::Load, 3));
 }
 
+/// A check of the scenario names a server that fewer servers do not have.
+#[test]
+fn checks_that_are_not_asked_do_not_stand_in_the_way() {
+    let mut system = system(30, 4);
+    system.text += "[[check]]\nthat = \"spread(b-4) = 25% ± 20%\"\n";
+    let found = find(&system, Axis::Servers("b".to_owned()), 1);
+    assert_eq!(found.answer, Some(1.0), "{found:#?}");
+}
+
 /// 150/s in the turn of round robin need two servers at a load of 0.75 each at the least: Erlang gaps
 /// of order two wait less than Poisson's.
 #[test]
