@@ -11,6 +11,7 @@ use super::canvas::{self, Drawn, GREY, PALETTE, Sheet};
 use crate::compare::{Capacity, CapacityPoint};
 use crate::report::capacity::headline;
 use crate::report::number::short_latency;
+use crate::scenario::{Check, Measure, Relation, Subject};
 
 /// Draws `capacity.png` into `folder`.
 ///
@@ -66,6 +67,7 @@ fn latencies(sheet: &Sheet<'_>, capacity: &Capacity) -> Drawn {
         ("latency", &|nanos: &f64| short_latency(*nanos)),
     )?;
     marks(&mut chart, capacity, low, high, true)?;
+    bounds(&mut chart, capacity, low..high)?;
     let curves: [(&str, RGBColor, Of); 2] =
         [("p50", PALETTE[2], |it| it.p50.value), ("p99", PALETTE[0], |it| it.p99.value)];
     for (name, colour, of) in curves {
@@ -114,6 +116,38 @@ fn goodput(sheet: &Sheet<'_>, capacity: &Capacity) -> Drawn {
     chart.draw_series(line.map(|at| Circle::new(at, 4, PALETTE[0].filled())))?;
     let dots = capacity.live.iter().map(|probe| (probe.level, probe.goodput));
     chart.draw_series(dots.map(|at| Cross::new(at, 9, PALETTE[1].stroke_width(3))))?;
+    Ok(())
+}
+
+/// What latencies must stay below, where it is in the picture.
+fn bounds(
+    chart: &mut Chart<'_, Logarithmic>,
+    capacity: &Capacity,
+    shown: std::ops::Range<f64>,
+) -> Drawn {
+    let levels = range(capacity);
+    for text in &capacity.slos {
+        let Ok(Check { subject: Subject { measure, .. }, relation, .. }) = Check::parse(text)
+        else {
+            continue;
+        };
+        let (
+            Measure::Quantile(_) | Measure::Mean,
+            Relation::Below(bound) | Relation::AtMost(bound),
+        ) = (measure, relation)
+        else {
+            continue;
+        };
+        if shown.contains(&bound) {
+            let line = [(levels.start, bound), (levels.end, bound)];
+            let style = PALETTE[3].stroke_width(2);
+            chart.draw_series(DashedLineSeries::new(line, 3, 4, style))?.label(text).legend(
+                move |(x, y)| {
+                    plotters::element::DashedPathElement::new([(x, y), (x + 36, y)], 3, 4, style)
+                },
+            );
+        }
+    }
     Ok(())
 }
 
