@@ -57,11 +57,19 @@ pub fn holds(objective: &Check, replications: &[Digest], confidence: f64) -> Hol
     }
 }
 
-/// Whether it asks that latencies stay below something, which those of a queue that grows do not.
+/// Whether a queue that grows breaks it in the end: it asks that latencies, or the requests that
+/// fail, stay below something.
 #[must_use]
-pub const fn bounds_latency(objective: &Check) -> bool {
-    let latency = matches!(objective.subject.measure, Measure::Quantile(_) | Measure::Mean);
-    latency && matches!(bound_below(&objective.relation), Some((_, true)))
+pub const fn is_lost_to_growth(objective: &Check) -> bool {
+    let grows = matches!(
+        objective.subject.measure,
+        Measure::Quantile(_) | Measure::Mean | Measure::Errors | Measure::Failed
+    );
+    let above = matches!(
+        objective.relation,
+        Relation::Above(_) | Relation::AtLeast(_) | Relation::Agrees(..)
+    );
+    grows && !above
 }
 
 /// The bound of a relation to one, and whether what is below it is right.

@@ -9,8 +9,8 @@
 //! answer is a sequential test). A test that is looked at several times would be wrong more often than
 //! it says, so early looks must be sure by three standard errors, and only the last by the nominal two
 //! (Haybittle, British J. Radiology 44, 1971; Peto et al., British J. Cancer 34, 1976). A level at
-//! which the queue grows in every replication holds no bound on latency, whatever the run has
-//! seen yet.
+//! which the queue grows in every replication holds no bound on latencies and failures, whatever
+//! the run has seen yet.
 //!
 //! All levels have the same seed, so their noise is alike and falls out of their comparison. From the
 //! answer outwards the search then looks for the nearest levels that are sure on either side: the
@@ -280,10 +280,10 @@ fn four_digits(level: f64) -> f64 {
 }
 
 /// The worst of all. Where the queue `grew` in all replications, a longer run breaks every bound on
-/// latency.
+/// latencies and failures.
 fn holds(slos: &[Check], digests: &[Digest], grew: bool, confidence: f64) -> Holds {
     let one = |slo: &Check| {
-        let grows = grew && objective::bounds_latency(slo);
+        let grows = grew && objective::is_lost_to_growth(slo);
         if grows { Holds::Not } else { objective::holds(slo, digests, confidence) }
     };
     let worst = |a: Holds, b: Holds| if a as u8 > b as u8 { a } else { b };
