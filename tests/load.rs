@@ -417,6 +417,30 @@ async fn told_to_stop_it_drains_and_marks_what_is_not_answered() {
 }
 
 #[tokio::test]
+async fn exact_instants_cost_cpu_which_is_told_and_nothing_is_sent_early() {
+    let _alone = ALONE.lock().await;
+    let address = backend(Law::Constant(Span(0)), 64);
+    let length = Span::from_millis(400);
+    let think = Law::Constant(Span::from_millis(5));
+    let closed = Source::Closed { users: 3, think };
+    let uniform = || open(1000.0, length, ArrivalConfig::Uniform);
+    for (pace, source, spins) in [
+        (Pace::Exact, uniform(), true),
+        (Pace::Timer, uniform(), false),
+        (Pace::Exact, closed, false),
+    ] {
+        let mut trial = Trial::new("pace", &[address], source, length);
+        trial.config.pace = pace;
+        let (outcome, rows) = trial.run().await;
+        let report = outcome.report;
+        assert_eq!(report.failed, 0);
+        assert_eq!(report.spun_ns > 0, spins, "{pace:?}: {report:?}");
+        assert!(report.spun_ns + report.busiest_thread_cpu_ns <= report.cpu_ns, "{report:?}");
+        assert!(rows.iter().all(|row| row.sent_ns >= row.scheduled_ns));
+    }
+}
+
+#[tokio::test]
 async fn batches_keep_the_rate_and_admit_their_lateness() {
     let _alone = ALONE.lock().await;
     let address = backend(Law::Constant(Span(0)), 4);

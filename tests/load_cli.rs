@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -64,6 +64,9 @@ http {{
     location / {{ return 200 \"hello\\n\"; }}
     location /agent {{ return 200 $http_x_mine; }}
     location /gone {{ return 503; }}
+    client_max_body_size 0; proxy_request_buffering off; proxy_http_version 1.1;
+    location /small {{ client_max_body_size 1k; return 200; }}
+    include {place}/more.conf*;
   }}
 }}
 "
@@ -106,6 +109,9 @@ fn requests_reach_nginx_over_each_protocol_and_every_one_is_answered() {
         assert_eq!(result["statuses"]["200"], 300, "{name}");
         assert_eq!(result["servers"]["/"], 300, "{name}");
         assert_eq!(result["bytes"], 300 * 6, "{name}");
+        let spun = result["spun_ns"].as_u64().unwrap();
+        assert!(spun > 0 || name != "plain", "{result}");
+        assert!(spun < result["cpu_ns"].as_u64().unwrap(), "{name}: {result}");
         // NGINX ends a connection after 50 requests: at least six, and with HTTP/2 hardly more.
         let opened = result["connections_opened"].as_u64().unwrap();
         assert!((6..=most).contains(&opened), "{name}: {opened} connections");
@@ -227,7 +233,6 @@ fn the_folder_has_every_row_in_every_form_or_is_not_there() {
         .collect();
     names.sort();
     let expected = [
-        "in-flight-per-server.png",
         "latency-distribution.png",
         "latency-over-time.png",
         "latency-percentiles.png",
@@ -236,6 +241,7 @@ fn the_folder_has_every_row_in_every_form_or_is_not_there() {
         "requests.csv",
         "requests.parquet",
         "share-per-server.png",
+        "summary.json",
         "throughput-and-errors.png",
     ];
     assert_eq!(names, expected);
@@ -272,7 +278,9 @@ fn echo_server() -> SocketAddr {
         runtime.block_on(async {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(async move {
-                    let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+                    // Before a run it is tried whether anybody is there.
+                    let accepted = tokio_tungstenite::accept_async(stream).await;
+                    let Ok(mut socket) = accepted else { return };
                     while let Some(Ok(message)) = socket.next().await {
                         let ping = tokio_tungstenite::tungstenite::Message::Ping("x".into());
                         if (message.is_text() || message.is_binary())
@@ -304,6 +312,142 @@ fn messages_over_websocket_come_back() {
     folder.file("big", &"x".repeat(70_000));
     let output = folder.run(&["load", "-u", "1", "-n", "3", "--data", "@big", "--json", &url]);
     assert_eq!(json(&output)["bytes"], 210_000, "{}", stderr(&output));
+}
+
+/// A server that takes what it is sent, and names its length in `x-got`.
+fn counting_server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(stream.unwrap());
+                loop {
+                    let (mut line, mut length) = (String::new(), 0u64);
+                    while reader.read_line(&mut line).is_ok_and(|read| read > 0) && line != "\r\n" {
+                        let lower = line.to_lowercase();
+                        if let Some(value) = lower.strip_prefix("content-length:") {
+                            length = value.trim().parse().unwrap();
+                        }
+                        line.clear();
+                    }
+                    if line.is_empty() {
+                        return;
+                    }
+                    let body = &mut Read::by_ref(&mut reader).take(length);
+                    let got = std::io::copy(body, &mut std::io::sink()).unwrap();
+                    let answer =
+                        format!("HTTP/1.1 200 OK\r\nx-got: {got}\r\ncontent-length: 0\r\n\r\n");
+                    reader.get_mut().write_all(answer.as_bytes()).unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn large_bodies_arrive_whole_over_each_protocol_and_a_refusal_of_one_is_heard() {
+    const SIZE: u64 = 20 << 20;
+    let folder = Folder::new();
+    let direct = counting_server();
+    folder.file("more.conf", &format!("location /up {{ proxy_pass http://{direct}; }}"));
+    let nginx = Nginx::start(&folder);
+    let tls = format!("https://localhost:{}", nginx.tls.port());
+    let (plain, h2c) = (format!("http://{}", nginx.plain), format!("http://{}", nginx.h2c));
+    let size = SIZE.to_string();
+    for (name, options, base) in [
+        ("direct", vec![], format!("http://{direct}")),
+        ("plain", vec![], plain.clone()),
+        ("tls", vec!["-k"], tls.clone()),
+        ("h2", vec!["-k", "--http2"], tls.clone()),
+        ("h2c", vec!["--http2"], h2c),
+    ] {
+        let send = |path: &str| {
+            let mut all = vec!["load", "-u", "3", "-n", "6", "-t", "60s", "--json", "-X", "POST"];
+            let (body, url) = (format!("{size}B"), format!("{base}{path}"));
+            all.extend(["--server-header", "x-got", "--body", &body, &url]);
+            all.extend(&options);
+            let output = folder.run(&all);
+            (json(&output), stderr(&output))
+        };
+        let (result, said) = send("/up");
+        assert_eq!(result["statuses"]["200"], 6, "{name}: {result}{said}");
+        assert_eq!(result["servers"][&size], 6, "{name}: {result}");
+        if name != "direct" {
+            // Told before the whole body came, over a connection that NGINX then ends.
+            let (result, _) = send("/small");
+            assert_eq!(result["statuses"]["413"], 6, "{name}: {result}");
+        }
+    }
+}
+
+#[test]
+fn messages_go_through_tls_and_a_proxy() {
+    let folder = Folder::new();
+    folder.file(
+        "more.conf",
+        &format!(
+            "location /echo {{ proxy_pass http://{}; proxy_set_header Upgrade $http_upgrade; \
+             proxy_set_header Connection upgrade; }}",
+            echo_server()
+        ),
+    );
+    let nginx = Nginx::start(&folder);
+    let url = format!("wss://localhost:{}/echo", nginx.tls.port());
+    let output = folder.run(&["load", "-u", "4", "-n", "200", "-k", "--json", &url]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let result = json(&output);
+    assert_eq!((&result["statuses"]["101"], &result["failed"]), (&200.into(), &0.into()));
+    let output = folder.run(&["load", "-u", "1", "-n", "1", &url]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("invalid peer certificate"), "{}", stderr(&output));
+}
+
+#[test]
+fn urls_come_from_stdin() {
+    let folder = Folder::new();
+    let nginx = Nginx::start(&folder);
+    let mut command = folder.lab(&["load", "--urls", "-", "-n", "200", "-u", "2", "--json"]);
+    command.args(["--server-header", "x-served-by"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let list = format!("http://{0}/a\n# not this\nHEAD http://{0}/b\n", nginx.plain);
+    child.stdin.take().unwrap().write_all(list.as_bytes()).unwrap();
+    let result = json(&child.wait_with_output().unwrap());
+    let (a, b) = (&result["servers"]["/a"], &result["servers"]["/b"]);
+    let (a, b) = (a.as_u64().unwrap(), b.as_u64().unwrap());
+    assert!(a + b == 200 && a.min(b) > 50, "{result}");
+    assert_eq!(result["bytes"], a * 6, "a HEAD brings none");
+}
+
+#[test]
+fn the_second_interruption_does_not_wait_for_answers() {
+    let folder = Folder::new();
+    // It accepts, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let start = |times: u32| {
+        let mut command = folder.lab(&["load", "-u", "3", "-t", "60s", "--json", &url]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(1000));
+        let began = std::time::Instant::now();
+        for _ in 0..times {
+            let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+            assert!(status.unwrap().success());
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+        let mut text = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        (began.elapsed(), text)
+    };
+    let (once, said) = start(1);
+    assert!(once >= Duration::from_millis(1900), "requests in flight get two seconds: {once:?}");
+    let result: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&result["interrupted"], &result["partial"]), (&3.into(), &true.into()));
+    let (twice, said) = start(2);
+    assert!(twice < Duration::from_millis(1500) && said.is_empty(), "{twice:?}: {said}");
 }
 
 /// A worker that joins at `address`.
@@ -371,6 +515,122 @@ fn three_generators_send_exactly_the_plan_and_a_lost_one_is_said() {
 }
 
 #[test]
+fn generators_hand_their_rows_over_and_send_a_scenario_too() {
+    let folder = Folder::new();
+    folder.file(
+        "more.conf",
+        "location /named { add_header X-Name web always; return 200 \"hello\"; }",
+    );
+    let nginx = Nginx::start(&folder);
+    folder.file(
+        "two.toml",
+        r#"schema_version = 1
+[scenario]
+name = "two"
+duration = "1s"
+seed = 9
+[traffic]
+rate = "300/s"
+client = { connections = 8 }
+[[backend]]
+name = "web"
+service = { law = "constant", value = "1ms" }
+"#,
+    );
+    let url = format!("http://{}/named", nginx.plain);
+    let planned = json(&folder.run(&["load", "--scenario", "two.toml", "--json", &url]));
+    let planned = planned["requests"].as_u64().unwrap();
+    let together = |options: &[&str]| {
+        let at = free();
+        let mut command = folder.lab(&["load", "--scenario", "two.toml", "--json", &url]);
+        command.args(["--listen-join", &at.to_string(), "--generators", "2"]);
+        command.args(["--server-header", "x-name"]).args(options);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let coordinator = command.spawn().unwrap();
+        let mut generators = [generator(&folder, at), generator(&folder, at)];
+        let output = coordinator.wait_with_output().unwrap();
+        for generator in &mut generators {
+            assert!(generator.wait().unwrap().success(), "{}", stderr(&output));
+        }
+        assert!(fine(&output), "{}", stderr(&output));
+        assert_eq!(json(&output)["requests"], planned, "{}", stderr(&output));
+    };
+    together(&["--out", "all"]);
+    let mut rows = Vec::new();
+    read::requests(&folder.path().join("all/requests.parquet"), |row| rows.push(*row)).unwrap();
+    let mut ids: Vec<u64> = rows.iter().map(|row| row.id).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, (0..planned).collect::<Vec<_>>(), "every request once");
+    assert!(rows.iter().all(|row| row.upstream == 0 && row.status == 200));
+    together(&["--spool", "rows.jsonl"]);
+    let spool = std::fs::read_to_string(folder.path().join("rows.jsonl")).unwrap();
+    assert_eq!(spool.lines().count() as u64, planned);
+    let left: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("rows.jsonl.") || name.contains("partial"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_run_is_held_against_an_earlier_one() {
+    let folder = Folder::new();
+    let quick = backend(Duration::from_millis(1));
+    let slow = backend(Duration::from_millis(20));
+    let run = |to: SocketAddr, options: &[&str]| {
+        let url = format!("http://{to}/");
+        let mut all = vec!["load", "-u", "4", "-n", "1200", "--json", &url];
+        all.extend(options);
+        folder.run(&all)
+    };
+    assert_eq!(code(&run(quick, &["--out", "before"])), 0);
+    let worse = run(slow, &["--out", "worse", "--baseline", "before", "--fail-on", "p50 +50%"]);
+    assert_eq!(code(&worse), 3, "{}{}", stdout(&worse), stderr(&worse));
+    assert_eq!(json(&worse)["regressions"][0]["verdict"], "failed");
+    let better = run(
+        quick,
+        &["--out", "better", "--baseline", "worse/summary.json", "--fail-on", "p50 +50%"],
+    );
+    assert_eq!(code(&better), 0, "{}{}", stdout(&better), stderr(&better));
+    assert_eq!(json(&better)["regressions"][0]["verdict"], "held");
+    for (options, said) in [
+        (vec!["--baseline", "before"], "--baseline needs --out"),
+        (
+            vec!["--out", "x", "--baseline", "before/load.json"],
+            "give its folder or its summary.json",
+        ),
+    ] {
+        let output = run(quick, &options);
+        assert_eq!(code(&output), 2, "{}", stderr(&output));
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    }
+}
+
+/// A server that answers each request so long after it came.
+fn backend(service: Duration) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(stream.unwrap());
+                let mut line = String::new();
+                while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
+                    if line == "\r\n" {
+                        std::thread::sleep(service);
+                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                        reader.get_mut().write_all(answer).unwrap();
+                    }
+                    line.clear();
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
 fn an_interrupted_run_reports_what_it_measured() {
     let folder = Folder::new();
     let nginx = Nginx::start(&folder);
@@ -406,7 +666,24 @@ fn wrong_usage_says_what_would_be_right() {
         assert_eq!(code(&output), 2, "{arguments:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(said), "{arguments:?}: {}", stderr(&output));
     }
-    let nobody =
-        folder.run(&["load", "-R", "50/s", "-n", "3", "-t", "1s", &format!("http://{}/", free())]);
-    assert_eq!(code(&nobody), 1, "{}", stdout(&nobody));
+    let nobody = free();
+    let refused = folder.run(&["load", "-R", "50/s", &format!("http://{nobody}/")]);
+    assert_eq!(code(&refused), 1, "{}", stdout(&refused));
+    let said = format!("cannot open a connection to `{nobody}`: Connection refused");
+    assert!(
+        stderr(&refused).contains(&said) && stdout(&refused).is_empty(),
+        "{}",
+        stderr(&refused)
+    );
+    // Nobody speaks TLS there.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let plain = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let _ = stream.unwrap().write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let wrong = folder.run(&["load", "-n", "1", &format!("https://{plain}/")]);
+    assert_eq!(code(&wrong), 1, "{}", stdout(&wrong));
+    assert!(stderr(&wrong).contains("no TLS is spoken there"), "{}", stderr(&wrong));
 }

@@ -1,5 +1,5 @@
-//! lab's load generator beside wrk, wrk2, oha, h2load, hey, ab, vegeta and k6: against one server that
-//! knows when each request arrived, in turn, in rounds, medians with their range.
+//! lab's load generator beside wrk, wrk2, oha, h2load, hey, ab, vegeta, k6 and autocannon: against one
+//! server that knows when each request arrived, in turn, in rounds, medians with their range.
 //!
 //! ```sh
 //! cargo bench --bench load                          # everything that is installed, about ten minutes

@@ -32,6 +32,7 @@ impl fmt::Display for Load {
 pub(crate) enum Tool {
     Lab,
     LabExact,
+    LabTimer,
     LabPoisson,
     LabBatch,
     Wrk,
@@ -42,11 +43,15 @@ pub(crate) enum Tool {
     Ab,
     Vegeta,
     K6,
+    Autocannon,
 }
 
-const ALL: [Tool; 12] = {
+const ALL: [Tool; 14] = {
     use Tool::*;
-    [Lab, LabExact, LabPoisson, LabBatch, Wrk, Wrk2, Oha, H2load, Hey, Ab, Vegeta, K6]
+    [
+        Lab, LabExact, LabTimer, LabPoisson, LabBatch, Wrk, Wrk2, Oha, H2load, Hey, Ab, Vegeta, K6,
+        Autocannon,
+    ]
 };
 
 /// What a run showed.
@@ -75,6 +80,7 @@ impl Tool {
         match self {
             Self::Lab => "lab",
             Self::LabExact => "lab exact",
+            Self::LabTimer => "lab timer",
             Self::LabPoisson => "lab poisson",
             Self::LabBatch => "lab batch",
             _ => self.family(),
@@ -84,7 +90,9 @@ impl Tool {
     /// Its program.
     const fn family(self) -> &'static str {
         match self {
-            Self::Lab | Self::LabExact | Self::LabPoisson | Self::LabBatch => "lab",
+            Self::Lab | Self::LabExact | Self::LabTimer | Self::LabPoisson | Self::LabBatch => {
+                "lab"
+            }
             Self::Wrk => "wrk",
             Self::Wrk2 => "wrk2",
             Self::Oha => "oha",
@@ -93,12 +101,15 @@ impl Tool {
             Self::Ab => "ab",
             Self::Vegeta => "vegeta",
             Self::K6 => "k6",
+            Self::Autocannon => "autocannon",
         }
     }
 
     const fn source(self) -> &'static str {
         match self {
-            Self::Lab | Self::LabExact | Self::LabPoisson | Self::LabBatch => "give --lab PATH",
+            Self::Lab | Self::LabExact | Self::LabTimer | Self::LabPoisson | Self::LabBatch => {
+                "give --lab PATH"
+            }
             Self::Wrk => "Debian: apt-get install wrk",
             Self::Wrk2 => "build it from github.com/giltene/wrk2 and call it wrk2",
             Self::Oha => "cargo install oha",
@@ -107,6 +118,7 @@ impl Tool {
             Self::Ab => "Debian: apt-get install apache2-utils",
             Self::Vegeta => "github.com/tsenart/vegeta",
             Self::K6 => "github.com/grafana/k6",
+            Self::Autocannon => "npm install autocannon",
         }
     }
 
@@ -149,7 +161,12 @@ impl Tool {
         match load {
             Load::Closed => !matches!(
                 self,
-                Self::LabExact | Self::LabPoisson | Self::LabBatch | Self::Wrk2 | Self::Vegeta
+                Self::LabExact
+                    | Self::LabTimer
+                    | Self::LabPoisson
+                    | Self::LabBatch
+                    | Self::Wrk2
+                    | Self::Vegeta
             ),
             Load::Open(_) => !matches!(self, Self::Lab | Self::Wrk | Self::Ab),
         }
@@ -172,6 +189,9 @@ impl Tool {
             (Self::LabExact, _) => format!(
                 "load {url} --rate {rate}/s --arrival uniform --threads 1 --duration {time} --json"
             ),
+            (Self::LabTimer, _) => format!(
+                "load {url} --rate {rate}/s --arrival uniform --pace timer --threads 1 --duration {time} --json"
+            ),
             (Self::LabPoisson, _) => format!(
                 "load {url} --rate {rate}/s --arrival poisson --threads 1 --duration {time} --json"
             ),
@@ -192,6 +212,12 @@ impl Tool {
             }
             (Self::Hey, Load::Closed) => format!("-c {CONNECTIONS} -z {time} {url}"),
             (Self::Hey, _) => format!("-c {CONNECTIONS} -z {time} -q {own} {url}"),
+            (Self::Autocannon, Load::Closed) => {
+                format!("--no-progress -c {CONNECTIONS} -d {seconds} {url}")
+            }
+            (Self::Autocannon, _) => {
+                format!("--no-progress -c {CONNECTIONS} -d {seconds} -R {rate} {url}")
+            }
             (Self::Ab, _) => format!("-k -q -c {CONNECTIONS} -t {seconds} -n 100000000 {url}"),
             (Self::Vegeta, _) => {
                 let targets = folder.join("targets");

@@ -7,6 +7,7 @@
 
 mod autoscale;
 mod backend;
+mod baseline;
 mod calibrate;
 mod capacity;
 mod check;

@@ -1,6 +1,5 @@
 //! `lab run`: a scenario in both worlds.
 
-mod baseline;
 mod engines;
 mod output;
 mod provider;
@@ -14,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use self::shown::{ShowArgs, ShowError, Shown, Telling};
+use super::baseline::BaselineArgs;
 use super::exit::Exit;
 use super::model_args::{ModelArgs, OutArgs};
 use super::overrides::Overrides;
@@ -69,7 +69,7 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     show: ShowArgs,
     #[command(flatten)]
-    baseline: baseline::BaselineArgs,
+    baseline: BaselineArgs,
     #[command(flatten)]
     output: output::OutputArgs,
     #[command(flatten)]

@@ -10,7 +10,9 @@ use crate::compare::{EngineColumn, EnginesResults, EnginesRun, MeasuredEngine};
 /// Whether `folder` is that of several engines, and not of one.
 #[must_use]
 pub fn is_of_engines(folder: &Path) -> bool {
-    !folder.join("run.json").exists() && folder.join("summary.json").exists()
+    // A run of the generator alone has a summary, too, beside its own result.
+    let has = |name: &str| folder.join(name).exists();
+    has("summary.json") && !has("run.json") && !has("load.json")
 }
 
 /// The results of a run of several engines, computed anew from the rows of each by the rules that

@@ -10,5 +10,6 @@ pub mod fitness;
 pub mod interrupt;
 pub mod poll;
 pub mod priority;
+pub mod terminal;
 pub mod timer;
 pub mod usage;

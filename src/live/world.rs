@@ -479,6 +479,8 @@ fn load_arguments(
         format!("--zero={}", zero.0),
         format!("--seed={}", options.seed),
         format!("--spool={}", spool.display()),
+        // The generator shares its cores with what it measures: it takes no core to spin on.
+        "--pace=timer".to_owned(),
     ];
     arguments.extend(overrides(options));
     arguments.extend(options.real_time.then(|| "--real-time".to_owned()));

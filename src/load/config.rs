@@ -2,8 +2,8 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::target::Target;
@@ -51,7 +51,7 @@ pub struct Extras {
     /// Further lines of every head, by name; one named `host` stands instead of the target's.
     pub headers: Vec<(String, String)>,
     /// Body of every request, instead of its class's number of bytes.
-    pub body: Option<Arc<[u8]>>,
+    pub body: Option<Bytes>,
     /// The response header that names the server that answered, in small letters; `None` takes
     /// lab's own.
     pub server_header: Option<String>,
@@ -117,11 +117,16 @@ impl Share {
 }
 
 /// How exactly the schedule is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Pace {
-    /// A wake-up for every request.
+    /// A wake-up for every request, ahead of its instant by what wake-ups have been late, and
+    /// spinning for the rest: costs part of a core, and more of it the higher the rate is. Users of a
+    /// closed loop are woken by [`Pace::Timer`].
     #[default]
     Exact,
+    /// A wake-up for every request, by a timer: some tens of microseconds late.
+    Timer,
     /// Wake-ups on a grid of this width, each for all that are due by then: requests go out up to
     /// so much late (which is recorded), for fewer wake-ups at high rates.
     Batch(Span),
@@ -164,7 +169,7 @@ impl LoadConfig {
             replication: 0,
             zero,
             spool: None,
-            pace: Pace::Exact,
+            pace: Pace::Timer,
             extras: Extras::default(),
         }
     }

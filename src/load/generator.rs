@@ -4,6 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, oneshot, watch};
 
@@ -70,6 +71,8 @@ struct Flight {
     no_body: bool,
     idempotent: bool,
     bytes: Vec<u8>,
+    /// A long body, which follows them.
+    apart: Bytes,
     /// Its key.
     session: u64,
 }
@@ -199,11 +202,11 @@ impl Generator {
             }
         };
         let (bytes, no_body) = (template.bytes(request, cookies), template.is_head);
-        let idempotent = template.is_idempotent;
+        let (idempotent, apart) = (template.is_idempotent, template.apart());
         let route = Route { target, client: if self.by_address { request.key } else { 0 } };
         let session = request.key;
         let mut flight =
-            Flight { row, due, began: now, route, no_body, idempotent, bytes, session };
+            Flight { row, due, began: now, route, no_body, idempotent, bytes, apart, session };
         let start = self.start(&mut flight);
         let generator = Arc::clone(self);
         tokio::spawn(async move { generator.carry(flight, start).await });
@@ -297,6 +300,7 @@ impl Generator {
             id: flight.row.id,
             target: flight.route.target,
             bytes: &flight.bytes,
+            apart: &flight.apart,
             server_header: self.server_header.as_deref(),
         };
         let session = flight.session;
@@ -348,13 +352,19 @@ impl Generator {
     ) -> Result<Answer, RequestError> {
         let written = written.map_err(|_| RequestError::Reset)?;
         let connection = lease.connection.as_mut().ok_or(RequestError::Connect)?;
-        if written < flight.bytes.len() {
-            connection.send(&flight.bytes[written..]).await?;
+        let mut sent = Ok(());
+        for rest in [&flight.bytes[written..], &flight.apart[..]] {
+            if sent.is_ok() && !rest.is_empty() {
+                sent = connection.send(rest).await;
+            }
         }
         let session = flight.session;
         let phases = Phases { row: &mut flight.row, generator: self, session };
         let server_header = self.server_header.as_deref();
-        connection.receive(flight.no_body, server_header, phases).await
+        // A server that does not want the rest may have said so.
+        let mut answer = connection.receive(flight.no_body, server_header, phases).await?;
+        answer.keep_alive &= sent.is_ok();
+        Ok(answer)
     }
 
     fn conclude(&self, mut flight: Flight, outcome: Result<Answer, RequestError>, deadline: Nanos) {

@@ -107,7 +107,7 @@ impl Http2 {
         let _permit = host.streams.acquire().await.map_err(|_| RequestError::Connect)?;
         let slot = host.least();
         let _stream = Stream(slot);
-        let (request, body) = request(carried.bytes, &host.place).ok_or(RequestError::Invalid)?;
+        let (request, body) = request(carried, &host.place).ok_or(RequestError::Invalid)?;
         for attempt in 1.. {
             progress.sent(clock::now());
             let session = self.session(host, slot, progress).await?;
@@ -249,10 +249,14 @@ fn unanswered(error: h2::Error) -> Failure {
     }
 }
 
-/// The request whose HTTP/1.1 text is `bytes`, so that what is sent is decided in one place.
-fn request(bytes: &[u8], place: &Place) -> Option<(Request<()>, Bytes)> {
+/// The request by its HTTP/1.1 text, so that what is sent is decided in one place.
+fn request(carried: &Carried<'_>, place: &Place) -> Option<(Request<()>, Bytes)> {
+    let bytes = carried.bytes;
     let end = memchr::memmem::find(bytes, b"\r\n\r\n")?;
-    let body = Bytes::copy_from_slice(&bytes[end + 4..]);
+    let body = match carried.apart.is_empty() {
+        true => Bytes::copy_from_slice(&bytes[end + 4..]),
+        false => carried.apart.clone(),
+    };
     let text = std::str::from_utf8(&bytes[..end]).ok()?;
     let mut lines = text.split("\r\n");
     let mut first = lines.next()?.split(' ');

@@ -34,6 +34,7 @@ impl Outcome {
         let report = LoadReport {
             real_time,
             busiest_thread_cpu_ns: reports().map(|r| r.busiest_thread_cpu_ns).max().unwrap_or(0),
+            spun_ns: reports().map(|report| report.spun_ns).sum(),
             waited_for_core_ns: reports().map(|report| report.waited_for_core_ns).sum(),
             most_connections: reports().map(|report| report.most_connections).sum(),
             unopened: reports().map(|report| report.unopened).sum(),

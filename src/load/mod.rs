@@ -7,6 +7,7 @@
 //! (`plain`), so that nothing stands between timer and socket; TLS, HTTP/2 and WebSocket are carried
 //! by tasks (`generator`).
 
+mod alarm;
 mod closed;
 pub mod config;
 mod connection;

@@ -12,30 +12,33 @@ use crate::host::priority;
 /// How long a server may take to open a connection before a run.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Opens a connection to each target that needs a handshake, and closes it: a certificate that
-/// nobody believes, or a server that does not speak HTTP/2, is better told before a run than by
-/// each of its requests.
+/// Opens a connection to each target, and closes it: a server that is not there, a certificate that
+/// nobody believes, or a server that does not speak HTTP/2, is better told before a run than by each
+/// of its requests.
 ///
 /// # Errors
-/// The first target that cannot be reached.
+/// The first target that cannot be reached; where there are several, those without TLS may be away
+/// as long as one of them is there, since that may be what is tried.
 pub fn reach(config: &LoadConfig) -> Result<(), LoadError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(LoadError::Timer)?;
     runtime.block_on(async {
+        let mut away = Vec::new();
         for (target, dialer) in config.targets.iter().zip(Dialer::all(config)?) {
-            if !target.secure {
-                continue;
-            }
             let opened = tokio::time::timeout(PATIENCE, dialer.open(0)).await;
             let late = || Err(std::io::ErrorKind::TimedOut.into());
-            opened.unwrap_or_else(|_| late()).map_err(|source| LoadError::Unreachable {
-                authority: target.authority.clone(),
-                source,
-            })?;
+            if let Err(source) = opened.unwrap_or_else(|_| late()) {
+                let error = LoadError::Unreachable { authority: target.authority.clone(), source };
+                if target.secure {
+                    return Err(error);
+                }
+                away.push(error);
+            }
         }
-        Ok(())
+        let nobody = away.len() == config.targets.len();
+        away.into_iter().next().filter(|_| nobody).map_or(Ok(()), Err)
     })
 }
 

@@ -27,7 +27,9 @@ pub struct LoadReport {
     pub schedule_error_max_ns: u64,
     /// CPU time of the process.
     pub cpu_ns: u64,
-    /// CPU time of the thread that had most.
+    /// Part of it in which threads spun for exact instants, and did nothing else.
+    pub spun_ns: u64,
+    /// CPU time of the thread that had most, without what it spun.
     pub busiest_thread_cpu_ns: u64,
     /// Time that the threads that send were ready to run and had no core.
     pub waited_for_core_ns: u64,
@@ -90,6 +92,7 @@ impl LoadReport {
             schedule_error_p99_ns: tally.schedule_error.quantile(0.99),
             schedule_error_max_ns: tally.schedule_error.max(),
             cpu_ns: cpu.0,
+            spun_ns: 0,
             busiest_thread_cpu_ns: cpu.0,
             waited_for_core_ns: 0,
             most_connections: connections.opened.min(tally.max_in_flight),

@@ -68,6 +68,7 @@ pub async fn run_watched(
     let connections = Connections { opened: sent.opened, resent: sent.resent };
     let mut report = LoadReport::new(&sent.tally, connections, cpu, partial);
     report.busiest_thread_cpu_ns = sent.busiest.0;
+    report.spun_ns = sent.spun.0;
     report.waited_for_core_ns = sent.waited_for_core.0;
     report.most_connections = sent.most_open;
     report.unopened = sent.starved;
@@ -90,8 +91,10 @@ pub(super) struct Sent {
     pub(super) most_open: u64,
     /// Connections that were not to be had, for want of a local port or a descriptor.
     pub(super) starved: u64,
-    /// CPU time of the thread that had most.
+    /// CPU time of the thread that had most, without what it spun.
     pub(super) busiest: Span,
+    /// CPU time that all spun.
+    pub(super) spun: Span,
     /// Time that the threads together were ready to run and had no core.
     pub(super) waited_for_core: Span,
 }
@@ -112,13 +115,19 @@ async fn carried(
     let tally = Tally::new(&config.traffic, config.extras.warm_up);
     let ledger = Ledger::new(rows, config.backends.clone(), tally);
     let generator = Generator::new(config, ledger, users.map(|_| ended))?;
-    let mut pacer = Pacer::new(config.pace).map_err(LoadError::Timer)?;
+    let pace = match (config.pace, users) {
+        (Pace::Exact, Some(_)) => Pace::Timer,
+        (pace, _) => pace,
+    };
+    let mut pacer = Pacer::new(pace).map_err(LoadError::Timer)?;
     let (cpu, waited) = (usage::thread_cpu_time(), usage::thread_waited_for_core());
     let partial = {
         let traffic = drive(&generator, &plan, users, &mut pacer, turns);
         to_the_end(&generator, watch, traffic, stop).await.map_err(LoadError::Timer)?
     };
-    let busiest = Span(usage::thread_cpu_time().0 - cpu.0);
+    let cpu = Span(usage::thread_cpu_time().0 - cpu.0);
+    let spun = pacer.spun().min(cpu);
+    let busiest = Span(cpu.0 - spun.0);
     let waited_for_core = usage::thread_waited_for_core().0.saturating_sub(waited.0);
     let (opened, resent) = (generator.connections_opened(), generator.resent());
     let mut ledger = generator.ledger();
@@ -129,8 +138,17 @@ async fn carried(
     let (tally, servers) = (ledger.tally.clone(), ledger.servers.names.clone());
     let most_open = opened.min(tally.max_in_flight);
     let waited_for_core = Span(waited_for_core);
-    let sent =
-        Sent { tally, servers, opened, resent, most_open, starved: 0, busiest, waited_for_core };
+    let sent = Sent {
+        tally,
+        servers,
+        opened,
+        resent,
+        most_open,
+        starved: 0,
+        busiest,
+        spun,
+        waited_for_core,
+    };
     Ok((sent, partial))
 }
 

@@ -55,7 +55,19 @@ impl Outcome {
             f,
             "in flight  {:>10.2}   most {}, {} connections opened",
             report.mean_in_flight, report.max_in_flight, report.connections_opened
-        )
+        )?;
+        self.cost(f)
+    }
+
+    /// What the generator itself took.
+    fn cost(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = &self.report;
+        let cores = |nanos: u64| nanos as f64 / report.wall_ns.max(1) as f64;
+        write!(f, "own CPU    {:>10.2}   of a core", cores(report.cpu_ns))?;
+        if report.spun_ns > 0 {
+            write!(f, ", {:.2} of it spinning for exact instants", cores(report.spun_ns))?;
+        }
+        writeln!(f)
     }
 
     fn latencies(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,7 +122,7 @@ impl Outcome {
         let errors = RequestError::ALL.into_iter().zip(self.tally.errors);
         let errors = errors
             .filter(|&(error, count)| error != RequestError::None && count > 0)
-            .map(|(error, count)| (words(error).to_owned(), count));
+            .map(|(error, count)| (error.words().to_owned(), count));
         let all: Vec<(String, u64)> = statuses.chain(errors).collect();
         if all.is_empty() {
             return Ok(());
@@ -141,6 +153,14 @@ impl Outcome {
         if self.report.resent > 0 {
             let count = self.report.resent;
             writeln!(f, "\n{count} sent again on a new connection: the kept one was closed")?;
+        }
+        let refused: u64 = self.tally.statuses.range(400..500).map(|(_, count)| count).sum();
+        if refused > 0 {
+            let part = share(refused, self.tally.requests);
+            writeln!(
+                f,
+                "\n{refused} answers ({part}) have a status of 4xx, which counts as good here"
+            )?;
         }
         if self.tally.failed > 0 {
             writeln!(
@@ -212,18 +232,6 @@ fn share(part: u64, whole: u64) -> Ratio {
     Ratio(part as f64 / whole.max(1) as f64)
 }
 
-const fn words(error: RequestError) -> &'static str {
-    match error {
-        RequestError::None => "none",
-        RequestError::Timeout => "timed out",
-        RequestError::Connect => "no connection",
-        RequestError::Reset => "broke off",
-        RequestError::Invalid => "not HTTP",
-        RequestError::Dropped => "dropped (cap)",
-        RequestError::Interrupted => "interrupted",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::report::{Connections, LoadReport};
@@ -271,14 +279,15 @@ mod tests {
                 class: (i % 3 == 0).into(),
                 upstream: (i % 4 == 0).into(),
                 attempts: 1,
-                status: if fails { 0 } else { 200 },
+                status: if fails { 0 } else { 200 + 204 * u16::from(i % 50 == 1) },
                 error: if fails { RequestError::Timeout } else { RequestError::None },
                 bytes: 612,
                 ..RequestRow::BLANK
             });
         }
         let connections = Connections { opened: 20, resent: 1 };
-        let report = LoadReport::new(&tally, connections, Span::from_millis(40), false);
+        let mut report = LoadReport::new(&tally, connections, Span::from_millis(40), false);
+        report.spun_ns = 10_000_000;
         let servers = vec!["10.0.0.7:80".to_owned(), "10.0.0.8:80".to_owned()];
         insta::assert_snapshot!("report", Outcome { report, tally, servers }.to_string());
     }

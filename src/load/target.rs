@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+
 use super::config::Extras;
 use crate::scenario::HashKey;
 use crate::traffic::{ClassConfig, Request};
@@ -106,13 +108,20 @@ fn lookup(authority: &str, port: u16) -> std::io::Result<SocketAddr> {
     found.next().ok_or_else(|| std::io::Error::other("its name stands for no address"))
 }
 
+/// Bodies up to this many bytes are written with the head, in one system call; longer ones are not
+/// copied for each request.
+const SHORT: usize = 16 << 10;
+
 /// The part of the requests of a class to a target that never changes.
 #[derive(Clone, Debug)]
 pub(super) struct Template {
     head: Vec<u8>,
     /// The head of a request with a key, before and behind its number.
     keyed: Option<[Vec<u8>; 2]>,
-    body: Vec<u8>,
+    /// A short body, which is written with the head.
+    body: Bytes,
+    /// A long one, which all requests share.
+    apart: Bytes,
     pub(super) is_head: bool,
     pub(super) is_idempotent: bool,
 }
@@ -128,8 +137,8 @@ impl Template {
         let path = format!("{}{}", target.prefix, class.path);
         let path = if path.is_empty() { "/" } else { &path };
         let body = match &extras.body {
-            Some(body) => body.to_vec(),
-            None => vec![b'x'; class.body.0 as usize],
+            Some(body) => body.clone(),
+            None => vec![b'x'; class.body.0 as usize].into(),
         };
         let mut lines = if !body.is_empty() || matches!(&*class.method, "POST" | "PUT" | "PATCH") {
             format!("content-length: {}\r\n", body.len())
@@ -148,10 +157,17 @@ impl Template {
         let head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n{lines}").into_bytes();
         let keyed = hash_key.and_then(|key| keyed(key, target, class, &lines));
         let (is_head, is_idempotent) = (class.method == "HEAD", class.idempotent());
-        Self { head, keyed, body, is_head, is_idempotent }
+        let (body, apart) =
+            if body.len() > SHORT { (Bytes::new(), body) } else { (body, Bytes::new()) };
+        Self { head, keyed, body, apart, is_head, is_idempotent }
     }
 
-    /// The bytes of `request`. Those of a trace carry their demand.
+    /// What follows behind the bytes of a request: its body, if that is long.
+    pub(super) fn apart(&self) -> Bytes {
+        self.apart.clone()
+    }
+
+    /// The bytes of `request`, up to a long body. Those of a trace carry their demand.
     /// `lines` are further lines of the head.
     pub(super) fn bytes(&self, request: &Request, lines: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.head.len() + self.body.len() + 80);
@@ -225,7 +241,7 @@ fn keyed(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::{Bytes, Nanos, Ratio, Span};
+    use crate::units::{self, Nanos, Ratio, Span};
 
     #[test]
     fn a_url_is_read_or_refused_with_its_reason() {
@@ -261,7 +277,7 @@ mod tests {
             path: "/up".to_owned(),
             method: "POST".to_owned(),
             share: Ratio(1.0),
-            body: Bytes(3),
+            body: units::Bytes(3),
         };
         let template = Template::new(&target, &class, None, &Extras::default());
         let mut request =
@@ -274,6 +290,13 @@ mod tests {
             template.bytes(&request, |_| {}),
             format!("{head}x-lab-demand-ns: 9\r\n\r\nxxx").as_bytes()
         );
+        assert!(template.apart().is_empty());
+        let long = ClassConfig { body: units::Bytes(1 << 20), ..class };
+        let template = Template::new(&target, &long, None, &Extras::default());
+        request.demand = None;
+        let head = head.replace("length: 3", "length: 1048576");
+        assert_eq!(template.bytes(&request, |_| {}), format!("{head}\r\n").as_bytes());
+        assert_eq!(template.apart().len(), 1 << 20);
     }
 
     #[test]
@@ -284,7 +307,7 @@ mod tests {
             path: "/a?x=1".to_owned(),
             method: "GET".to_owned(),
             share: Ratio(1.0),
-            body: Bytes(0),
+            body: units::Bytes(0),
         };
         let mut request =
             Request { id: 7, at: Nanos::ZERO, class: 0, key: 42, demand_word: 0, demand: None };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, InvalidMessage, RootCertStore};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -84,11 +84,26 @@ impl TlsClient {
         name: ServerName<'static>,
         stream: TcpStream,
     ) -> io::Result<TlsStream<TcpStream>> {
-        let stream = TlsConnector::from(Arc::clone(&self.config)).connect(name, stream).await?;
+        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let stream = connector.connect(name, stream).await.map_err(explained)?;
         if self.http2 && stream.get_ref().1.alpn_protocol() != Some(H2) {
             return Err(io::Error::other("the server does not offer HTTP/2 (ALPN h2)"));
         }
         Ok(stream)
+    }
+}
+
+/// What is no TLS at all says so.
+fn explained(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            io::Error::new(error.kind(), "no TLS is spoken there; is it http://?")
+        }
+        _ if error.kind() == io::ErrorKind::UnexpectedEof => {
+            io::Error::new(error.kind(), "the server ended the handshake; is TLS spoken there?")
+        }
+        _ => error,
     }
 }
 

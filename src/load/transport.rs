@@ -1,5 +1,7 @@
 //! How requests get to a server other than one at a time on a connection of HTTP/1.1.
 
+use bytes::Bytes;
+
 use super::config::{LoadConfig, LoadError, Protocol};
 use super::connection::{Answer, Progress};
 use super::http2::Http2;
@@ -29,6 +31,8 @@ pub(super) struct Carried<'a> {
     pub(super) target: usize,
     /// Its text in HTTP/1.1.
     pub(super) bytes: &'a [u8],
+    /// A long body, which follows it.
+    pub(super) apart: &'a Bytes,
     /// The response header that names the server; `None` for lab's own.
     pub(super) server_header: Option<&'a str>,
 }

@@ -39,6 +39,20 @@ impl RequestError {
         Self::Dropped,
         Self::Interrupted,
     ];
+
+    /// For a person.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Timeout => "timed out",
+            Self::Connect => "no connection",
+            Self::Reset => "broke off",
+            Self::Invalid => "not HTTP",
+            Self::Dropped => "dropped (cap)",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 /// A request as the client saw it. Instants are nanoseconds since the run's zero; a phase that

@@ -77,34 +77,74 @@ pub struct SpoolEnd {
     pub torn: bool,
 }
 
+/// Reads rows one after the other.
+#[derive(Debug)]
+pub struct SpoolReader<T> {
+    path: PathBuf,
+    lines: BufReader<File>,
+    line: Vec<u8>,
+    end: SpoolEnd,
+    row: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> SpoolReader<T> {
+    /// Begins at the first row of the spool at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn open(path: &Path) -> Result<Self, RecordError> {
+        let file = File::open(path).map_err(RecordError::io("read", path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            lines: BufReader::with_capacity(1 << 16, file),
+            line: Vec::new(),
+            end: SpoolEnd::default(),
+            row: PhantomData,
+        })
+    }
+
+    /// The next row; `None` behind the last whole one.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a line other than a torn last one is not a row; names the
+    /// line.
+    pub fn row(&mut self) -> Result<Option<T>, RecordError> {
+        self.line.clear();
+        let read = self.lines.read_until(b'\n', &mut self.line);
+        read.map_err(RecordError::io("read", &self.path))?;
+        if self.line.is_empty() {
+            return Ok(None);
+        }
+        match serde_json::from_slice(&self.line) {
+            Ok(row) => {
+                self.end.rows += 1;
+                Ok(Some(row))
+            }
+            Err(_) if self.line.last() != Some(&b'\n') => {
+                self.end.torn = true;
+                Ok(None)
+            }
+            Err(error) => {
+                let why = format!("line {}: {error}", self.end.rows + 1);
+                Err(RecordError::malformed(&self.path, EXPECTED, why))
+            }
+        }
+    }
+}
+
 /// Gives every row of the spool at `path` to `take`, in order.
 ///
 /// # Errors
-/// When the file cannot be read, or a line other than a torn last one is not a row; names the line.
+/// As [`SpoolReader::row`].
 pub fn read_spool<T: DeserializeOwned>(
     path: &Path,
     mut take: impl FnMut(T),
 ) -> Result<SpoolEnd, RecordError> {
-    let file = File::open(path).map_err(RecordError::io("read", path))?;
-    let mut lines = BufReader::with_capacity(1 << 16, file);
-    let mut line = Vec::new();
-    let mut end = SpoolEnd::default();
-    loop {
-        line.clear();
-        lines.read_until(b'\n', &mut line).map_err(RecordError::io("read", path))?;
-        if line.is_empty() {
-            return Ok(end);
-        }
-        match serde_json::from_slice(&line) {
-            Ok(row) => take(row),
-            Err(_) if line.last() != Some(&b'\n') => return Ok(SpoolEnd { torn: true, ..end }),
-            Err(error) => {
-                let why = format!("line {}: {error}", end.rows + 1);
-                return Err(RecordError::malformed(path, EXPECTED, why));
-            }
-        }
-        end.rows += 1;
+    let mut reader = SpoolReader::open(path)?;
+    while let Some(row) = reader.row()? {
+        take(row);
     }
+    Ok(reader.end)
 }
 
 /// Gives the generator's requests to `sink` as round `round`. Their times are relative already.

@@ -1,15 +1,13 @@
-//! From the options of `lab load` to what the generator is told.
+//! From the options of `lab load` to what is to be sent.
 
+use super::arguments::{Arrival, LoadArgs};
+use super::job::{Job, Script};
 use super::order::{Demand, Order, Part};
 use super::urls::{self, Ask};
-use super::{Arrival, LoadArgs, PaceArg};
-use crate::host::clock;
+use crate::load::Protocol;
 use crate::load::tls::Trust;
-use crate::load::{LoadConfig, Pace, Protocol, Share, Target};
-use crate::scenario;
 use crate::traffic::arrival::trace;
-use crate::traffic::{ArrivalConfig, Source};
-use crate::units::{Nanos, Rate, Seed, Span};
+use crate::units::{Rate, Span};
 
 /// Users of a closed loop that nothing else says.
 const USERS: u32 = 50;
@@ -18,39 +16,27 @@ const DURATION: Span = Span::from_secs(10);
 type Wrong = Box<dyn std::error::Error>;
 
 impl LoadArgs {
-    /// What the generator is told, if it sends everything itself; and the same in a few words.
-    pub(super) fn config(&self) -> Result<(LoadConfig, String), Wrong> {
-        let zero = self.zero.map_or_else(|| clock::now() + super::LEAD, Nanos);
-        let (mut config, words) = match &self.scenario {
-            None => {
-                let order = self.order()?;
-                (order.config(zero, Share::default())?, order.words())
-            }
-            Some(file) => {
-                let urls = self.urls.iter().chain(&self.target);
-                let targets =
-                    urls.map(|url| Target::resolve(url)).collect::<Result<Vec<_>, _>>()?;
-                if targets.iter().any(|target| target.secure) {
-                    return Err("a scenario's clients speak plain HTTP; give an http:// URL".into());
-                }
-                let scenario = scenario::load_with(file, self.overrides.pairs())?;
-                let seed = Seed::new(self.seed.unwrap_or(scenario.seed), self.replication);
-                let mut config = LoadConfig::from_scenario(&scenario, targets, seed, zero);
-                config.replication = self.replication;
-                if let PaceArg::Batch = self.pace {
-                    config.pace = Pace::Batch(super::order::BATCH);
-                }
-                config.extras.server_header.clone_from(&self.server_header);
-                let words = words(&config);
-                (config, words)
-            }
+    /// What is to be sent, by whomever.
+    pub(super) fn job(&self) -> Result<Job, Wrong> {
+        let Some(path) = &self.scenario else {
+            return Ok(Job::Options(Box::new(self.order()?)));
         };
-        config.spool.clone_from(&self.spool);
-        Ok((config, words))
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("cannot read the scenario `{}`: {error}", path.display()))?;
+        Ok(Job::Scenario(Script {
+            path: path.clone(),
+            text,
+            overrides: self.overrides.pairs().to_vec(),
+            urls: self.urls.iter().chain(&self.target).cloned().collect(),
+            seed: self.seed,
+            replication: self.replication,
+            pace: self.pace.into(),
+            server_header: self.server_header.clone(),
+        }))
     }
 
-    /// What is to be sent, in plain data.
-    pub(super) fn order(&self) -> Result<Order, Wrong> {
+    /// What the options ask for.
+    fn order(&self) -> Result<Order, Wrong> {
         let asks = match &self.urls_file {
             Some(file) => urls::read(file)?,
             None => self.urls.iter().chain(&self.target).map(|url| Ask::url(url)).collect(),
@@ -88,7 +74,7 @@ impl LoadArgs {
             requests: self.requests,
             protocol,
             trust,
-            batch: matches!(self.pace, PaceArg::Batch),
+            pace: self.pace.into(),
             threads: self.threads,
             seed: self.seed.unwrap_or(1),
             replication: self.replication,
@@ -158,14 +144,5 @@ impl LoadArgs {
         let length = self.duration.unwrap_or(whole);
         let plain = entries.iter().map(|it| (it.at.0, it.demand.map(|span| span.0), it.class));
         Ok((Demand::Trace { entries: plain.collect(), speed: self.speed }, length))
-    }
-}
-
-/// What a scenario asks for, in a few words.
-fn words(config: &LoadConfig) -> String {
-    match &config.traffic.source {
-        Source::Closed { users, .. } => format!("{users} users"),
-        Source::Open { arrival: ArrivalConfig::Trace { .. }, .. } => "a trace".to_owned(),
-        Source::Open { .. } => format!("{} on average", Rate(config.traffic.mean_rate())),
     }
 }

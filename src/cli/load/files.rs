@@ -4,14 +4,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::finished::Finished;
+use crate::compare::baseline::hold;
 use crate::compare::layout::{PeerFacts, Period, StageFacts};
-use crate::compare::{Digest, Evidence, Layout, Validity, results};
+use crate::compare::{Baseline, Digest, Evidence, Layout, results};
 use crate::load::{LoadConfig, Outcome};
 use crate::record::csv::CsvWriter;
 use crate::record::hlog::HlogWriter;
 use crate::record::spool::{SpoolEnd, read_spool};
 use crate::record::{Both, Names, RecordError, Recorder, RequestRow, Sink};
-use crate::report::chart::{ChartError, draw_all};
+use crate::report::chart::{ChartError, draw_of_client};
 use crate::units::{Nanos, Span, World};
 
 const SPOOL: &str = "spool.jsonl";
@@ -39,6 +41,7 @@ pub(super) enum FilesError {
 pub(super) struct Files {
     whole: PathBuf,
     partial: PathBuf,
+    baseline: Option<Baseline>,
 }
 
 impl Drop for Files {
@@ -48,8 +51,8 @@ impl Drop for Files {
 }
 
 impl Files {
-    /// Begins the folder that will be `whole`.
-    pub(super) fn begin(whole: &Path) -> Result<Self, FilesError> {
+    /// Begins the folder that will be `whole`; the run will be held against `baseline`.
+    pub(super) fn begin(whole: &Path, baseline: Option<Baseline>) -> Result<Self, FilesError> {
         let name = whole.file_name().ok_or_else(|| FilesError::Name(whole.to_owned()))?;
         if whole.symlink_metadata().is_ok() {
             return Err(FilesError::Exists(whole.to_owned()));
@@ -61,7 +64,7 @@ impl Files {
             path: partial.clone(),
             error,
         })?;
-        Ok(Self { whole: whole.to_owned(), partial })
+        Ok(Self { whole: whole.to_owned(), partial, baseline })
     }
 
     /// Where the rows go while the run lasts.
@@ -69,17 +72,16 @@ impl Files {
         self.partial.join(SPOOL)
     }
 
-    /// Makes the files of the rows and gives the folder its name. `started` is the wall clock's
-    /// time of the run's zero, `json` the result.
+    /// Makes the files of the rows, holds the run against the baseline, gives the folder its name,
+    /// and says so. `started` is the wall clock's time of the run's zero.
     pub(super) fn finish(
         self,
         config: &LoadConfig,
-        outcome: &Outcome,
-        validity: &Validity,
+        finished: &mut Finished,
         started: Nanos,
         seed: u64,
-        json: &str,
-    ) -> Result<PathBuf, FilesError> {
+    ) -> Result<(), FilesError> {
+        let outcome = &finished.outcome;
         let classes = config.traffic.classes.iter().map(|class| class.name.clone());
         let names = Names::new(outcome.servers.clone(), classes);
         let layout = layout(config, outcome);
@@ -103,16 +105,30 @@ impl Files {
             digest.end_at(Nanos(outcome.tally.wall().0));
         }
         let evidence = Evidence {
-            scenario: "load",
+            scenario: "lab load",
+            run: &self.whole.file_name().unwrap_or_default().to_string_lossy(),
             seed,
             partial: outcome.report.partial,
             live: std::slice::from_ref(&digest),
-            validity: Some(validity.clone()),
+            validity: Some(finished.validity.clone()),
             ..Evidence::default()
         };
-        draw_all(&results(&evidence), folder)?;
-        let path = folder.join("load.json");
-        fs::write(&path, json).map_err(|error| FilesError::Io { action: "write", path, error })?;
+        let mut results = results(&evidence);
+        if let Some(Baseline { results: before, limits }) = &self.baseline {
+            results.regressions = hold(limits, before, &results);
+            finished.regressions.clone_from(&results.regressions);
+        }
+        draw_of_client(&results, folder)?;
+        // Plain numbers and strings: this cannot fail.
+        let summary = serde_json::to_string_pretty(&results).unwrap_or_default();
+        for (name, text) in [("load.json", finished.to_json()), ("summary.json", summary)] {
+            let path = folder.join(name);
+            fs::write(&path, text + "\n").map_err(|error| FilesError::Io {
+                action: "write",
+                path,
+                error,
+            })?;
+        }
         for file in NOT_HERE.iter().chain(&[SPOOL]) {
             let path = folder.join(file);
             fs::remove_file(&path).map_err(|error| FilesError::Io {
@@ -126,7 +142,8 @@ impl Files {
             path: self.whole.clone(),
             error,
         })?;
-        Ok(self.whole.clone())
+        eprintln!("lab: wrote {}", self.whole.display());
+        Ok(())
     }
 }
 

@@ -10,9 +10,6 @@ use crate::traffic::arrival::TraceEntry;
 use crate::traffic::{ArrivalConfig, ClassConfig, ClientConfig, Law, Source, Stage, TrafficConfig};
 use crate::units::{Bytes, Nanos, Rate, Ratio, Seed, Span};
 
-/// Width of the grid of `--pace batch`.
-pub(super) const BATCH: Span = Span::from_millis(1);
-
 /// What is to be sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Order {
@@ -33,7 +30,7 @@ pub(super) struct Order {
     pub(super) requests: Option<u64>,
     pub(super) protocol: Protocol,
     pub(super) trust: Trust,
-    pub(super) batch: bool,
+    pub(super) pace: Pace,
     /// `None`: as many as the load asks for.
     pub(super) threads: Option<u32>,
     pub(super) seed: u64,
@@ -104,7 +101,7 @@ impl Order {
             replication: self.replication,
             zero,
             spool: None,
-            pace: if self.batch { Pace::Batch(BATCH) } else { Pace::Exact },
+            pace: self.pace,
             extras: Extras {
                 protocol: self.protocol,
                 tls,
@@ -182,7 +179,7 @@ impl Order {
 }
 
 /// A generator's part of a limit; 0 stays none, and each has at least one.
-fn part(share: Share, limit: u32) -> u32 {
+pub(super) fn part(share: Share, limit: u32) -> u32 {
     if limit == 0 { 0 } else { (share.part_of(u64::from(limit)) as u32).max(1) }
 }
 

@@ -7,8 +7,9 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::host::terminal;
 use crate::load::{Seen, Tally};
-use crate::record::Histogram;
+use crate::record::{Histogram, RequestError};
 use crate::report::Paint;
 use crate::report::number::{count, latency, percent};
 use crate::units::Span;
@@ -61,7 +62,16 @@ impl View {
             self.past.pop_front();
         }
         let before = self.past.front();
-        self.bar.set_message(render(seen, before, &now, self.length, &self.planned, self.paint));
+        let text = render(seen, before, &now, self.length, &self.planned, self.paint);
+        // Lines that the terminal broke would not be taken away again.
+        let text = match terminal::columns_of_stderr() {
+            Some(width) => {
+                let lines: Vec<String> = text.lines().map(|line| cut(line, width)).collect();
+                lines.join("\n")
+            }
+            None => text,
+        };
+        self.bar.set_message(text);
         self.past.push_back(now);
     }
 
@@ -132,9 +142,38 @@ fn render(
     let share = percent(failed as f64 / ended.max(1) as f64);
     let errors = format!("{share} now, {} in all of {}", count(tally.failed), count(now.ended));
     let errors = if failed > 0 { paint.bad(&errors) } else { errors };
-    let _ = write!(text, "{}   {errors}", paint.dim("failed "));
+    let _ = write!(text, "{}   {errors}{}", paint.dim("failed "), reasons(tally));
     spread(&mut text, seen, first, now, paint);
     text
+}
+
+/// What failed, by its reason.
+fn reasons(tally: &Tally) -> String {
+    let errors = RequestError::ALL.into_iter().zip(tally.errors);
+    let errors = errors.filter(|(error, count)| *error != RequestError::None && *count > 0);
+    let errors = errors.map(|(error, n)| format!("{} {}", count(n), error.words()));
+    let statuses = tally.statuses.range(500..);
+    let statuses = statuses.map(|(status, n)| format!("{} with {status}", count(*n)));
+    let all: Vec<String> = errors.chain(statuses).collect();
+    if all.is_empty() { String::new() } else { format!(": {}", all.join(", ")) }
+}
+
+/// A line as far as a terminal of `width` columns has room for it. What colours it takes no room.
+fn cut(line: &str, width: usize) -> String {
+    let mut cut = String::new();
+    let (mut room, mut escaped) = (width, false);
+    for c in line.chars() {
+        escaped |= c == '\x1b';
+        if escaped {
+            escaped = !c.is_ascii_alphabetic();
+        } else if room == 0 {
+            continue;
+        } else {
+            room -= 1;
+        }
+        cut.push(c);
+    }
+    cut
 }
 
 /// A line per server, the busiest first.
@@ -211,6 +250,22 @@ failed    0.0% now, 3 in all of 1 400
 a                    ▕██████████████████      ▏  75.0%
 b                    ▕██████                  ▏  25.0%";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn what_failed_has_its_reason() {
+        let mut tally = Tally::default();
+        assert_eq!(reasons(&tally), "");
+        tally.errors[RequestError::Connect as usize] = 1200;
+        tally.statuses.extend([(200, 7), (404, 3), (503, 2)]);
+        assert_eq!(reasons(&tally), ": 1 200 no connection, 2 with 503");
+    }
+
+    #[test]
+    fn a_line_is_cut_to_the_terminal_and_keeps_its_colours() {
+        assert_eq!(cut("rate  █ 9", 7), "rate  █");
+        assert_eq!(cut("\x1b[1mrate\x1b[0m 900", 2), "\x1b[1mra\x1b[0m");
+        assert_eq!(cut("rate", 4), "rate");
     }
 
     #[test]

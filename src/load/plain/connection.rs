@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 
+use bytes::Bytes;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
@@ -47,8 +48,9 @@ pub(super) struct Connection {
     pub(super) generation: u32,
     /// Counts connections, so that an event of one does not meet the next.
     pub(super) epoch: u32,
-    /// The request's bytes, and how many of them are written.
+    /// The request's bytes, a long body that follows them, and how many of both are written.
     pub(super) bytes: Vec<u8>,
+    pub(super) apart: Bytes,
     pub(super) written: usize,
     pub(super) response: Response,
 }
@@ -74,6 +76,7 @@ impl Connection {
             generation: 0,
             epoch: 0,
             bytes: Vec::new(),
+            apart: Bytes::new(),
             written: 0,
             response: Response::default(),
         }
@@ -126,15 +129,26 @@ impl Connection {
     /// Writes what the socket takes of the request; whether that was all.
     pub(super) fn write(&mut self) -> io::Result<bool> {
         let Some(stream) = &mut self.stream else { return Err(io::ErrorKind::NotConnected.into()) };
-        while self.written < self.bytes.len() {
-            match stream.write(&self.bytes[self.written..]) {
+        loop {
+            let rest = match self.bytes.get(self.written..) {
+                Some(rest @ [_, ..]) => rest,
+                _ => &self.apart[self.written - self.bytes.len()..],
+            };
+            if rest.is_empty() {
+                return Ok(true);
+            }
+            match stream.write(rest) {
                 Ok(count) => self.written += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(true)
+    }
+
+    /// Whether all of the request is written.
+    pub(super) const fn is_sent(&self) -> bool {
+        self.written == self.bytes.len() + self.apart.len()
     }
 
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Received {

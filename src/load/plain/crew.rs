@@ -65,6 +65,8 @@ struct Work {
     starved: u64,
     most_open: u64,
     cpu: Span,
+    /// Part of it that went into spinning.
+    spun: Span,
     waited_for_core: Span,
 }
 
@@ -172,13 +174,16 @@ fn work(shared: &Shared, orders: &Orders) -> Result<Work, LoadError> {
     }
     let mut worker = Worker::new(shared, orders, orders.index as u32).map_err(LoadError::Timer)?;
     let tally = worker.work().map_err(LoadError::Timer)?;
+    let cpu = usage::thread_cpu_time();
     Ok(Work {
         tally,
         opened: worker.opened,
         resent: worker.resent,
         starved: worker.starved,
         most_open: worker.most_open(),
-        cpu: usage::thread_cpu_time(),
+        cpu,
+        // It is counted by the clock, and others may have had the core meanwhile.
+        spun: worker.spun().min(cpu),
         waited_for_core: usage::thread_waited_for_core(),
     })
 }
@@ -260,7 +265,8 @@ fn hear(word: Option<Word>, crew: &mut Crew, sent: &mut Sent) -> Result<(), Load
             sent.resent += work.resent;
             sent.starved += work.starved;
             sent.most_open += work.most_open;
-            sent.busiest = sent.busiest.max(work.cpu);
+            sent.busiest = sent.busiest.max(Span(work.cpu.0 - work.spun.0));
+            sent.spun += work.spun;
             sent.waited_for_core += work.waited_for_core;
         }
         // Whoever ends says so, unless it panics.

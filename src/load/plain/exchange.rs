@@ -29,6 +29,7 @@ impl Worker<'_> {
         let connection = &mut self.connections[slot as usize];
         connection.bytes.clear();
         template.append(&flight.request, cookies, &mut connection.bytes);
+        connection.apart = template.apart();
         connection.written = 0;
         connection.response.reset();
         let place = Place { slot, generation: connection.generation };
@@ -70,9 +71,11 @@ impl Worker<'_> {
     /// Writes what is left of the request in `slot`.
     fn write(&mut self, slot: u32, now: Nanos) {
         let connection = &mut self.connections[slot as usize];
-        if connection.write().is_err() {
-            let unsent = connection.written == 0;
-            self.broke(slot, unsent, now);
+        match connection.write() {
+            Ok(_) => {}
+            Err(_) if connection.written == 0 => self.broke(slot, true, now),
+            // A server that does not want the rest may have said so.
+            Err(_) => self.read(slot, true),
         }
     }
 
@@ -124,7 +127,7 @@ impl Worker<'_> {
                 self.vacate(slot);
             }
             return;
-        } else if ready.writable && connection.written < connection.bytes.len() {
+        } else if ready.writable && !connection.is_sent() {
             self.write(slot, clock::now());
         }
         if ready.readable && self.connections[slot as usize].epoch == epoch {
@@ -170,7 +173,8 @@ impl Worker<'_> {
                         Ok(None) if count < buffer.len() && !closed => return,
                         Ok(None) => {}
                         Ok(Some(mut answer)) => {
-                            answer.keep_alive &= !closed;
+                            // The rest of a request would be taken for another one.
+                            answer.keep_alive &= !closed && connection.is_sent();
                             break (Ok(answer), now);
                         }
                         Err(Invalid) => break (Err(RequestError::Invalid), now),

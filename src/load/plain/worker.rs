@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 
+use super::super::alarm::Alarm;
 use super::super::config::Pace;
 use super::super::rules;
 use super::super::tally::Tally;
@@ -16,12 +17,15 @@ use super::shared::{Names, Shared};
 use crate::host::clock;
 use crate::host::poll::Poll;
 use crate::record::{RequestError, RequestRow};
+use crate::traffic::Source;
 use crate::units::{Nanos, Span, World};
 
 /// Read at once, of all connections.
 const BUFFER: usize = 64 << 10;
 /// Requests that may go out behind the schedule before responses get a turn.
 const STREAK: u32 = 16;
+/// So shortly before an instant, sockets wait for their turn.
+const LAST: Span = Span::from_micros(4);
 
 /// A thread of the generator.
 pub(super) struct Worker<'a> {
@@ -29,6 +33,8 @@ pub(super) struct Worker<'a> {
     orders: &'a Orders,
     pub(super) poll: Poll,
     schedule: Schedule<'a>,
+    /// To meet instants exactly.
+    alarm: Option<Alarm>,
     pub(super) connections: Vec<Connection>,
     pub(super) vacant: Vec<u32>,
     pub(super) idle: Idle,
@@ -62,7 +68,9 @@ impl<'a> Worker<'a> {
             0 => u32::MAX,
             limit => limit,
         };
+        let exact = config.pace == Pace::Exact && matches!(source, Source::Open { .. });
         Ok(Self {
+            alarm: exact.then(Alarm::new),
             schedule: Schedule::new(&shared.plan, source, config.zero, shared.part(index)),
             idle: Idle::new(shared.connections(index)),
             shared,
@@ -95,8 +103,8 @@ impl<'a> Worker<'a> {
                 return Ok(std::mem::take(&mut self.tally));
             }
             let waiting = self.waiting.front().map(|flight| flight.deadline);
-            let next = [wake, waiting, self.deadlines.next()].into_iter().flatten().min();
-            let count = self.poll.wait(next.map(|at| at.since(clock::now())))?;
+            let others = [waiting, self.deadlines.next()].into_iter().flatten().min();
+            let count = self.wait(wake, others)?;
             for index in 0..count {
                 let ready = self.poll.ready(index);
                 if ready.token != WAKE {
@@ -104,6 +112,42 @@ impl<'a> Worker<'a> {
                 }
             }
         }
+    }
+
+    /// Waits for events, at most until `wake`, when a request is due, or until one of the `others`
+    /// is over; how many there are.
+    fn wait(&mut self, wake: Option<Nanos>, others: Option<Nanos>) -> io::Result<usize> {
+        let now = clock::now();
+        let (Some(wake), Some(alarm)) = (wake, &mut self.alarm) else {
+            let next = [wake, others].into_iter().flatten().min();
+            return self.poll.wait(next.map(|at| at.since(now)));
+        };
+        let early = alarm.before(wake);
+        let next = others.map_or(early, |others| others.min(early));
+        if now < next {
+            let count = self.poll.wait(Some(next.since(now)))?;
+            if count == 0 && next == early {
+                alarm.rang(early, clock::now());
+            }
+            return Ok(count);
+        }
+        let mut count = 0;
+        if now + LAST < wake {
+            count = self.poll.wait(Some(Span::ZERO))?;
+        } else {
+            while clock::now() < wake {
+                std::hint::spin_loop();
+            }
+        }
+        if count == 0 && now < wake {
+            alarm.spun(clock::elapsed(now));
+        }
+        Ok(count)
+    }
+
+    /// CPU time that went into spinning.
+    pub(super) fn spun(&self) -> Span {
+        self.alarm.map_or(Span::ZERO, |alarm| alarm.cost())
     }
 
     /// Most connections open at once.
@@ -164,7 +208,7 @@ impl<'a> Worker<'a> {
         for _ in 0..STREAK {
             let due = self.schedule.next()?;
             let wake = match self.shared.config.pace {
-                Pace::Exact => due,
+                Pace::Exact | Pace::Timer => due,
                 Pace::Batch(Span(grid)) => Nanos(due.0.div_ceil(grid.max(1)).saturating_mul(grid)),
             };
             let now = clock::now();

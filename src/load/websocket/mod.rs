@@ -180,6 +180,9 @@ impl Host {
 
 /// The body of the request, or else its number.
 fn payload(carried: &Carried<'_>) -> Vec<u8> {
+    if !carried.apart.is_empty() {
+        return carried.apart.to_vec();
+    }
     let end = memchr::memmem::find(carried.bytes, b"\r\n\r\n");
     let body = end.map_or(&[][..], |end| &carried.bytes[end + 4..]);
     if body.is_empty() { format!("lab {}", carried.id).into_bytes() } else { body.to_vec() }

@@ -52,9 +52,11 @@ const CHARTS: [(&str, Draw<Results>); 6] = [
     ("latency-over-time.png", over_time::draw),
     ("latency-distribution.png", distribution::draw),
     ("throughput-and-errors.png", failures::draw),
-    ("share-per-server.png", share::draw),
-    ("in-flight-per-server.png", in_flight::draw),
+    (SHARE, share::draw),
+    (IN_FLIGHT, in_flight::draw),
 ];
+const SHARE: &str = "share-per-server.png";
+const IN_FLIGHT: &str = "in-flight-per-server.png";
 
 /// Draws every chart into `folder` and returns their paths.
 ///
@@ -67,6 +69,18 @@ pub fn draw_all(results: &Results, folder: &Path) -> Result<Vec<PathBuf>, ChartE
         drawn.extend(draw_into(folder, &[chart], results)?);
     }
     Ok(drawn)
+}
+
+/// Draws what a client alone sees into `folder`: nothing of what is in flight at each server, and the
+/// servers' shares only if the answers named them.
+///
+/// # Errors
+/// When a picture cannot be drawn or written.
+pub fn draw_of_client(results: &Results, folder: &Path) -> Result<Vec<PathBuf>, ChartError> {
+    let named = results.worlds.iter().any(|world| !world.shares.is_empty());
+    let seen = |(name, _): &(&str, Draw<Results>)| *name != IN_FLIGHT && (*name != SHARE || named);
+    let charts: Vec<_> = CHARTS.into_iter().filter(seen).collect();
+    draw_into(folder, &charts, results)
 }
 
 /// Draws each of `charts`, by its file's name, into `folder`; the paths.

@@ -1,8 +1,10 @@
 //! The coordinator of several generators: `lab load --listen-join`.
 
-use std::io::{self, BufReader};
+use std::fs::File;
+use std::io::{self, BufReader, Read as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
@@ -11,10 +13,15 @@ use super::{Part, SILENCE, ToCoordinator, ToWorker, VERSION, hear, say};
 use crate::compare::{Validity, ValidityItem};
 use crate::host::{clock, interrupt};
 use crate::load::{LoadConfig, Outcome, Seen, Share, Tally, Watch};
+use crate::record::RequestRow;
+use crate::record::spool::SpoolWriter;
 use crate::traffic::Source;
 use crate::units::{Nanos, Span};
 
+use super::super::files::{Files, FilesError};
+use super::super::job::Job;
 use super::super::{Finished, LoadArgs, Onlooker, Refused, failed, usage};
+use super::rows::{self, Rows};
 
 /// How often a clock is asked; the quickest answer counts.
 const CLOCK_ASKED: u32 = 8;
@@ -22,12 +29,65 @@ const CLOCK_ASKED: u32 = 8;
 const LEAD: Span = Span::from_millis(300);
 const LOOK: Duration = Duration::from_millis(250);
 
+/// Where the rows of all generators go.
+struct Results {
+    files: Option<Files>,
+    /// One spool of all.
+    spool: Option<PathBuf>,
+}
+
+impl Results {
+    fn begin(arguments: &LoadArgs) -> Result<Self, Box<dyn std::error::Error>> {
+        let files = arguments.files()?;
+        let spool = files.as_ref().map(Files::spool).or_else(|| arguments.spool.clone());
+        // What cannot be written is better known before the run.
+        spool.as_deref().map(SpoolWriter::<RequestRow>::create).transpose()?;
+        Ok(Self { files, spool })
+    }
+
+    /// Where the rows of generator `index` go until all are there.
+    fn rows_of(&self, index: u32) -> Option<PathBuf> {
+        let spool = self.spool.as_ref()?;
+        let mut name = spool.as_os_str().to_owned();
+        name.push(format!(".{index}"));
+        Some(name.into())
+    }
+
+    /// Puts the rows together. Those of a lost generator are not there.
+    fn finish(
+        self,
+        config: &LoadConfig,
+        workers: &[Worker],
+        finished: &mut Finished,
+        started: Nanos,
+        seed: u64,
+    ) -> Result<(), FilesError> {
+        let Some(spool) = &self.spool else { return Ok(()) };
+        let all = &finished.outcome.servers;
+        let rows = |worker: &Worker| {
+            let part = worker.part.as_ref().filter(|_| worker.state == State::Done)?;
+            let place = |name| all.iter().position(|one| one == name).unwrap_or(usize::MAX);
+            let servers = part.servers.iter().map(place).collect();
+            Some(Rows { spool: worker.rows.clone()?, servers })
+        };
+        let parts: Vec<Rows> = workers.iter().filter_map(rows).collect();
+        rows::merge(&parts, spool)?;
+        for path in workers.iter().filter_map(|worker| worker.rows.as_ref()) {
+            // Of a lost generator there may be none.
+            let _ = std::fs::remove_file(path);
+        }
+        self.files.map_or(Ok(()), |files| files.finish(config, finished, started, seed))
+    }
+}
+
 /// One generator.
 struct Worker {
     address: SocketAddr,
     stream: TcpStream,
     /// Its clock minus ours, in nanoseconds.
     ahead: i128,
+    /// Where its rows go, if they are wanted.
+    rows: Option<PathBuf>,
     /// What it counted, as far as it said.
     part: Option<Part>,
     state: State,
@@ -45,14 +105,16 @@ pub(in crate::cli::load) fn run(
     arguments: &LoadArgs,
     address: SocketAddr,
 ) -> Result<Finished, Refused> {
-    let order = arguments.order().map_err(usage)?;
-    let config = order.config(Nanos::ZERO, Share::default()).map_err(usage)?;
+    let job = arguments.job().map_err(usage)?;
+    let (config, seed) = job.config(Nanos::ZERO, Share::default()).map_err(usage)?;
+    let results = Results::begin(arguments).map_err(usage)?;
     let stop = interrupt::flag().map_err(failed)?;
     let mut workers = gather(address, arguments.generators, &stop).map_err(failed)?;
     let (events, heard) = mpsc::channel();
     for (worker, index) in workers.iter_mut().zip(0..) {
         let share = Share { index, of: arguments.generators };
-        prepare(worker, &order, share).map_err(|error| {
+        worker.rows = results.rows_of(index);
+        prepare(worker, &job, share).map_err(|error| {
             failed(format!("the generator at {} cannot: {error}", worker.address))
         })?;
     }
@@ -63,12 +125,15 @@ pub(in crate::cli::load) fn run(
         listen(worker, index, &events).map_err(failed)?;
     }
     drop(events);
-    let words = format!("{}, {} generators", order.words(), workers.len());
+    let words = format!("{}, {} generators", job.words(&config), workers.len());
+    let started = clock::wall() + zero.since(clock::now());
     let mut onlooker = Onlooker::new(arguments, Span(config.end.0), words);
     let mut judged = Vec::new();
     follow(&mut workers, &heard, &mut onlooker, zero, &config, &stop, &mut judged);
     onlooker.clear();
-    Ok(finish(arguments, &config, workers, judged, onlooker))
+    let mut finished = finish(arguments, &config, &workers, judged, onlooker);
+    results.finish(&config, &workers, &mut finished, started, seed).map_err(failed)?;
+    Ok(finished)
 }
 
 /// Accepts `count` generators, and reads their clocks.
@@ -122,12 +187,12 @@ fn greet(mut stream: TcpStream, address: SocketAddr) -> io::Result<Worker> {
         }
     }
     let ahead = best.map_or(0, |(_, ahead)| ahead);
-    Ok(Worker { address, stream, ahead, part: None, state: State::Working })
+    Ok(Worker { address, stream, ahead, rows: None, part: None, state: State::Working })
 }
 
-fn prepare(worker: &mut Worker, order: &super::Order, share: Share) -> io::Result<()> {
-    let order = Box::new(order.clone());
-    say(&mut worker.stream, &ToWorker::Order { order, share })?;
+fn prepare(worker: &mut Worker, job: &Job, share: Share) -> io::Result<()> {
+    let (job, rows) = (Box::new(job.clone()), worker.rows.is_some());
+    say(&mut worker.stream, &ToWorker::Order { job, share, rows })?;
     let mut lines = BufReader::new(worker.stream.try_clone()?);
     // Looking names up and handshakes take their time.
     worker.stream.set_read_timeout(Some(SILENCE * 3))?;
@@ -145,9 +210,16 @@ fn listen(worker: &Worker, index: usize, events: &Sender<Event>) -> io::Result<(
     let stream = worker.stream.try_clone()?;
     stream.set_read_timeout(Some(SILENCE))?;
     let (mut lines, events) = (BufReader::new(stream), events.clone());
+    let rows = worker.rows.clone();
     std::thread::spawn(move || {
         loop {
-            let message = hear(&mut lines);
+            let mut message = hear(&mut lines);
+            if let Ok(ToCoordinator::Rows { bytes }) = message {
+                match keep(&mut lines, bytes, rows.as_deref()) {
+                    Ok(()) => continue,
+                    Err(error) => message = Err(error),
+                }
+            }
             let last = !matches!(message, Ok(ToCoordinator::Progress(_)));
             if events.send((index, message)).is_err() || last {
                 return;
@@ -155,6 +227,15 @@ fn listen(worker: &Worker, index: usize, events: &Sender<Event>) -> io::Result<(
         }
     });
     Ok(())
+}
+
+/// Writes the rows that follow to `path`.
+fn keep(lines: &mut impl io::Read, bytes: u64, path: Option<&Path>) -> io::Result<()> {
+    let path = path.ok_or_else(|| io::Error::other("it sends rows that nobody asked for"))?;
+    match io::copy(&mut lines.take(bytes), &mut File::create(path)?)? {
+        copied if copied == bytes => Ok(()),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
 }
 
 /// Until every generator is done or lost.
@@ -228,11 +309,11 @@ fn merged(workers: &[Worker], config: &LoadConfig) -> Outcome {
 fn finish(
     arguments: &LoadArgs,
     config: &LoadConfig,
-    workers: Vec<Worker>,
+    workers: &[Worker],
     judged: Vec<Validity>,
     onlooker: Onlooker,
 ) -> Finished {
-    let outcome = merged(&workers, config);
+    let outcome = merged(workers, config);
     let open = matches!(config.traffic.source, Source::Open { .. });
     let mut finished = arguments.judge(outcome, onlooker.before, open, onlooker.abort);
     let done = workers.iter().filter(|worker| worker.state == State::Done).count();
@@ -243,14 +324,15 @@ fn finish(
         limit: format!("all {}", workers.len()),
         held: done == workers.len(),
     });
-    for worker in &workers {
+    for worker in workers {
         if let State::Lost(why) = &worker.state {
             finished.incomplete = true;
             let counted = worker.part.as_ref().map_or(0, |part| part.tally.requests);
             finished.remarks.push(format!(
                 "the generator at {} was lost: {why}; of its requests only the first {counted} \
-                 are counted",
-                worker.address
+                 are counted{}",
+                worker.address,
+                if worker.rows.is_some() { ", and none is among the rows" } else { "" }
             ));
         }
     }

@@ -7,6 +7,7 @@
 //! came quickest, so a start is common to within half of that round trip.
 
 pub(super) mod coordinator;
+mod rows;
 pub(super) mod worker;
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -16,13 +17,13 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::order::Order;
+use super::job::Job;
 use crate::compare::Validity;
 use crate::load::{LoadReport, Outcome, Share, Tally};
 use crate::units::Nanos;
 
 /// Both sides must be of this version.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// A generator that says nothing for so long is lost.
 const SILENCE: Duration = Duration::from_secs(10);
 
@@ -31,8 +32,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 enum ToWorker {
     /// What does your clock show?
     Clock,
-    /// This is to be sent.
-    Order { order: Box<Order>, share: Share },
+    /// This is to be sent; a row of each request is wanted, or none.
+    Order { job: Box<Job>, share: Share, rows: bool },
     /// Zero, on the generator's own clock.
     Start { zero: Nanos },
     /// End it now.
@@ -56,6 +57,10 @@ enum ToCoordinator {
     },
     /// What was counted so far.
     Progress(Box<Part>),
+    /// So many bytes of rows follow this line.
+    Rows {
+        bytes: u64,
+    },
     /// What was counted in all.
     Done {
         part: Box<Part>,

@@ -1,8 +1,10 @@
 //! One of several generators: `lab load --join`.
 
-use std::io::{self, BufReader};
+use std::fs::File;
+use std::io::{self, BufReader, Read as _};
 use std::net::TcpStream;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,14 +40,16 @@ fn work(address: &str) -> io::Result<bool> {
     let mut lines = BufReader::new(stream.try_clone()?);
     say(&mut stream, &ToCoordinator::Hello { version: VERSION })?;
     let mut config: Option<LoadConfig> = None;
+    let mut spool = None;
     let zero = loop {
         match hear(&mut lines)? {
             ToWorker::Clock => say(&mut stream, &ToCoordinator::Clock { now: clock::now() })?,
-            ToWorker::Order { order, share } => {
-                let made = order.config(Nanos::ZERO, share).and_then(|config| {
+            ToWorker::Order { job, share, rows } => {
+                let made = job.config(Nanos::ZERO, share).and_then(|(config, _)| {
                     program::reach(&config)?;
                     Ok(config)
                 });
+                spool = rows.then(Spool::new);
                 match made {
                     Ok(made) => config = Some(made),
                     Err(error) => return refuse(&mut stream, &error.to_string()),
@@ -58,6 +62,7 @@ fn work(address: &str) -> io::Result<bool> {
     };
     let Some(mut config) = config else { return refuse(&mut stream, "there was no order") };
     config.zero = zero;
+    config.spool = spool.as_ref().map(|spool| spool.0.clone());
     let stop = Arc::new(AtomicBool::new(false));
     let (told, gone) = (Arc::clone(&stop), Arc::new(AtomicBool::new(false)));
     let lost = Arc::clone(&gone);
@@ -77,6 +82,9 @@ fn work(address: &str) -> io::Result<bool> {
     tally.relative_to(zero);
     let whole = !outcome.report.partial;
     let part = Part { report: outcome.report, tally, servers: outcome.servers };
+    if let Some(spool) = &spool {
+        spool.hand_over(&mut stream)?;
+    }
     let said = say(&mut stream, &ToCoordinator::Done { part: Box::new(part), validity });
     if gone.load(Ordering::Relaxed) && !whole {
         return Err(io::Error::other("the coordinator is gone, so nothing more was sent"));
@@ -102,6 +110,31 @@ fn connect(address: &str) -> io::Result<TcpStream> {
 fn refuse(stream: &mut TcpStream, why: &str) -> io::Result<bool> {
     say(stream, &ToCoordinator::Failed { why: why.to_owned() })?;
     Err(io::Error::other(why.to_owned()))
+}
+
+/// The rows, until they are handed over. Dropped, the file is removed.
+struct Spool(PathBuf);
+
+impl Spool {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("lab-load-rows-{}.jsonl", std::process::id())))
+    }
+
+    fn hand_over(&self, stream: &mut TcpStream) -> io::Result<()> {
+        let rows = File::open(&self.0)?;
+        let bytes = rows.metadata()?.len();
+        say(stream, &ToCoordinator::Rows { bytes })?;
+        match io::copy(&mut rows.take(bytes), stream)? {
+            copied if copied == bytes => Ok(()),
+            copied => Err(io::Error::other(format!("{copied} of {bytes} bytes of rows are left"))),
+        }
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// Tells the coordinator how it goes, and ends the run when it says so or is gone.

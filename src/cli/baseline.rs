@@ -10,8 +10,7 @@ use crate::scenario::Change;
 /// An earlier run, and what may not be worse.
 #[derive(Args, Debug)]
 pub(super) struct BaselineArgs {
-    /// An earlier run of the scenario that this one must not be worse than: its folder, or its
-    /// summary.json
+    /// An earlier run that this one must not be worse than: its folder, or its summary.json
     #[arg(long, value_name = "RUN")]
     baseline: Option<PathBuf>,
     /// Exit with 3 if this became worse by more than it says, beyond noise, such as `p99 +5%`,
@@ -36,8 +35,9 @@ fn read(path: &Path) -> Result<Results, String> {
     let file = if path.is_dir() { path.join("summary.json") } else { path.to_owned() };
     let shown = file.display();
     let bytes = std::fs::read(&file).map_err(|error| format!("cannot read {shown}: {error}"))?;
-    let results: Results = serde_json::from_slice(&bytes)
-        .map_err(|error| format!("{shown} is no summary of one run: {error}"))?;
+    let results: Results = serde_json::from_slice(&bytes).map_err(|error| {
+        format!("{shown} is no summary of one run; give its folder or its summary.json: {error}")
+    })?;
     if results.schema_version != SUMMARY_SCHEMA_VERSION {
         return Err(format!(
             "{shown} has version {} of the format, and this lab reads {SUMMARY_SCHEMA_VERSION}: run \
