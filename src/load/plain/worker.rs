@@ -132,12 +132,13 @@ impl<'a> Worker<'a> {
             return Ok(count);
         }
         let mut count = 0;
-        if now + LAST < wake {
-            count = self.poll.wait(Some(Span::ZERO))?;
-        } else {
+        if now < wake && wake <= now + LAST {
             while clock::now() < wake {
                 std::hint::spin_loop();
             }
+        } else {
+            // Also behind the schedule, or answers would never be read.
+            count = self.poll.wait(Some(Span::ZERO))?;
         }
         if count == 0 && now < wake {
             alarm.spun(clock::elapsed(now));
