@@ -680,7 +680,10 @@ fn wrong_usage_says_what_would_be_right() {
     let plain = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let _ = stream.unwrap().write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            let mut stream = stream.unwrap();
+            // Closed with something unread it would be a reset.
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         }
     });
     let wrong = folder.run(&["load", "-n", "1", &format!("https://{plain}/")]);
