@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::group::Pick;
 use super::outcome::Refusal;
 use super::peer::PeerId;
 use crate::units::Nanos;
@@ -15,15 +16,6 @@ pub struct RequestFacts {
     pub key: u64,
     /// May be sent again after it was sent once: not POST, LOCK or PATCH.
     pub idempotent: bool,
-}
-
-impl RequestFacts {
-    /// The same, field by field. A copy as a whole goes through memory with its padding, and
-    /// reading that back just after it was written stalls the processor for longer than a pick.
-    #[inline(always)]
-    pub(super) const fn by_field(&self) -> Self {
-        Self { id: self.id, key: self.key, idempotent: self.idempotent }
-    }
 }
 
 /// Permission to try a peer. Not cloneable: every attempt is given back exactly once.
@@ -57,6 +49,47 @@ impl Attempt {
     #[must_use]
     pub const fn is_hedge(&self) -> bool {
         self.progress.hedged && self.number == 2
+    }
+}
+
+/// The first attempt of a request, as little of it as can be kept while nothing is expected but its
+/// answer. [`Self::whole`] makes an [`Attempt`] of it; it is given back like one, or through
+/// [`Upstream::passed`](super::Upstream::passed), and exactly once: a copy is no second permission.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "an attempt must be given back"]
+pub struct FirstAttempt {
+    /// The peer, the tries left and how it was picked, in one word: a value of smaller parts is moved
+    /// about in pieces that differ from those it was written in, for which the processor waits.
+    packed: u64,
+}
+
+/// Most tries that a first attempt says of itself; those of a request end before.
+const MOST_TRIES: u32 = (1 << 23) - 1;
+
+impl FirstAttempt {
+    #[inline(always)]
+    pub(super) fn new(pick: Pick, tries: u32) -> Self {
+        let Pick { peer, draws, on_backups } = pick;
+        let how = u32::from(draws) << 1 | u32::from(on_backups);
+        let rest = tries.min(MOST_TRIES) << 9 | how;
+        Self { packed: u64::from(rest) << 32 | u64::from(peer.0) }
+    }
+
+    /// Where it goes.
+    #[must_use]
+    #[inline(always)]
+    pub const fn peer(self) -> PeerId {
+        PeerId(self.packed as u32)
+    }
+
+    /// The attempt as it is from its start on; `facts` are those it was picked by.
+    #[inline]
+    pub fn whole(self, facts: RequestFacts, started: Nanos) -> Attempt {
+        let (peer, rest) = (self.peer(), (self.packed >> 32) as u32);
+        let (tries, draws, on_backups) = (rest >> 9, (rest >> 1) as u8, rest & 1 == 1);
+        let progress =
+            Progress { first_started: started, draws, on_backups, ..Progress::new(tries) };
+        Attempt { facts, number: 1, peer, started, repeatable: true, progress }
     }
 }
 
@@ -141,11 +174,9 @@ pub(super) enum Seat {
 impl Progress {
     /// Of a request that has been nowhere yet.
     pub(super) fn new(tries: u32) -> Self {
-        let first_started = Nanos::ZERO;
-        let tried = SmallVec::new();
         Self {
-            tried,
-            first_started,
+            tried: SmallVec::new(),
+            first_started: Nanos::ZERO,
             tries,
             draws: 0,
             on_backups: false,

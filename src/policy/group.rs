@@ -1,8 +1,6 @@
 //! Peers and balancer joined: a pick, and the end of one, with everything that goes with it.
 
-use smallvec::SmallVec;
-
-use super::attempt::{Attempt, Progress, RequestFacts, Seat, SoFar};
+use super::attempt::{Attempt, FirstAttempt, Progress, RequestFacts, SoFar};
 use super::balance::haproxy::{HaproxyAlgorithm, Judge};
 use super::balance::{Ask, Balancer};
 use super::load_report::LoadReport;
@@ -46,8 +44,14 @@ impl Group {
             return self.pick_backup(now, facts, number, so_far);
         }
         let mut draws = so_far.draws;
-        let draw = self.seed.draw(Purpose::Pick, facts.id, number);
         let ask = Ask { list: PeerList::Primaries, tried: so_far.tried, now };
+        if let Some(picked) = self.balancer.pick_at_sight(&mut self.peers, ask) {
+            return match picked {
+                Some(peer) => Some(Pick { peer, draws, on_backups: false }),
+                None => self.pick_backup(now, facts, number, so_far),
+            };
+        }
+        let draw = self.seed.draw(Purpose::Pick, facts.id, number);
         match self.balancer.pick(&mut self.peers, ask, facts, &mut draws, draw) {
             Some(peer) => Some(Pick { peer, draws, on_backups: false }),
             None => self.pick_backup(now, facts, number, so_far),
@@ -76,29 +80,10 @@ impl Group {
     }
 
     /// Begins the first attempt of a request, which has `tries` of them.
-    // Always: an attempt that is returned in memory is read back in wider pieces than it was written.
     #[inline(always)]
-    pub(super) fn begin_first(
-        &mut self,
-        now: Nanos,
-        facts: &RequestFacts,
-        pick: Pick,
-        tries: u32,
-    ) -> Attempt {
+    pub(super) fn begin_first(&mut self, now: Nanos, pick: Pick, tries: u32) -> FirstAttempt {
         self.assign(now, pick.peer);
-        let Pick { peer, draws, on_backups } = pick;
-        let tried = SmallVec::new();
-        let (hedged, seat) = (false, Seat::Chosen);
-        let progress =
-            Progress { tried, first_started: now, tries, draws, on_backups, hedged, seat };
-        Attempt {
-            facts: facts.by_field(),
-            number: 1,
-            peer,
-            started: now,
-            repeatable: true,
-            progress,
-        }
+        FirstAttempt::new(pick, tries)
     }
 
     /// Begins attempt `number` at a peer that was picked.
@@ -111,7 +96,7 @@ impl Group {
         mut progress: Progress,
     ) -> Attempt {
         if number == 1 {
-            return self.begin_first(now, facts, pick, progress.tries);
+            return self.begin_first(now, pick, progress.tries).whole(*facts, now);
         }
         self.assign(now, pick.peer);
         if pick.on_backups && !progress.on_backups {
@@ -193,7 +178,7 @@ impl Group {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn assign(&mut self, now: Nanos, peer: PeerId) {
         self.peers.assign(peer, now);
         self.balancer.started(&self.peers, peer, now);
@@ -202,9 +187,21 @@ impl Group {
     /// Ends an attempt (`ngx_http_upstream_free_round_robin_peer`).
     #[inline]
     pub(super) fn end(&mut self, now: Nanos, attempt: &Attempt, failed: bool) -> Effect {
-        let effect = self.peers.release(attempt.peer, now, failed);
-        let took = now.since(attempt.started);
-        self.balancer.finished(&self.peers, attempt.peer, now, took, failed);
+        self.end_at(now, attempt.peer, attempt.started, failed)
+    }
+
+    /// Ends an attempt at `peer` that began at `started`.
+    #[inline(always)]
+    pub(super) fn end_at(
+        &mut self,
+        now: Nanos,
+        peer: PeerId,
+        started: Nanos,
+        failed: bool,
+    ) -> Effect {
+        let effect = self.peers.release(peer, now, failed);
+        let took = now.since(started);
+        self.balancer.finished(&self.peers, peer, now, took, failed);
         effect
     }
 

@@ -53,6 +53,6 @@ pub use resilience::{ResilienceConfig, ResilienceCounts};
 pub use retry::{RetryConditions, RetryConfig};
 pub use rules::Rules;
 pub use upstream::{
-    Admission, Attempt, Detour, Event, Head, Next, PeerChange, QueueConfig, RequestFacts, Ticket,
-    Upstream, UpstreamConfig,
+    Admission, Attempt, Detour, Event, FirstAttempt, Head, Next, PeerChange, QueueConfig,
+    RequestFacts, Ticket, Upstream, UpstreamConfig,
 };

@@ -8,7 +8,9 @@
 use std::collections::VecDeque;
 
 use super::affinity::Tokens;
-pub use super::attempt::{Admission, Attempt, Detour, Head, Next, RequestFacts, Ticket};
+pub use super::attempt::{
+    Admission, Attempt, Detour, FirstAttempt, Head, Next, RequestFacts, Ticket,
+};
 use super::attempt::{Progress, SoFar};
 use super::balance::{Algorithm, Balance, Balancer};
 use super::envoy::{Envoy, as_host};
@@ -134,19 +136,23 @@ impl Upstream {
     #[inline(always)]
     pub fn admit(&mut self, now: Nanos, facts: RequestFacts) -> Admission {
         match self.admit_at_once(now, &facts) {
-            Ok(attempt) => Admission::Go(attempt),
+            Ok(first) => Admission::Go(first.whole(facts, now)),
             Err(detour) => self.admit_otherwise(now, facts, detour),
         }
     }
 
     /// The first step of [`Self::admit`], which settles nearly every request; what it cannot settle
-    /// must go to [`Self::admit_otherwise`] at once. Apart, since what is merged with the answer of
-    /// a call goes through memory, which costs as much as a pick.
+    /// must go to [`Self::admit_otherwise`] at once. Apart, and with a small answer, since a large
+    /// one goes through memory, which costs as much as a pick.
     ///
     /// # Errors
     /// Says why it cannot.
     #[inline(always)]
-    pub fn admit_at_once(&mut self, now: Nanos, facts: &RequestFacts) -> Result<Attempt, Detour> {
+    pub fn admit_at_once(
+        &mut self,
+        now: Nanos,
+        facts: &RequestFacts,
+    ) -> Result<FirstAttempt, Detour> {
         if !self.line.is_empty() || self.resilience.is_some() {
             return Err(Detour::Involved);
         }
@@ -154,10 +160,10 @@ impl Upstream {
     }
 
     #[inline(always)]
-    fn admit_plainly(&mut self, now: Nanos, facts: &RequestFacts) -> Result<Attempt, Detour> {
+    fn admit_plainly(&mut self, now: Nanos, facts: &RequestFacts) -> Result<FirstAttempt, Detour> {
         let tries = self.retry.tries(self.group.peers.tries());
         match self.group.pick(now, facts, 1, SoFar::NOWHERE) {
-            Some(pick) => Ok(self.group.begin_first(now, facts, pick, tries)),
+            Some(pick) => Ok(self.group.begin_first(now, pick, tries)),
             None => Err(Detour::NoPeer),
         }
     }
@@ -182,8 +188,8 @@ impl Upstream {
                     return self.admit_as_envoy(now, &facts);
                 }
             }
-            if let Ok(attempt) = self.admit_plainly(now, &facts) {
-                return Admission::Go(attempt);
+            if let Ok(first) = self.admit_plainly(now, &facts) {
+                return Admission::Go(first.whole(facts, now));
             }
         }
         let tries = self.retry.tries(self.group.peers.tries());
@@ -223,6 +229,15 @@ impl Upstream {
         *kept = None;
         self.serve_line(now);
         None
+    }
+
+    /// The whole answer to an attempt that [`Self::admit_at_once`] gave arrived at once, with a
+    /// status below 400, which is always passed on: what [`Self::answered`] comes to then.
+    #[inline(always)]
+    pub fn passed(&mut self, now: Nanos, first: FirstAttempt, started: Nanos) {
+        debug_assert!(self.resilience.is_none(), "then nothing is settled at once");
+        self.end_plainly(now, first.peer(), started, false);
+        self.serve_line(now);
     }
 
     #[inline(always)]
@@ -520,10 +535,15 @@ impl Upstream {
                 return self.end_as_envoy(now, attempt, failed);
             }
         }
-        match self.group.end(now, attempt, failed) {
+        self.end_plainly(now, attempt.peer, attempt.started, failed);
+    }
+
+    #[inline(always)]
+    fn end_plainly(&mut self, now: Nanos, peer: PeerId, started: Nanos, failed: bool) {
+        match self.group.end_at(now, peer, started, failed) {
             Effect::None => {}
-            Effect::Failed => self.health_changed(now, attempt.peer, "too many failed requests"),
-            Effect::Cleared => self.health_changed(now, attempt.peer, "a request succeeded again"),
+            Effect::Failed => self.health_changed(now, peer, "too many failed requests"),
+            Effect::Cleared => self.health_changed(now, peer, "a request succeeded again"),
         }
     }
 

@@ -259,6 +259,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let Station::Fifo(fifo) = &self.fleet[backend as usize].station else { return };
         let jobs: Vec<_> = fifo.jobs().copied().collect();
         for job in jobs {
+            self.unfold(job.owner.slot);
             if let Some(flight) = self.flights.of(job.owner)
                 && flight.departs != job.end
             {

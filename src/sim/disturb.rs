@@ -73,7 +73,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     /// had left still arrives; a connection that does not stand yet is refused when it knocks.
     pub(super) fn break_connections(&mut self, peer: PeerId) {
         self.views.iter_mut().for_each(|view| view.pool.lose(peer));
-        for slot in self.flights.trying(peer) {
+        for slot in self.trying(peer) {
             let flight = &self.flights[slot];
             let lost = match flight.phase {
                 Phase::Sent => true,

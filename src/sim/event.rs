@@ -93,6 +93,17 @@ impl Packed {
     }
 }
 
+impl Packed {
+    /// Slot and plan of a flight's event, which nearly all events are.
+    #[inline(always)]
+    pub(super) const fn flight(self) -> Option<(u32, u32)> {
+        match self.0 >> KIND_SHIFT {
+            0 => Some(((self.0 >> 32) as u32, self.0 as u32)),
+            _ => None,
+        }
+    }
+}
+
 impl From<Event> for Packed {
     #[inline]
     fn from(event: Event) -> Self {

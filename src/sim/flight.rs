@@ -1,9 +1,6 @@
-//! Requests between their arrival and their answer, in slots that are used again.
+//! A request between its arrival and its answer.
 
-use std::ops::{Index, IndexMut};
-
-use super::station::Owner;
-use crate::policy::{Attempt, Outcome, PeerId, Ticket};
+use crate::policy::{Attempt, Outcome, Ticket};
 use crate::record::{NO_UPSTREAM, PickedBecause, RequestError, RequestRow};
 use crate::traffic::Request;
 use crate::units::{Nanos, Span, World};
@@ -27,8 +24,6 @@ pub(super) enum Phase {
     Served,
     /// The answer to its attempt is on the way to the balancer.
     Answered,
-    /// The slot is free.
-    Over,
 }
 
 /// What happens next to a flight, unless something else happens first.
@@ -77,8 +72,6 @@ pub(super) struct Flight {
     pub(super) attempt: Option<Attempt>,
     /// What is due.
     pub(super) due: Due,
-    /// Number of the newest plan; counts on over the slot's flights, so that no old event fits.
-    pub(super) plan: u32,
     /// What led to the present attempt.
     pub(super) because: PickedBecause,
     /// Whether the attempt's connection had carried an earlier one.
@@ -108,14 +101,8 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// A request that is due at `scheduled`; `plan` is the number of the slot's last plan.
-    pub(super) fn new(
-        request: Request,
-        scheduled: Nanos,
-        timeout: Span,
-        view: u32,
-        plan: u32,
-    ) -> Self {
+    /// A request that is due at `scheduled`.
+    pub(super) fn new(request: Request, scheduled: Nanos, timeout: Span, view: u32) -> Self {
         Self {
             request,
             scheduled,
@@ -128,7 +115,6 @@ impl Flight {
             phase: Phase::Unsent,
             attempt: None,
             due: Due::Nothing,
-            plan,
             because: PickedBecause::Picked,
             reused: false,
             read_deadline: Nanos::MAX,
@@ -145,16 +131,8 @@ impl Flight {
         }
     }
 
-    /// The flight is over; whatever was planned for it is void.
-    #[inline(always)]
-    pub(super) fn end(&mut self) {
-        debug_assert!(self.phase != Phase::Over, "a flight ends once");
-        self.phase = Phase::Over;
-        self.plan = self.plan.wrapping_add(1);
-    }
-
     /// Its row, with how it ended for the client.
-    #[inline(always)]
+    #[inline]
     pub(super) const fn row(
         &self,
         replication: u32,
@@ -182,130 +160,5 @@ impl Flight {
             error,
             bytes: 0,
         }
-    }
-}
-
-/// All flights.
-#[derive(Debug, Default)]
-pub(super) struct Flights {
-    slots: Vec<Flight>,
-    free: Vec<u32>,
-    /// Flights that are the second of a request.
-    twins: usize,
-}
-
-impl Flights {
-    /// A free slot, to be filled at once.
-    #[inline]
-    pub(super) fn reserve(&mut self) -> u32 {
-        match self.free.pop() {
-            Some(slot) => slot,
-            None => self.add_slot(),
-        }
-    }
-
-    /// A free slot for the second attempt of a request.
-    pub(super) fn reserve_twin(&mut self) -> u32 {
-        self.twins += 1;
-        self.reserve()
-    }
-
-    /// Frees the slot of one of two attempts of a request; the other is alone then.
-    pub(super) fn part(&mut self, slot: u32) {
-        let twin = std::mem::replace(&mut self.slots[slot as usize].twin, NO_TWIN);
-        self.slots[twin as usize].twin = NO_TWIN;
-        self.twins -= 1;
-        self.remove(slot);
-    }
-
-    #[cold]
-    fn add_slot(&mut self) -> u32 {
-        let request =
-            Request { id: 0, at: Nanos::ZERO, class: 0, key: 0, demand_word: 0, demand: None };
-        let mut flight = Flight::new(request, Nanos::ZERO, Span::ZERO, 0, 0);
-        flight.phase = Phase::Over;
-        self.slots.push(flight);
-        self.slots.len() as u32 - 1
-    }
-
-    /// Frees a slot; whatever was planned for it is void.
-    #[inline]
-    pub(super) fn remove(&mut self, slot: u32) {
-        self.slots[slot as usize].end();
-        self.free.push(slot);
-    }
-
-    /// Frees the slot of a flight that [`Flight::end`] has ended.
-    #[inline(always)]
-    pub(super) fn free(&mut self, slot: u32) {
-        self.free.push(slot);
-    }
-
-    /// Takes the attempt out of a flight, to be given back to its upstream machine.
-    #[inline]
-    pub(super) fn take_attempt(&mut self, slot: u32) -> Option<Attempt> {
-        let flight = &mut self.slots[slot as usize];
-        flight.phase = Phase::Moving;
-        flight.attempt.take()
-    }
-
-    /// How many requests there are.
-    #[inline]
-    pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len() - self.twins
-    }
-
-    /// The slots of all of them.
-    pub(super) fn all(&self) -> Vec<u32> {
-        let slots = self.slots.iter().enumerate();
-        let taken = slots.filter(|(_, flight)| !matches!(flight.phase, Phase::Over));
-        taken.map(|(slot, _)| slot as u32).collect()
-    }
-
-    /// The flight that `owner` speaks of, if its attempt is still going on.
-    pub(super) fn of(&mut self, owner: Owner) -> Option<&mut Flight> {
-        let flight = &mut self.slots[owner.slot as usize];
-        let same = flight.request.id == owner.id
-            && flight.attempts == owner.number
-            && flight.attempt.is_some();
-        same.then_some(flight)
-    }
-
-    /// What the balancer of `view` has in hand is from now on in the hands of `to`.
-    pub(super) fn hand_over(&mut self, view: u32, to: u32) {
-        for flight in self.slots.iter_mut().filter(|flight| flight.view == view) {
-            if flight.attempt.is_some() || matches!(flight.phase, Phase::Waiting(_)) {
-                flight.view = to;
-            }
-        }
-    }
-
-    /// The flights that try `peer`, in order of the beginning of their attempts.
-    pub(super) fn trying(&self, peer: PeerId) -> Vec<u32> {
-        let mut found: Vec<(Nanos, u64, u32)> = Vec::new();
-        for (slot, flight) in self.slots.iter().enumerate() {
-            if let Some(attempt) = &flight.attempt
-                && attempt.peer == peer
-            {
-                found.push((attempt.started, flight.request.id, slot as u32));
-            }
-        }
-        found.sort_unstable();
-        found.into_iter().map(|(.., slot)| slot).collect()
-    }
-}
-
-impl Index<u32> for Flights {
-    type Output = Flight;
-    #[inline]
-    fn index(&self, slot: u32) -> &Flight {
-        &self.slots[slot as usize]
-    }
-}
-
-impl IndexMut<u32> for Flights {
-    #[inline]
-    fn index_mut(&mut self, slot: u32) -> &mut Flight {
-        &mut self.slots[slot as usize]
     }
 }

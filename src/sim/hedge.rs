@@ -23,6 +23,9 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     /// The attempt of a flight is late, if the slot still holds the request: another peer is asked
     /// too, if the machine says so.
     pub(super) fn hedge(&mut self, slot: u32, expected: u32) {
+        if !self.flights.holds(slot) {
+            return;
+        }
         let flight = &mut self.flights[slot];
         if brief(flight.request.id) != expected || flight.twin != NO_TWIN {
             return;
@@ -43,14 +46,13 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     /// A second flight for the request in `slot`.
     fn double(&mut self, slot: u32) -> u32 {
         let twin = self.flights.reserve_twin();
-        let plan = self.flights[twin].plan;
         let first = &mut self.flights[slot];
         (first.twin, first.issued) = (twin, 2);
         let Flight { request, scheduled, sent, connected, leg, view, carried, .. } = *first;
         let timeout = first.deadline.since(scheduled);
-        let second = Flight::new(request, scheduled, timeout, view, plan);
-        self.flights[twin] =
-            Flight { sent, connected, leg, carried, twin: slot, issued: 2, ..second };
+        let second = Flight::new(request, scheduled, timeout, view);
+        let second = Flight { sent, connected, leg, carried, twin: slot, issued: 2, ..second };
+        self.flights.fill(twin, second);
         twin
     }
 

@@ -68,12 +68,11 @@ impl EventQueue {
 
     /// Takes the next event.
     #[inline]
-    pub(super) fn pop(&mut self) -> Option<(Nanos, Event)> {
-        let (at, event) = match self.sorted.pop() {
-            Some(next) => next,
-            None => self.pop_heap()?,
-        };
-        Some((at, Event::from(event)))
+    pub(super) fn pop(&mut self) -> Option<(Nanos, Packed)> {
+        match self.sorted.pop() {
+            Some(next) => Some(next),
+            None => self.pop_heap(),
+        }
     }
 
     #[inline(always)]
@@ -171,7 +170,7 @@ pub fn hold(events: u32, times: u64, gaps: &[u64]) -> Nanos {
     for _ in 0..times {
         let Some((at, event)) = queue.pop() else { break };
         last = at;
-        queue.push(Nanos(at.0 + gap()), event);
+        queue.push(Nanos(at.0 + gap()), event.into());
     }
     last
 }
@@ -194,7 +193,7 @@ mod tests {
                 list.push((at, number));
             } else {
                 let (at, number) = list.iter().copied().min().expect("the list is not empty");
-                assert_eq!(queue.pop(), Some((Nanos(at), Event::User(number))));
+                assert_eq!(queue.pop(), Some((Nanos(at), Event::User(number).into())));
                 list.retain(|entry| *entry != (at, number));
             }
             let first = list.iter().min().map_or(Nanos::MAX, |entry| Nanos(entry.0));

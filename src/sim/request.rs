@@ -14,14 +14,13 @@ use crate::units::{Nanos, Span};
 impl<S: Sink, O: Observe> World<'_, S, O> {
     /// A request is due, step by step.
     #[inline(never)]
-    pub(super) fn arrive_otherwise(&mut self, request: &Request, scheduled: Nanos, view: u32) {
+    pub(super) fn arrive_otherwise(&mut self, request: &Request, view: u32) {
         let full = self.flights.len() >= self.in_flight_cap;
         let slot = self.flights.reserve();
-        let timeout = self.scenario.traffic.client.timeout;
-        let plan = self.flights[slot].plan;
-        self.flights[slot] = Flight::new(*request, scheduled, timeout, view, plan);
+        let timeout = self.patience.client;
+        self.flights.fill(slot, Flight::new(*request, self.now, timeout, view));
         if full {
-            self.fail(slot, scheduled + timeout, RequestError::Dropped);
+            self.fail(slot, self.now + timeout, RequestError::Dropped);
         } else {
             self.send(slot);
         }
@@ -128,10 +127,11 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
 
     /// The run ends before the request does.
     pub(super) fn interrupt(&mut self, slot: u32) {
-        if matches!(self.flights[slot].phase, Phase::Over) {
+        if !self.flights.holds(slot) {
             // It was the second attempt of one that was interrupted.
             return;
         }
+        self.unfold(slot);
         self.drop_twin(slot);
         if let Some(attempt) = self.flights.take_attempt(slot) {
             let _nothing_follows = self.end_attempt(slot, attempt, Outcome::ClientGone);
@@ -189,6 +189,9 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             self.client.give_back(view, carried);
         }
         while let Some((slot, id)) = self.client.next_waiting() {
+            if !self.flights.holds(slot) {
+                continue;
+            }
             let flight = &self.flights[slot];
             if flight.request.id == id && matches!(flight.phase, Phase::Unsent) {
                 let view = flight.view;
@@ -218,6 +221,6 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         self.turns[user as usize] += 1;
         debug_assert!(matches!(self.scenario.traffic.source, Source::Closed { .. }));
         let request = self.plan.turn(user, turn);
-        self.arrive(Planned { request: &request, demand: request.demand }, self.now);
+        self.arrive(Planned { request: &request, demand: request.demand });
     }
 }

@@ -1,15 +1,17 @@
 //! The straight way of a request: admitted at once, sent at once to a backend that is in order,
 //! which says at once when it will answer. Nearly every request of nearly every run goes this way,
-//! so it is written in one piece: the flight is built once, as it will stay until its departure.
-//! The outcome is that of the steps in `request` and `attempt`, to which every other case goes.
+//! so it is written in one piece, and its flight is kept in short ([`Plain`]). The outcome is that of
+//! the steps in `request` and `attempt`, to which every other case goes.
 
 use super::ahead::Planned;
 use super::flight::{Due, Flight, Phase};
+use super::flights::Found;
 use super::observe::Observe;
-use super::station::{Entry, Owner, Station, Work};
+use super::plain::Plain;
+use super::station::{Entry, Fifo, Owner, Station, Work};
 use super::world::World;
-use crate::policy::{Admission, Attempt, Detour, Next, Rules};
-use crate::record::{AttemptOutcome, AttemptRow, PickedBecause, RequestError, RequestRow, Sink};
+use crate::policy::{Admission, Detour, FirstAttempt, PeerId, Rules};
+use crate::record::{AttemptOutcome, AttemptRow, PickedBecause, RequestRow, Sink};
 use crate::traffic::Request;
 use crate::units::{Nanos, Span, World as Which};
 
@@ -27,168 +29,142 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             && !matches!(self.scenario.balancer.upstream.rules, Rules::Envoy(_))
     }
 
-    /// A request is due.
+    /// A request is due now.
     #[inline(always)]
-    pub(super) fn arrive(&mut self, planned: Planned<'_>, scheduled: Nanos) {
+    pub(super) fn arrive(&mut self, planned: Planned<'_>) {
         let request = planned.request;
         self.counts.planned += 1;
         let in_flight = self.flights.len();
-        self.trend.sample(scheduled, in_flight);
+        self.trend.sample(self.now, in_flight);
         let view = self.view_of(request.id);
         if self.straight && in_flight < self.in_flight_cap {
             let facts = self.facts(request);
             match self.views[view as usize].upstream.admit_at_once(self.now, &facts) {
-                Ok(attempt) => self.launch(planned, scheduled, view, attempt),
-                Err(detour) => self.admit_otherwise(planned, scheduled, view, detour),
+                Ok(first) => self.launch(planned, view, first),
+                Err(detour) => self.admit_otherwise(request, view, detour),
             }
         } else {
-            self.arrive_otherwise(request, scheduled, view);
+            self.arrive_otherwise(request, view);
         }
         self.settle(view);
     }
 
     /// Where a request goes that the balancer did not settle at once.
     #[inline(never)]
-    fn admit_otherwise(
-        &mut self,
-        planned: Planned<'_>,
-        scheduled: Nanos,
-        view: u32,
-        detour: Detour,
-    ) {
-        let facts = self.facts(planned.request);
-        match self.views[view as usize].upstream.admit_otherwise(self.now, facts, detour) {
-            Admission::Go(attempt) => self.launch(planned, scheduled, view, attempt),
-            Admission::Wait(ticket) => {
-                let slot = self.hold_over(planned.request, scheduled, view);
-                self.wait_in_line(slot, ticket);
-            }
-            Admission::Refused(refusal) => {
-                let slot = self.hold_over(planned.request, scheduled, view);
-                self.refuse(slot, refusal);
-            }
+    fn admit_otherwise(&mut self, request: &Request, view: u32, detour: Detour) {
+        let facts = self.facts(request);
+        let upstream = &mut self.views[view as usize].upstream;
+        let admission = upstream.admit_otherwise(self.now, facts, detour);
+        let slot = self.hold_over(request, view);
+        match admission {
+            Admission::Go(attempt) => self.try_peer(slot, attempt, PickedBecause::Picked),
+            Admission::Wait(ticket) => self.wait_in_line(slot, ticket),
+            Admission::Refused(refusal) => self.refuse(slot, refusal),
         }
     }
 
+    /// Gives a request to the peer that was picked for it.
     #[inline(always)]
-    fn launch(&mut self, planned: Planned<'_>, scheduled: Nanos, view: u32, attempt: Attempt) {
+    fn launch(&mut self, planned: Planned<'_>, view: u32, first: FirstAttempt) {
         let Planned { request, demand } = planned;
-        let now = self.now;
-        let (peer, number) = (attempt.peer, attempt.number);
-        let slot = self.flights.reserve();
-        // First of all, while its fields are still in registers.
-        self.flights[slot].attempt = Some(attempt);
+        let (now, peer) = (self.now, first.peer());
+        let slot = self.flights.next_slot();
         let instance = &mut self.fleet[peer.index()];
         let demand = match demand {
             Some(demand) => demand,
             None => instance.demand(request.demand_word),
         };
         let service = instance.service(demand);
-        let (start, end, phase) = match &mut instance.station {
-            Station::Fifo(fifo) if fifo.is_plain() && instance.calm => {
-                let (start, end) = fifo.serve(now, service);
-                (start, end, Phase::Served)
+        let served = match &mut instance.station {
+            Station::Fifo(fifo) if instance.calm && fifo.is_plain() => {
+                Some(fifo.serve(now, service))
             }
-            _ if !instance.calm => (now, Nanos::MAX, Phase::Moving),
-            station => {
-                let owner = Owner { slot, number, id: request.id };
-                enter_other(station, now, Work { owner, service, fixed: Span::ZERO })
+            Station::Fifo(fifo) if instance.calm => {
+                let owner = Owner { slot, number: 1, id: request.id };
+                enter_remembered(fifo, now, Work { owner, service, fixed: Span::ZERO })
             }
+            _ => None,
         };
-        let service = if end < Nanos::MAX { end.since(start) } else { Span::ZERO };
-        let calm = instance.calm;
-        let reused = calm && self.views[view as usize].pool.take(peer, now);
-        let deadline = scheduled + self.scenario.traffic.client.timeout;
-        let read_deadline = now + self.scenario.balancer.read_timeout;
-        // Field by field, since the attempt is in place already.
-        let flight = &mut self.flights[slot];
-        let plan = flight.plan.wrapping_add(1);
-        flight.request = *request;
-        flight.scheduled = scheduled;
-        flight.deadline = deadline;
-        flight.sent = now;
-        flight.connected = now;
-        flight.leg = Span::ZERO;
-        flight.view = view;
-        flight.carried = 0;
-        flight.attempts = number;
-        flight.phase = phase;
-        flight.due = Due::Head(super::attempt::SERVED);
-        flight.plan = plan;
-        flight.because = PickedBecause::Picked;
-        flight.reused = reused;
-        flight.read_deadline = read_deadline;
-        flight.upstream = peer.0;
-        flight.entered = now;
-        flight.departs = end;
-        flight.far_leg = Span::ZERO;
-        flight.demand = demand;
-        flight.queued = start.since(now);
-        flight.service = service;
-        if end <= deadline && end <= read_deadline && end < Nanos::MAX {
+        let Some((start, end)) = served else {
+            return self.launch_otherwise(request, view, first);
+        };
+        let reused = self.views[view as usize].pool.take(peer, now);
+        let (id, at, class) = (request.id, now, request.class);
+        let plain = Plain { id, at, start, end, demand, first, view, class, reused };
+        let plan = self.flights.launch(slot, plain);
+        if end <= self.patience.latest(now) {
             self.queue.push(end, super::event::Event::Flight { slot, plan });
         } else {
-            self.wait_otherwise(slot, end, phase);
+            self.wait_impatiently(slot, end);
         }
+    }
+
+    /// The backend is not in order, has no room, or shares its workers: the attempt begins step by
+    /// step.
+    #[inline(never)]
+    fn launch_otherwise(&mut self, request: &Request, view: u32, first: FirstAttempt) {
+        let attempt = first.whole(self.facts(request), self.now);
+        let slot = self.hold_over(request, view);
+        self.try_peer(slot, attempt, PickedBecause::Picked);
+    }
+
+    /// A time-out comes before the answer.
+    #[inline(never)]
+    fn wait_impatiently(&mut self, slot: u32, end: Nanos) {
+        self.unfold(slot);
+        self.plan(slot, end, Due::Head(super::attempt::SERVED));
     }
 
     /// Something is due for a flight, if `plan` is still its plan.
     #[inline(always)]
     pub(super) fn fly(&mut self, slot: u32, plan: u32) {
-        let flight = &mut self.flights[slot];
-        if flight.plan != plan {
-            return;
-        }
-        let cut = |world: &Self, peer: u32| world.fleet[peer as usize].cut_until > world.now;
-        match flight.due {
-            Due::Head(status) if self.straight => {
-                let upstream = flight.upstream;
-                if cut(self, upstream) { self.fly_otherwise(slot) } else { self.land(slot, status) }
+        match self.flights.find(slot, plan) {
+            Found::Plain(plain) if self.fleet[plain.first.peer().index()].cut_until <= self.now => {
+                self.land(slot, *plain);
             }
-            _ => self.fly_otherwise(slot),
+            Found::Plain(_) | Found::Whole => self.fly_otherwise(slot),
+            Found::Nothing => {}
         }
     }
 
-    /// A response reaches the balancer, and with it the client.
+    /// The answer to a plain flight reaches the balancer, and with it the client.
     #[inline(always)]
-    fn land(&mut self, slot: u32, status: u16) {
-        let now = self.now;
-        let flight = &mut self.flights[slot];
-        let Some(attempt) = &flight.attempt else { return };
-        let (number, started, peer) = (flight.view, attempt.started, attempt.peer);
+    fn land(&mut self, slot: u32, plain: Plain) {
+        let (now, number) = (self.now, plain.view);
+        self.flights.land(slot);
         let view = &mut self.views[number as usize];
-        if let Some(next) = view.upstream.answered(now, &mut flight.attempt, status) {
-            return self.go_round(slot, started, status, next);
-        }
-        view.pool.put(peer, now);
-        let row = flight.row(self.replication, now, now, status, RequestError::None);
-        flight.end();
+        view.upstream.passed(now, plain.first, plain.at);
+        view.pool.put(plain.first.peer(), now);
+        let row = plain.row(self.replication, now);
         if S::ATTEMPTS || S::TIMELINE {
-            let because = flight.because;
-            self.note_attempt(&row, number, started, because);
+            self.note_attempt(&row, number, plain.at);
         }
         self.counts.attempts += 1;
-        self.counts.add(status, row.attempts, RequestError::None);
+        self.counts.add(row.status, row.attempts, row.error);
         self.sink.request(&row);
-        self.flights.free(slot);
         if !self.turns.is_empty() {
             self.plan_turn_after((row.id >> 32) as u32, now);
         }
         self.settle(number);
     }
 
-    /// The status led to another try.
-    #[inline(never)]
-    fn go_round(&mut self, slot: u32, started: Nanos, status: u16, next: Next) {
-        self.flights[slot].phase = Phase::Moving;
-        let view = self.flights[slot].view;
-        self.attempt_ended(slot, started, AttemptOutcome::StatusRetried, status);
-        self.follow(slot, next, PickedBecause::Retry);
-        self.settle(view);
+    /// Makes the flight in a slot whole, if it is plain: whatever happens to it, but for its answer,
+    /// begins with this.
+    pub(super) fn unfold(&mut self, slot: u32) {
+        let Some(plain) = self.flights.plain(slot).copied() else { return };
+        let request = self.plan.again(plain.id, plain.at);
+        let flight = plain.whole(request, self.facts(&request), self.patience);
+        self.flights.fill(slot, flight);
+    }
+
+    /// The flights that try `peer`, all whole, in order of the beginning of their attempts.
+    pub(super) fn trying(&mut self, peer: PeerId) -> Vec<u32> {
+        self.flights.plain_at(peer).into_iter().for_each(|slot| self.unfold(slot));
+        self.flights.trying(peer)
     }
 
     /// Records the attempt whose answer ended the request.
-    fn note_attempt(&mut self, row: &RequestRow, view: u32, started: Nanos, why: PickedBecause) {
+    fn note_attempt(&mut self, row: &RequestRow, view: u32, started: Nanos) {
         if S::TIMELINE {
             let took = self.now.since(started);
             self.timeline.ended(row.upstream, took, row.status >= 500);
@@ -205,50 +181,28 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
                 end_ns: self.now.0,
                 outcome: AttemptOutcome::Passed,
                 status: row.status,
-                because: why,
+                because: PickedBecause::Picked,
             });
         }
     }
 
     /// A slot for a request that was sent and does not go straight on.
-    #[inline(never)]
-    fn hold_over(&mut self, request: &Request, scheduled: Nanos, view: u32) -> u32 {
+    fn hold_over(&mut self, request: &Request, view: u32) -> u32 {
         let slot = self.flights.reserve();
-        let timeout = self.scenario.traffic.client.timeout;
-        let plan = self.flights[slot].plan;
-        let flight = Flight::new(*request, scheduled, timeout, view, plan);
+        let flight = Flight::new(*request, self.now, self.patience.client, view);
         let (sent, phase) = (self.now, Phase::Moving);
-        self.flights[slot] = Flight { sent, connected: sent, phase, ..flight };
+        self.flights.fill(slot, Flight { sent, connected: sent, phase, ..flight });
         slot
-    }
-
-    /// A launched flight that does not simply wait for a known departure.
-    #[inline(never)]
-    fn wait_otherwise(&mut self, slot: u32, end: Nanos, phase: Phase) {
-        match phase {
-            Phase::Moving => self.begin_again(slot),
-            Phase::Sent => self.overflow(slot),
-            _ if end == Nanos::MAX => self.share(slot),
-            _ => self.plan(slot, end, Due::Head(super::attempt::SERVED)),
-        }
-    }
-
-    /// The backend is not in order: the attempt begins step by step.
-    fn begin_again(&mut self, slot: u32) {
-        if let Some(attempt) = self.flights.take_attempt(slot) {
-            self.try_peer(slot, attempt, PickedBecause::Picked);
-        }
     }
 }
 
-/// A job enters a station that is not plain: when its service starts and ends, and where the
-/// flight is then; without an end it shares the workers, or was refused.
+/// A job enters a station that remembers its jobs: when its service starts and ends; `None` if there
+/// is no room, and then nothing has changed.
 #[inline(never)]
-fn enter_other(station: &mut Station, now: Nanos, work: Work) -> (Nanos, Nanos, Phase) {
-    match station.enter(now, work) {
-        Entry::Known { start, end } => (start, end, Phase::Served),
-        Entry::Shared => (now, Nanos::MAX, Phase::Served),
-        Entry::Full => (now, Nanos::MAX, Phase::Sent),
+fn enter_remembered(fifo: &mut Fifo, now: Nanos, work: Work) -> Option<(Nanos, Nanos)> {
+    match fifo.enter(now, work) {
+        Entry::Known { start, end } => Some((start, end)),
+        Entry::Shared | Entry::Full => None,
     }
 }
 

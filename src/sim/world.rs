@@ -4,10 +4,12 @@ use super::ahead::Ahead;
 use super::client::Client;
 use super::event::Event;
 use super::fleet::{self, Instance};
-use super::flight::{Due, Flights};
+use super::flight::Due;
+use super::flights::Flights;
 use super::hop::Hops;
 use super::load_probe::LoadProbes;
 use super::observe::Observe;
+use super::plain::Patience;
 use super::queue::EventQueue;
 use super::scale::Scaling;
 use super::session::Sessions;
@@ -29,6 +31,7 @@ pub(super) struct World<'a, S, O> {
     pub(super) straight: bool,
     /// Most requests in flight.
     pub(super) in_flight_cap: usize,
+    pub(super) patience: Patience,
     pub(super) options: &'a Options<'a>,
     pub(super) replication: u32,
     pub(super) seed: Seed,
@@ -82,6 +85,10 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
             in_flight_cap: match scenario.traffic.client.in_flight_cap {
                 0 => usize::MAX,
                 cap => cap as usize,
+            },
+            patience: Patience {
+                client: scenario.traffic.client.timeout,
+                balancer: balancer.read_timeout,
             },
             options,
             replication,
@@ -143,7 +150,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
                 && planned.request.at < due
             {
                 self.now = planned.request.at;
-                self.arrive(planned, self.now);
+                self.arrive(planned);
                 ahead.step();
                 continue;
             }
@@ -153,7 +160,10 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
             let Some((at, event)) = self.queue.pop() else { break };
             debug_assert!(at >= self.now, "time never goes backwards");
             self.now = at;
-            self.handle(event);
+            match event.flight() {
+                Some((slot, plan)) => self.fly(slot, plan),
+                None => self.handle(event.into()),
+            }
         }
         self.finish();
     }
@@ -173,18 +183,10 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
         self.flights.len() == 0 && due > self.plan.end()
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn handle(&mut self, event: Event) {
         match event {
             Event::Flight { slot, plan } => self.fly(slot, plan),
-            event => self.handle_otherwise(event),
-        }
-    }
-
-    #[inline(never)]
-    fn handle_otherwise(&mut self, event: Event) {
-        match event {
-            Event::Flight { .. } => {}
             Event::Departure { backend, plan } => self.depart(backend, plan),
             Event::Fault(number, begins) => self.change_fault(number as usize, begins),
             Event::Wake(view) => self.wake(view),
@@ -204,6 +206,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     /// Does what is due for a flight, step by step.
     #[inline(never)]
     pub(super) fn fly_otherwise(&mut self, slot: u32) {
+        self.unfold(slot);
         let flight = &mut self.flights[slot];
         let view = flight.view;
         match std::mem::replace(&mut flight.due, Due::Nothing) {
@@ -228,10 +231,9 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
         if flight.deadline < at {
             (at, due) = (flight.deadline, Due::GivesUp);
         }
-        flight.plan = flight.plan.wrapping_add(1);
         flight.due = due;
+        let plan = self.flights.plan_anew(slot);
         if at < Nanos::MAX {
-            let plan = flight.plan;
             self.queue.push(at, Event::Flight { slot, plan });
         }
     }

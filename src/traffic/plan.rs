@@ -57,6 +57,21 @@ impl Plan {
         self.request(id, Nanos::ZERO + at, self.seed.words(Purpose::Request, id)[1])
     }
 
+    /// Request `id` once more, as [`Self::arrivals`] or [`Self::turn`] gave it; `at` is when it was
+    /// due, which a request of a closed loop does not say.
+    #[must_use]
+    pub fn again(&self, id: u64, at: Nanos) -> Request {
+        let Source::Open { arrival, .. } = &self.source else {
+            let (user, turn) = super::closed::user_and_turn(id);
+            return self.turn(user, turn);
+        };
+        let request = self.request(id, at, self.seed.words(Purpose::Request, id)[1]);
+        match arrival {
+            ArrivalConfig::Trace { entries, .. } => recorded(request, entries.get(id as usize)),
+            _ => request,
+        }
+    }
+
     /// The key of all draws of this replication.
     #[must_use]
     pub const fn seed(&self) -> Seed {
@@ -139,16 +154,16 @@ impl<'a> Arrivals<'a> {
             self.fill_block();
         }
         let (gap, demand_word) = self.block.at(place);
-        let mut recorded = None;
+        let mut entry = None;
         let at = match self.process.as_mut()? {
             Process::Timed { arrival, clock, operational } => {
                 *operational = arrival.operational(id, *operational, gap);
                 clock.reach(*operational)?
             }
             Process::Trace { entries, speed } => {
-                let entry = entries.get(usize::try_from(id).ok()?)?;
-                recorded = Some(entry);
-                Nanos::ZERO + Span(entry.at.0).scaled(1.0 / *speed)
+                let next = entries.get(usize::try_from(id).ok()?)?;
+                entry = Some(next);
+                Nanos::ZERO + Span(next.at.0).scaled(1.0 / *speed)
             }
         };
         // Rounding at the border of two stages must not turn the order round.
@@ -157,13 +172,17 @@ impl<'a> Arrivals<'a> {
             return None;
         }
         self.id += 1;
-        let mut request = self.plan.request(id, self.last, demand_word);
-        if let Some(entry) = recorded {
-            request.demand = entry.demand;
-            request.class = entry.class.unwrap_or(request.class);
-        }
-        Some(request)
+        let request = self.plan.request(id, self.last, demand_word);
+        Some(recorded(request, entry))
     }
+}
+
+/// A request with what its trace says of it, if there is one.
+#[inline]
+fn recorded(request: Request, entry: Option<&TraceEntry>) -> Request {
+    let Some(entry) = entry else { return request };
+    let class = entry.class.unwrap_or(request.class);
+    Request { demand: entry.demand, class, ..request }
 }
 
 impl Iterator for Arrivals<'_> {

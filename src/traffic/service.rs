@@ -7,7 +7,8 @@
 
 use std::sync::Arc;
 
-use super::{logarithm::ln, normal};
+use super::logarithm::{LANES, ln, ln_of};
+use super::normal;
 use crate::units::draw::unit_open;
 use crate::units::{Purpose, Seed, Span};
 
@@ -85,12 +86,19 @@ impl Law {
     /// If there are fewer durations than words.
     pub fn sample_all(&self, words: &[u64], durations: &mut [Span]) {
         let durations = &mut durations[..words.len()];
-        let pairs = words.iter().zip(durations);
-        if let Self::Exponential { mean } = self {
-            let mean = mean.0 as f64;
-            pairs.for_each(|(word, duration)| *duration = exponential(mean, unit_open(!word)));
-        } else {
-            pairs.for_each(|(word, duration)| *duration = self.sample(*word));
+        let Self::Exponential { mean } = self else {
+            let pairs = words.iter().zip(durations);
+            return pairs.for_each(|(word, duration)| *duration = self.sample(*word));
+        };
+        let mean = mean.0 as f64;
+        let (words, last_words) = words.as_chunks::<LANES>();
+        let (durations, last) = durations.as_chunks_mut::<LANES>();
+        for (words, durations) in words.iter().zip(durations) {
+            let nanos = ln_of(words.map(|word| unit_open(!word))).map(|ln| -mean * ln);
+            *durations = Span::from_nanos_of(nanos);
+        }
+        for (word, duration) in last_words.iter().zip(last) {
+            *duration = exponential(mean, unit_open(!word));
         }
     }
 

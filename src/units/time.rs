@@ -95,6 +95,27 @@ impl Span {
         Self((nanos + 0.5) as u64)
     }
 
+    /// Several at a time, each as [`Self::from_nanos_f64`] gives it. A processor without AVX-512 has
+    /// no instruction for several of these conversions, while an addition of 2^52 leaves the rounded
+    /// number in the last bits of the sum.
+    #[must_use]
+    #[inline(always)]
+    pub fn from_nanos_of<const N: usize>(nanos: [f64; N]) -> [Self; N] {
+        const WHOLE: f64 = (1u64 << 52) as f64;
+        let raised = nanos.map(|nanos| nanos + 0.5);
+        let small =
+            raised.iter().fold(true, |all, raised| all & (0.0..WHOLE / 2.0).contains(raised));
+        if !small {
+            return nanos.map(Self::from_nanos_f64);
+        }
+        raised.map(|raised| {
+            let sum = raised + WHOLE;
+            // It may have been rounded up.
+            let over = u64::from(sum - WHOLE > raised);
+            Self((sum.to_bits() - WHOLE.to_bits()) - over)
+        })
+    }
+
     /// Seconds.
     #[must_use]
     pub fn as_secs_f64(self) -> f64 {
@@ -212,6 +233,40 @@ mod tests {
         assert_eq!(Span::from_secs_f64(-1.0), Span::ZERO);
         assert_eq!(Span::from_secs_f64(f64::NAN), Span::ZERO);
         assert_eq!(Span::from_secs_f64(f64::INFINITY), Span::MAX);
+    }
+
+    #[test]
+    fn several_spans_are_what_each_is() {
+        let half = (1u64 << 51) as f64;
+        let numbers = [
+            0.0,
+            -0.0,
+            0.2,
+            0.499_999_999_999_999_94,
+            0.5,
+            1.5,
+            2.5,
+            1e6 + 0.5,
+            12_345_678.9,
+            half - 1.0,
+            half - 0.5,
+            half,
+            2.0 * half,
+            1e18,
+            1e30,
+            -0.3,
+            -0.6,
+            -7.0,
+            f64::NAN,
+            f64::INFINITY,
+        ];
+        for one in numbers {
+            for other in numbers {
+                let together = Span::from_nanos_of([one, other]);
+                let each = [one, other].map(Span::from_nanos_f64);
+                assert_eq!(together, each, "{one} and {other}");
+            }
+        }
     }
 
     #[test]

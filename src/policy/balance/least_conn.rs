@@ -30,6 +30,9 @@ fn least(peers: &Peers, ask: Ask<'_>) -> Option<Load> {
     members.filter(|peer| ask.allows(peer)).map(Peer::load).min()
 }
 
+/// So many peers that a round costs less than a wrong guess of the processor.
+const FEW: usize = 8;
+
 #[inline]
 fn pick_among(
     all: &mut [Peer],
@@ -51,16 +54,17 @@ fn pick_among(
     if least == Load::INFINITE {
         return None;
     }
-    if !tied {
+    if !tied && order.len() > FEW {
         return order.get(first).copied();
     }
+    // Among a few, one that is alone has a round too: it wins, and pays what it was given. Whether
+    // there is a tie cannot be foreseen. And from the first peer on, though none before `first` is
+    // tied: a loop of the same length each time ends where the processor expects it.
     let mut round = Round::new();
-    // From the first peer on, though none before `first` is tied: a loop of the same length each
-    // time ends where the processor expects it.
     for id in order {
         let peer = &mut all[id.index()];
         let takes_part = (peer.load() == least) & allows(peer);
-        round.enter(peer, takes_part);
+        round.enter(peer, takes_part, tied);
     }
     round.settle(all)
 }

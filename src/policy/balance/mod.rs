@@ -170,6 +170,18 @@ impl Balancer {
         }
     }
 
+    /// The choice of the algorithms that look at nothing but the peers; `None` for any other. Apart
+    /// from [`Self::pick`], so that nothing is prepared that they do not need.
+    #[expect(clippy::option_option, reason = "whether it can say is not whether there is a peer")]
+    #[inline(always)]
+    pub(super) fn pick_at_sight(&self, peers: &mut Peers, ask: Ask<'_>) -> Option<Option<PeerId>> {
+        match self {
+            Self::LeastConn if !peers.is_single() => Some(least_conn::pick(peers, ask)),
+            Self::RoundRobin if !peers.is_single() => Some(smooth_weighted::pick(peers, ask)),
+            _ => None,
+        }
+    }
+
     /// Chooses a peer. `draws` counts the fruitless draws of this request.
     #[inline]
     pub(super) fn pick(

@@ -32,7 +32,7 @@ fn pick_among(
     for id in order {
         let peer = &mut all[id.index()];
         let takes_part = allows(peer);
-        round.enter(peer, takes_part);
+        round.enter(peer, takes_part, true);
     }
     round.settle(all)
 }
@@ -40,10 +40,8 @@ fn pick_among(
 /// A contest of one, whose score stands as it was; its effective weight recovers.
 #[inline]
 pub(super) fn alone(peers: &mut Peers, id: PeerId) {
-    if let Some(peer) = peers.get_mut(id)
-        && peer.effective_weight < peer.config.weight
-    {
-        peer.effective_weight += 1;
+    if let Some(peer) = peers.get_mut(id) {
+        recover(peer, true);
     }
 }
 
@@ -58,8 +56,16 @@ pub(super) fn pick_fine(peers: &mut Peers, ask: Ask<'_>, load: Load) -> Option<P
         let takes_part = ask.allows(peer) && (load == Load::INFINITE || peer.load() == load);
         let weight = if takes_part { peer.fine_weight() } else { 0 };
         round.weigh(peer, takes_part, weight);
+        recover(peer, takes_part);
     }
     round.settle(all)
+}
+
+/// An effective weight that failures cut recovers by one, if it `may`.
+#[inline(always)]
+fn recover(peer: &mut Peer, may: bool) {
+    let recovers = may & (peer.effective_weight < peer.config.weight);
+    peer.effective_weight += u32::from(recovers);
 }
 
 /// One round of the contest.
@@ -76,22 +82,22 @@ impl Round {
     }
 
     /// If the peer takes part, its score grows, and an effective weight that failures cut
-    /// recovers by one (after it was used). On ties the earlier peer stays ahead.
+    /// recovers by one (after it was used) if the round `counts`. On ties the earlier peer stays
+    /// ahead.
     ///
     /// Selections instead of branches: who is tied with whom cannot be foreseen, and a wrong
     /// guess of the processor costs more than the whole round.
     #[inline]
-    pub(super) fn enter(&mut self, peer: &mut Peer, takes_part: bool) {
+    pub(super) fn enter(&mut self, peer: &mut Peer, takes_part: bool, counts: bool) {
         let weight = if takes_part { i64::from(peer.effective_weight) } else { 0 };
         self.weigh(peer, takes_part, weight);
+        recover(peer, takes_part & counts);
     }
 
     #[inline(always)]
     fn weigh(&mut self, peer: &mut Peer, takes_part: bool, weight: i64) {
         peer.current_weight += weight;
         self.total += weight;
-        let recovers = takes_part & (peer.effective_weight < peer.config.weight);
-        peer.effective_weight += u32::from(recovers);
         let leads = takes_part & (peer.current_weight > self.score);
         self.best = select_unpredictable(leads, Some(peer.id()), self.best);
         self.score = select_unpredictable(leads, peer.current_weight, self.score);

@@ -43,6 +43,7 @@ impl Upstream {
         }
         let on_backups = self.peer(peer).is_some_and(|peer| peer.config.backup);
         let tries = self.retry.tries(self.group.peers.tries()).max(1);
-        self.group.begin_first(now, &facts, Pick { peer, draws: 0, on_backups }, tries)
+        let pick = Pick { peer, draws: 0, on_backups };
+        self.group.begin_first(now, pick, tries).whole(facts, now)
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::traffic::ArrivalConfig;
 use crate::traffic::arrival::{pareto, poisson};
+use crate::traffic::logarithm::LANES;
 use crate::units::{Purpose, Seed};
 
 /// Requests per block: few enough to stay in the nearest cache beside everything else.
@@ -25,20 +26,20 @@ impl Block {
     /// Fills it for the requests from number `first` on.
     #[inline(never)]
     pub(super) fn fill(&mut self, seed: Seed, arrival: &ArrivalConfig, first: u64) {
-        let mut gap_words = [0; LENGTH];
-        let words = gap_words.iter_mut().zip(&mut self.demand_words);
-        for ((gap_word, demand_word), id) in words.zip(first..) {
-            [*gap_word, *demand_word] = seed.words(Purpose::Request, id);
-        }
-        let gaps = self.gaps.iter_mut().zip(&gap_words);
-        match arrival {
-            ArrivalConfig::Poisson | ArrivalConfig::Mmpp { .. } => {
-                gaps.for_each(|(gap, word)| *gap = poisson::gap(*word));
+        let places = self.gaps.as_chunks_mut::<LANES>().0.iter_mut();
+        let places = places.zip(self.demand_words.as_chunks_mut::<LANES>().0);
+        for ((gaps, demand_words), id) in places.zip((first..).step_by(LANES)) {
+            let gap_words;
+            [gap_words, *demand_words] = words(seed, id);
+            match arrival {
+                ArrivalConfig::Poisson | ArrivalConfig::Mmpp { .. } => {
+                    *gaps = poisson::gaps(gap_words);
+                }
+                ArrivalConfig::Pareto { alpha } => {
+                    *gaps = gap_words.map(|word| pareto::gap(*alpha, word));
+                }
+                ArrivalConfig::Uniform | ArrivalConfig::Trace { .. } => {}
             }
-            ArrivalConfig::Pareto { alpha } => {
-                gaps.for_each(|(gap, word)| *gap = pareto::gap(*alpha, *word));
-            }
-            ArrivalConfig::Uniform | ArrivalConfig::Trace { .. } => {}
         }
     }
 
@@ -48,4 +49,19 @@ impl Block {
     pub(super) const fn at(&self, place: usize) -> (f64, u64) {
         (self.gaps[place], self.demand_words[place])
     }
+}
+
+/// The words of as many requests as there are lanes, four at a time: more blocks need more registers
+/// than there are.
+#[inline(always)]
+fn words(seed: Seed, first: u64) -> [[u64; LANES]; 2] {
+    const HALF: usize = LANES / 2;
+    let mut words = [[0; LANES]; 2];
+    let halves = [first, first + HALF as u64].map(|id| seed.words_from(Purpose::Request, id));
+    for (place, half) in halves.into_iter().enumerate() {
+        for (words, half) in words.iter_mut().zip::<[[u64; HALF]; 2]>(half) {
+            words[place * HALF..][..HALF].copy_from_slice(&half);
+        }
+    }
+    words
 }

@@ -235,3 +235,39 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_request_can_be_asked_for_again() {
+    let stages = || vec![stage(0, 20, 50.0, 50.0)];
+    let classes = vec![class("a", 0.3), class("b", 0.7)];
+    let keys = Some(KeyConfig { count: 100, exponent: 1.0 });
+    let seed = Seed::new(4, 0);
+    for arrival in processes() {
+        let source = Source::Open { arrival, stages: stages() };
+        let config = TrafficConfig { classes: classes.clone(), keys, ..traffic(source) };
+        let plan = Plan::new(&config, seed, Nanos(20 * NANOS_PER_SECOND));
+        assert!(plan.arrivals().count() > 500);
+        assert!(plan.arrivals().all(|request| plan.again(request.id, request.at) == request));
+    }
+    let think = Law::Exponential { mean: Span::from_millis(10) };
+    let config = TrafficConfig { classes, keys, ..traffic(Source::Closed { users: 3, think }) };
+    let plan = Plan::new(&config, seed, Nanos(20 * NANOS_PER_SECOND));
+    for (user, turn) in [(0, 0), (2, 7)] {
+        let request = plan.turn(user, turn);
+        assert_eq!(plan.again(request.id, Nanos(99)), request);
+    }
+}
+
+#[test]
+fn a_request_of_a_trace_can_be_asked_for_again() {
+    let entry = |at, demand, class| TraceEntry { at: Nanos(at), demand, class };
+    let entries = [entry(0, Some(Span(7)), Some(1)), entry(5, None, None), entry(9, None, Some(0))];
+    let arrival = ArrivalConfig::Trace { entries: entries.into(), speed: 2.0 };
+    let config = TrafficConfig {
+        classes: vec![class("a", 0.3), class("b", 0.7)],
+        ..traffic(Source::Open { arrival, stages: Vec::new() })
+    };
+    let plan = Plan::new(&config, Seed::new(4, 0), Nanos(NANOS_PER_SECOND));
+    assert_eq!(plan.arrivals().count(), 3);
+    assert!(plan.arrivals().all(|request| plan.again(request.id, request.at) == request));
+}
