@@ -75,13 +75,15 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             None => instance.demand(request.demand_word),
         };
         let service = instance.service(demand);
+        let owner = Owner { slot, number: 1, id: request.id };
+        let work = Work { owner, service, fixed: Span::ZERO };
         let served = match &mut instance.station {
             Station::Fifo(fifo) if instance.calm && fifo.is_plain() => {
                 Some(fifo.serve(now, service))
             }
-            Station::Fifo(fifo) if instance.calm => {
-                let owner = Owner { slot, number: 1, id: request.id };
-                enter_remembered(fifo, now, Work { owner, service, fixed: Span::ZERO })
+            Station::Fifo(fifo) if instance.calm => enter_remembered(fifo, now, work),
+            Station::Sharing(_) if instance.calm => {
+                return self.launch_shared(request, demand, work, view, first);
             }
             _ => None,
         };
@@ -99,8 +101,38 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         }
     }
 
-    /// The backend is not in order, has no room, or shares its workers: the attempt begins step by
-    /// step.
+    /// The backend shares its workers among its requests: nobody knows yet when it will answer.
+    #[inline(never)]
+    fn launch_shared(
+        &mut self,
+        request: &Request,
+        demand: Span,
+        work: Work,
+        view: u32,
+        first: FirstAttempt,
+    ) {
+        let (now, peer) = (self.now, first.peer());
+        let slot = self.flights.reserve();
+        debug_assert_eq!(slot, work.owner.slot, "nobody else came between");
+        let entry = self.fleet[peer.index()].station.enter(now, work);
+        let flight = Flight {
+            sent: now,
+            connected: now,
+            phase: if entry == Entry::Full { Phase::Sent } else { Phase::Served },
+            attempt: Some(first.whole(self.facts(request), now)),
+            reused: self.views[view as usize].pool.take(peer, now),
+            read_deadline: now + self.patience.balancer,
+            attempts: 1,
+            upstream: peer.0,
+            entered: now,
+            demand,
+            ..Flight::new(*request, now, self.patience.client, view)
+        };
+        self.flights.fill(slot, flight);
+        if entry == Entry::Full { self.overflow(slot) } else { self.share(slot) }
+    }
+
+    /// The backend is not in order, or has no room: the attempt begins step by step.
     #[inline(never)]
     fn launch_otherwise(&mut self, request: &Request, view: u32, first: FirstAttempt) {
         let attempt = first.whole(self.facts(request), self.now);
