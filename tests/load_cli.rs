@@ -552,7 +552,7 @@ service = { law = "constant", value = "1ms" }
         for generator in &mut generators {
             assert!(generator.wait().unwrap().success(), "{}", stderr(&output));
         }
-        assert!(fine(&output), "{}", stderr(&output));
+        assert!(ran(&output), "{}", stderr(&output));
         assert_eq!(json(&output)["requests"], planned, "{}", stderr(&output));
     };
     together(&["--out", "all"]);
