@@ -57,6 +57,8 @@ impl Peers {
                 peers.remove(id);
             }
         }
+        // Once: counting after each would take time by the square of their number.
+        peers.recount();
         // Those configured are no news.
         for peer in &mut peers.all {
             peer.news();
@@ -326,7 +328,7 @@ impl Peers {
     /// that it had when it left.
     pub(in crate::policy) fn add(&mut self, config: PeerConfig) -> (PeerId, bool) {
         let config = PeerConfig { absent: false, ..config };
-        let Some(id) = self.left(&config.name) else { return (self.append(config), false) };
+        let Some(id) = self.left(&config.name) else { return (self.join(config), false) };
         let list = if config.backup { &mut self.backups } else { &mut self.primaries };
         list.push(id);
         self.change(id, |peer| peer.revive(config));
@@ -338,6 +340,13 @@ impl Peers {
         self.all.iter().find(|peer| peer.is_removed() && peer.name() == name).map(Peer::id)
     }
 
+    fn join(&mut self, config: PeerConfig) -> PeerId {
+        let id = self.append(config);
+        self.recount();
+        id
+    }
+
+    /// Puts a peer at the end of its list; the caller counts again.
     fn append(&mut self, config: PeerConfig) -> PeerId {
         // A run with 2^32 peers does not fit into memory.
         let id = PeerId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
@@ -348,7 +357,6 @@ impl Peers {
             peer.be_late();
         }
         self.all.push(peer);
-        self.recount();
         id
     }
 
