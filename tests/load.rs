@@ -440,12 +440,12 @@ async fn exact_instants_cost_cpu_which_is_told_and_nothing_is_sent_early() {
     }
 }
 
-/// More is due than can be sent: answers are read all the same.
+/// More is due than can be sent: answers are read before all of it is.
 #[tokio::test]
 async fn behind_the_schedule_answers_are_read_at_every_pace() {
     let _alone = ALONE.lock().await;
     let address = backend(Law::Constant(Span(0)), 64);
-    let length = Span::from_millis(20);
+    let length = Span::from_millis(50);
     for pace in [Pace::Exact, Pace::Timer, Pace::Batch(Span::from_millis(1))] {
         let source = open(1e6, length, ArrivalConfig::Uniform);
         let mut trial = Trial::new("behind", &[address], source, length)
@@ -454,9 +454,7 @@ async fn behind_the_schedule_answers_are_read_at_every_pace() {
         let (outcome, rows) = trial.run().await;
         assert_eq!(outcome.report.failed, 0, "{pace:?}");
         let first = rows.iter().map(|row| row.finished_ns).min().unwrap();
-        // The largest error is that of the last request, when it went out.
-        let last = outcome.report.schedule_error_max_ns;
-        assert!(first < last, "{pace:?}: the first answer after {first} ns, all sent at {last}");
+        assert!(first < length.0, "{pace:?}: the first answer after {first} ns");
     }
 }
 
