@@ -77,8 +77,14 @@ down = "30%"
 step = 2
 "#;
 
-fn only_run(folder: &Folder, scenario: &str) -> PathBuf {
-    let runs = folder.runs(scenario);
+/// Runs a scenario of this name and text in `folder`: where its results are. A busy machine may make
+/// the measurement invalid; what happened is there all the same.
+fn results_of(folder: &Folder, name: &str, text: &str, arguments: &[&str]) -> PathBuf {
+    let file = format!("{name}.toml");
+    folder.file(&file, text);
+    let output = folder.run(&[&["run", &file], arguments].concat());
+    assert!(ran(&output), "{}\n{}", stdout(&output), stderr(&output));
+    let runs = folder.runs(name);
     assert_eq!(runs.len(), 1, "{runs:?}");
     runs[0].clone()
 }
@@ -111,11 +117,7 @@ fn sizes(events: &[EventRow]) -> Vec<u32> {
 fn grows_and_shrinks(engine: &str) {
     let _shared = shared();
     let folder = Folder::new();
-    folder.file("group.toml", GROUP);
-    let output = folder.run(&["run", "group.toml", "--only", "live", "--engine", engine]);
-    // A busy machine may make the measurement invalid; what happened is there all the same.
-    assert!(ran(&output), "{}\n{}", stdout(&output), stderr(&output));
-    let run = only_run(&folder, "group");
+    let run = results_of(&folder, "group", GROUP, &["--only", "live", "--engine", engine]);
     let events = scaled(&run);
     let words: Vec<_> =
         events.iter().map(|row| format!("{} {}", row.subject, row.reason)).collect();
@@ -166,10 +168,7 @@ fn an_instance_that_is_killed_is_replaced_at_once() {
         .replace("poll = \"1s\"", "poll = \"60s\"")
         + "\n[[fault]]\nname = \"kill\"\nkind = \"crash\"\ntarget = \"api-1\"\nat = \"3s\"\n\
            for = \"3s\"\n";
-    folder.file("killed.toml", &text);
-    let output = folder.run(&["run", "killed.toml", "--only", "live"]);
-    assert!(ran(&output), "{}\n{}", stdout(&output), stderr(&output));
-    let run = only_run(&folder, "killed");
+    let run = results_of(&folder, "killed", &text, &["--only", "live"]);
     let events = scaled(&run);
     let words: Vec<_> =
         events.iter().map(|row| format!("{} {}", row.subject, row.reason)).collect();
@@ -249,10 +248,7 @@ stabilization = "0s"
 fn of_several_metrics_the_one_that_wants_most_counts_in_both_worlds() {
     let _alone = alone();
     let folder = Folder::new();
-    folder.file("several.toml", SEVERAL);
-    let output = folder.run(&["run", "several.toml"]);
-    assert!(ran(&output), "{}\n{}", stdout(&output), stderr(&output));
-    let events = scaled(&only_run(&folder, "several"));
+    let events = scaled(&results_of(&folder, "several", SEVERAL, &[]));
     for world in [World::Sim, World::Live] {
         let events: Vec<_> = events.iter().filter(|row| row.world == world).cloned().collect();
         let words: Vec<_> = events.iter().map(|row| &row.reason).collect();
@@ -330,11 +326,8 @@ stabilization = "0s"
 fn balancer_and_external_metrics_are_asked_of_a_real_prometheus() {
     let _shared = shared();
     let folder = Folder::new();
-    folder.file("asked.toml", ASKED);
     let listen = format!("--prometheus={}", ports::free(1).unwrap()[0]);
-    let output = folder.run(&["run", "asked.toml", "--only", "live", &listen]);
-    assert!(ran(&output), "{}\n{}", stdout(&output), stderr(&output));
-    let events = scaled(&only_run(&folder, "asked"));
+    let events = scaled(&results_of(&folder, "asked", ASKED, &["--only", "live", &listen]));
     let words: Vec<_> = events.iter().map(|row| &row.reason).collect();
     let sizes = sizes(&events);
     assert_eq!(sizes.first(), Some(&2), "{words:#?}");
@@ -381,10 +374,7 @@ down = "10%"
 fn both_timelines_count_the_instances_that_are_ready() {
     let _shared = shared();
     let folder = Folder::new();
-    folder.file("slow.toml", SLOW_START);
-    let output = folder.run(&["run", "slow.toml"]);
-    assert!(ran(&output), "{}\n{}", stdout(&output), stderr(&output));
-    let run = only_run(&folder, "slow");
+    let run = results_of(&folder, "slow", SLOW_START, &[]);
     let mut rows: Vec<TimelineRow> = Vec::new();
     read::timeline(&run.join("timeline.parquet"), |row| rows.push(*row)).unwrap();
     let ready = |world: World| -> Vec<u16> {

@@ -91,9 +91,7 @@ impl Packed {
         debug_assert!(first >> FIRST_BITS == 0, "an index of an event is out of range");
         Self((kind << KIND_SHIFT) | ((first as u64) << 32) | second as u64)
     }
-}
 
-impl Packed {
     /// Slot and plan of a flight's event, which nearly all events are.
     #[inline(always)]
     pub(super) const fn flight(self) -> Option<(u32, u32)> {
