@@ -451,6 +451,9 @@ fn prometheus_is_asked_for_the_utilization() {
         "--service=constant:40ms".to_owned(),
     ]);
     let running = prometheus(&folder, listen, backend);
+    // `lab load` says at once that nobody listens, instead of a minute later that all failed.
+    let listens = || std::net::TcpStream::connect(backend).is_ok();
+    assert!(wait_until(Duration::from_secs(20), listens), "{backend} is to listen");
     let load = ["load".to_owned(), format!("--target=http://{backend}")];
     let rate = ["--rate=25/s", "--arrival=uniform", "--duration=60s"].map(str::to_owned);
     let _load = start(&[load.to_vec(), rate.to_vec()].concat());
