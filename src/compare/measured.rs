@@ -7,7 +7,7 @@ use super::sample::{Sample, Selection, Since};
 use super::spread;
 use super::summarise::fault_effects;
 use super::summary::{Estimate, GroupKind};
-use super::verdict::WorldDigests;
+use super::world_digests::WorldDigests;
 use crate::scenario::{Measure, Subject};
 use crate::units::{Nanos, Rate, Span};
 

@@ -34,6 +34,7 @@ pub mod validity;
 pub mod verdict;
 pub mod versus;
 mod warm_up;
+mod world_digests;
 
 pub use attribution::ModelMode;
 pub use baseline::Baseline;
@@ -54,3 +55,4 @@ pub use summary::*;
 pub use validity::{FaultProof, LiveFacts, ProcessExit};
 pub use versus::{Difference, Finding, Question, Unit as PairUnit, Versus};
 pub use warm_up::{LatencySeries, Truncation, mser};
+pub use world_digests::WorldDigests;

@@ -22,14 +22,14 @@ use super::interval::{self, Batch, STEADY_ORDER, TAIL_AT_LEAST};
 use super::measured::selection;
 use super::sample::Since;
 use super::student;
-use super::verdict::estimate_subject;
+use super::world_digests::WorldDigests;
 use crate::scenario::{Check, Measure, Relation};
 
-/// Whether `objective` holds in `replications`; `confidence` is that of one side, 0.5 to 1.
+/// Whether `objective` holds in the replications of `world`; `confidence` is that of one side, 0.5 to 1.
 #[must_use]
-pub fn holds(objective: &Check, replications: &[Digest], confidence: f64) -> Holds {
+pub fn holds(objective: &Check, world: &WorldDigests<'_>, confidence: f64) -> Holds {
     // Nothing was measured, such as no request of a class: nothing speaks for it.
-    let Ok(found) = estimate_subject(&objective.subject, replications) else {
+    let Ok(found) = world.estimate(&objective.subject) else {
         return Holds::Unlikely;
     };
     let with = |half| side(&objective.relation, interval::around(found.value, half));
@@ -37,12 +37,12 @@ pub fn holds(objective: &Check, replications: &[Digest], confidence: f64) -> Hol
     let open = if plain.holds() { Holds::Likely } else { Holds::Unlikely };
     match &objective.subject.measure {
         Measure::Quantile(order) if *order >= 1.0 => {
-            let sure = !plain.holds() && all_break(objective, replications, confidence);
+            let sure = !plain.holds() && all_break(objective, world.each, confidence);
             if sure { plain } else { open }
         }
         Measure::Quantile(order) => match bound_below(&objective.relation) {
             Some((bound, below)) => {
-                let within = is_within(objective, replications, (*order, bound), confidence);
+                let within = is_within(objective, world, (*order, bound), confidence);
                 // The share and the quantile may differ by the histogram's last digit.
                 let agree = within.is_some_and(|within| (within == below) == plain.holds());
                 if agree { plain } else { open }
@@ -50,9 +50,9 @@ pub fn holds(objective: &Check, replications: &[Digest], confidence: f64) -> Hol
             None => side(&objective.relation, found),
         },
         Measure::Mean | Measure::Errors => {
-            half_width(objective, replications, confidence).map_or(open, |half| with(Some(half)))
+            half_width(objective, world, confidence).map_or(open, |half| with(Some(half)))
         }
-        _ => interval::of_values(&values(objective, replications), confidence)
+        _ => interval::of_values(&values(objective, world.each), confidence)
             .map_or(open, |half| with(Some(half))),
     }
 }
@@ -84,13 +84,12 @@ const fn bound_below(relation: &Relation) -> Option<(f64, bool)> {
 /// Whether the quantile of order `p` is surely within `bound`, or surely beyond it.
 fn is_within(
     objective: &Check,
-    replications: &[Digest],
+    world: &WorldDigests<'_>,
     (p, bound): (f64, f64),
     confidence: f64,
 ) -> Option<bool> {
-    let pooled = Digest::merged(replications)?;
-    let selection = selection(&objective.subject, pooled.layout()).ok()?;
-    let sample = Replicated::new(&pooled, replications, selection);
+    let selection = selection(&objective.subject, world.pooled.layout()).ok()?;
+    let sample = Replicated::new(&world.pooled, world.each, selection);
     let beyond = |bound: u64| sample.beyond(Since::Due, bound);
     let steady = sample.all.distribution(Since::Due).quantile(p.min(STEADY_ORDER));
     share_is_within(1.0 - p, &beyond(bound as u64), &beyond(steady), confidence)
@@ -124,10 +123,9 @@ fn share_is_within(
 }
 
 /// Of a mean or a share of failures.
-fn half_width(objective: &Check, replications: &[Digest], confidence: f64) -> Option<f64> {
-    let pooled = Digest::merged(replications)?;
-    let selection = selection(&objective.subject, pooled.layout()).ok()?;
-    let sample = Replicated::new(&pooled, replications, selection);
+fn half_width(objective: &Check, world: &WorldDigests<'_>, confidence: f64) -> Option<f64> {
+    let selection = selection(&objective.subject, world.pooled.layout()).ok()?;
+    let sample = Replicated::new(&world.pooled, world.each, selection);
     let errors = objective.subject.measure == Measure::Errors;
     if errors && sample.all.failed == 0 {
         // Of n requests none failed: with the confidence 1 - a less than ln(1 / a) / n of all do.
@@ -140,8 +138,10 @@ fn half_width(objective: &Check, replications: &[Digest], confidence: f64) -> Op
 
 /// The value in each replication.
 fn values(objective: &Check, replications: &[Digest]) -> Vec<f64> {
-    let one = |one: &Digest| estimate_subject(&objective.subject, std::slice::from_ref(one));
-    replications.iter().filter_map(|it| one(it).ok()).map(|it| it.value).collect()
+    let one = |one: &Digest| {
+        WorldDigests::new(std::slice::from_ref(one))?.estimate(&objective.subject).ok()
+    };
+    replications.iter().filter_map(one).map(|it| it.value).collect()
 }
 
 /// Whether each replication alone breaks it, and they are so many that chance would not do that to

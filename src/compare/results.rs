@@ -6,9 +6,9 @@ use super::distance;
 use super::pairs::PairSample;
 use super::sample::Selection;
 use super::scaling::agreement;
-use super::summarise::summarise;
 use super::summary::{Comparison, Results, SUMMARY_SCHEMA_VERSION, Validity, WorldSummary};
-use super::verdict::{WorldDigests, evaluate_in};
+use super::verdict::evaluate_in;
+use super::world_digests::WorldDigests;
 use crate::scenario::Check;
 
 /// What results are made of.
@@ -41,8 +41,7 @@ pub struct Evidence<'a> {
 pub fn results(evidence: &Evidence<'_>) -> Results {
     let digests: Vec<WorldDigests<'_>> =
         [evidence.sim, evidence.live].into_iter().filter_map(WorldDigests::new).collect();
-    let worlds: Vec<WorldSummary> =
-        digests.iter().map(|world| summarise(&world.pooled, world.each)).collect();
+    let worlds: Vec<WorldSummary> = digests.iter().map(WorldDigests::summary).collect();
     let comparison = match &digests[..] {
         [sim, live] => Some(with_attribution(evidence, &sim.each[0], live, &worlds[1])),
         _ => None,
@@ -71,7 +70,7 @@ pub fn comparison(
     pairs: Option<(&PairSample, &PairSample)>,
 ) -> Option<Comparison> {
     let rounds = WorldDigests::new(b)?;
-    Some(compare(a, &rounds, &summarise(&rounds.pooled, b), pairs))
+    Some(compare(a, &rounds, &rounds.summary(), pairs))
 }
 
 /// Only the model's first replication has the requests that the live world had, so it alone is

@@ -5,6 +5,7 @@ use super::estimate::Replicated;
 use super::layout::Period;
 use super::sample::{Selection, Since};
 use super::summary::{FaultEffect, Group, GroupKind, WorldSummary};
+use super::world_digests::WorldDigests;
 use super::{growth, scaling, spread};
 use crate::record::RequestError;
 use crate::record::histogram::Histogram;
@@ -30,7 +31,7 @@ impl Digest {
 /// without any.
 #[must_use]
 pub fn summary_of(replications: &[Digest]) -> Option<WorldSummary> {
-    Digest::merged(replications).map(|pooled| summarise(&pooled, replications))
+    WorldDigests::new(replications).map(|digests| digests.summary())
 }
 
 pub(super) fn summarise(pooled: &Digest, each: &[Digest]) -> WorldSummary {

@@ -2,28 +2,10 @@
 
 use super::digest::Digest;
 use super::measured::{Measured, measure, show};
-use super::summary::{CheckResult, Estimate, Verdict};
+use super::summary::{CheckResult, Verdict};
+use super::world_digests::WorldDigests;
 use crate::scenario::{Check, Relation, Subject, Tolerance};
 use crate::units::World;
-
-/// The replications (or rounds) of a world: each, and merged.
-pub(super) struct WorldDigests<'a> {
-    pub(super) each: &'a [Digest],
-    pub(super) pooled: Digest,
-}
-
-impl<'a> WorldDigests<'a> {
-    /// `None` without any.
-    pub(super) fn new(each: &'a [Digest]) -> Option<Self> {
-        Some(Self { each, pooled: Digest::merged(each)? })
-    }
-
-    /// The model's replication with the plan that the live rounds had: what they are compared with,
-    /// since the others saw other traffic. `None` for the live world.
-    fn sharing_the_plan(&self) -> Option<Self> {
-        if self.pooled.world() == World::Live { None } else { Self::new(self.each.get(..1)?) }
-    }
-}
 
 /// Tries every check in every world that it is about. `sim` and `live` are the replications and
 /// rounds; empty if the world did not run.
@@ -47,16 +29,6 @@ pub fn decide(check: &Check, value: impl Fn(&Subject) -> Result<f64, String>) ->
         }
         Err(reason) => undecided(check, world, reason),
     }
-}
-
-/// The value of a subject in the replications (or rounds) of one world, with its interval where it has
-/// one.
-///
-/// # Errors
-/// The reason why there is none, in words.
-pub fn estimate_subject(subject: &Subject, each: &[Digest]) -> Result<Estimate, String> {
-    let digests = WorldDigests::new(each).ok_or("no world ran")?;
-    measure(subject, &digests).map(|measured| measured.estimate())
 }
 
 pub(super) fn evaluate_in(checks: &[Check], worlds: &[WorldDigests<'_>]) -> Vec<CheckResult> {

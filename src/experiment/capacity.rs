@@ -34,7 +34,7 @@ pub use probe::{CapacityOutcome, capacity};
 use super::run::{RunError, costs_of};
 use crate::compare::capacity::knee;
 use crate::compare::{
-    CapacityPoint as Point, Digest, Found, Holds, Layout, Verdict, objective, summary_of,
+    CapacityPoint as Point, Digest, Found, Holds, Layout, Verdict, WorldDigests, objective,
 };
 use crate::engine;
 use crate::live::Watcher;
@@ -240,9 +240,10 @@ impl Asked<'_> {
                 grew &= ran.warnings.iter().any(|it| matches!(it, Warning::GrowingQueue { .. }));
             }
             let confidence = if until < most { EARLY } else { LAST };
-            let holds = holds(&self.search.slos, &digests, grew, confidence);
+            let world = WorldDigests::new(&digests).ok_or(RunError::TooLittle)?;
+            let holds = holds(&self.search.slos, &world, grew, confidence);
             if holds.is_sure() || until == most {
-                self.points.push(point(level, holds, &digests)?);
+                self.points.push(point(level, holds, &world));
                 return Ok(holds);
             }
         }
@@ -259,18 +260,18 @@ impl Asked<'_> {
     }
 }
 
-fn point(level: f64, holds: Holds, digests: &[Digest]) -> Result<Point, RunError> {
-    let summary = summary_of(digests).ok_or(RunError::TooLittle)?;
-    Ok(Point {
+fn point(level: f64, holds: Holds, world: &WorldDigests<'_>) -> Point {
+    let summary = world.summary();
+    Point {
         level,
-        replications: digests.len() as u32,
+        replications: summary.replications,
         holds,
         p50: summary.latency.p50,
         p99: summary.latency.p99,
         mean: summary.latency.mean,
         goodput: summary.goodput,
         errors: summary.errors,
-    })
+    }
 }
 
 /// More only look exact.
@@ -281,10 +282,10 @@ fn four_digits(level: f64) -> f64 {
 
 /// The worst of all. Where the queue `grew` in all replications, a longer run breaks every bound on
 /// latencies and failures.
-fn holds(slos: &[Check], digests: &[Digest], grew: bool, confidence: f64) -> Holds {
+fn holds(slos: &[Check], world: &WorldDigests<'_>, grew: bool, confidence: f64) -> Holds {
     let one = |slo: &Check| {
         let grows = grew && objective::is_lost_to_growth(slo);
-        if grows { Holds::Not } else { objective::holds(slo, digests, confidence) }
+        if grows { Holds::Not } else { objective::holds(slo, world, confidence) }
     };
     let worst = |a: Holds, b: Holds| if a as u8 > b as u8 { a } else { b };
     slos.iter().map(one).fold(Holds::Surely, worst)
