@@ -1,7 +1,6 @@
 //! The autoscaler over time: the load that is offered, how busy the instances are between its
 //! marks, and how many are ready.
 
-use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
 use super::axis::LabelledAt;
@@ -73,8 +72,8 @@ fn draw_busy(sheet: &Sheet<'_>, results: &Results, end: f64) -> Drawn {
         scaled(results).next().map(|(_, scaling)| [(scaling.up, "up"), (scaling.down, "down")]);
     for (mark, name) in marks.into_iter().flatten() {
         let Some(mark) = mark.map(|mark| mark * 100.0) else { continue };
-        let line = [(0.0, mark), (end, mark)];
-        chart.draw_series(DashedLineSeries::new(line, 10, 8, GREY.stroke_width(2)))?;
+        let line = vec![(0.0, mark), (end, mark)];
+        canvas::dashed(&mut chart, line, (10, 8), GREY.stroke_width(2), None)?;
         let text = format!("{name} {mark:.0} %");
         chart.draw_series([Text::new(
             text,
@@ -127,12 +126,8 @@ fn draw_instances(sheet: &Sheet<'_>, results: &Results, end: f64) -> Drawn {
         );
         let events = scaling.events.iter().map(|event| (event.at_ns, event.to));
         let wanted = steps(std::iter::once((0, first)).chain(events), end, aside);
-        chart
-            .draw_series(DashedLineSeries::new(wanted, 8, 5, colour.stroke_width(2)))?
-            .label(format!("{name}: wanted"))
-            .legend(move |(x, y)| {
-                DashedPathElement::new([(x, y), (x + 36, y)], 8, 5, colour.stroke_width(2))
-            });
+        let name = Some(format!("{name}: wanted"));
+        canvas::dashed(&mut chart, wanted, (8, 5), colour.stroke_width(2), name)?;
         let flaps = scaling.events.iter().filter(|event| event.flap);
         chart.draw_series(flaps.map(|event| {
             let at = (event.at_ns as f64 / 1e9, f64::from(event.to) + aside);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Once;
 
 use plotters::coord::ranged1d::ValueFormatter;
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
@@ -141,6 +142,30 @@ pub(super) fn legend<'a, X: Ranged, Y: Ranged>(
         .background_style(WHITE.mix(0.9))
         .border_style(GRID)
         .draw()?;
+    Ok(())
+}
+
+/// A dashed line, `dash.0` pixels drawn and `dash.1` left out, and its place in the legend if it has a
+/// name.
+pub(super) fn dashed<'a, X, Y>(
+    chart: &mut ChartContext<'a, BitMapBackend<'a>, Cartesian2d<X, Y>>,
+    points: Vec<(X::ValueType, Y::ValueType)>,
+    dash: (u32, u32),
+    style: ShapeStyle,
+    name: Option<String>,
+) -> Drawn
+where
+    X: Ranged,
+    Y: Ranged,
+    X::ValueType: Clone + 'static,
+    Y::ValueType: Clone + 'static,
+{
+    let series = chart.draw_series(DashedLineSeries::new(points, dash.0, dash.1, style))?;
+    if let Some(name) = name {
+        series.label(name).legend(move |(x, y)| {
+            DashedPathElement::new([(x, y), (x + 36, y)], dash.0, dash.1, style)
+        });
+    }
     Ok(())
 }
 

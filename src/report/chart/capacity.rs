@@ -139,13 +139,9 @@ fn bounds(
             continue;
         };
         if shown.contains(&bound) {
-            let line = [(levels.start, bound), (levels.end, bound)];
+            let line = vec![(levels.start, bound), (levels.end, bound)];
             let style = PALETTE[3].stroke_width(2);
-            chart.draw_series(DashedLineSeries::new(line, 3, 4, style))?.label(text).legend(
-                move |(x, y)| {
-                    plotters::element::DashedPathElement::new([(x, y), (x + 36, y)], 3, 4, style)
-                },
-            );
+            canvas::dashed(chart, line, (3, 4), style, Some(text.clone()))?;
         }
     }
     Ok(())
@@ -182,14 +178,9 @@ where
         }
     }
     if let Some(knee) = found.knee {
-        let style = GREY.stroke_width(2);
-        let series =
-            chart.draw_series(DashedLineSeries::new([(knee, low), (knee, high)], 8, 6, style))?;
-        if named {
-            series.label("knee").legend(move |(x, y)| {
-                plotters::element::DashedPathElement::new([(x, y), (x + 36, y)], 8, 6, style)
-            });
-        }
+        let line = vec![(knee, low), (knee, high)];
+        let name = named.then(|| "knee".to_owned());
+        canvas::dashed(chart, line, (8, 6), GREY.stroke_width(2), name)?;
     }
     Ok(())
 }

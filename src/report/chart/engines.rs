@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
 use super::axis::{LabelledAt, Logarithmic};
@@ -77,12 +76,8 @@ where
 {
     let colour = series.colour;
     if series.dashed() {
-        chart
-            .draw_series(DashedLineSeries::new(points, 10, 7, colour.stroke_width(3)))?
-            .label(series.name.clone())
-            .legend(move |(x, y)| {
-                DashedPathElement::new([(x, y), (x + 36, y)], 8, 5, colour.stroke_width(3))
-            });
+        let name = Some(series.name.clone());
+        canvas::dashed(chart, points, (10, 7), colour.stroke_width(3), name)?;
     } else {
         chart
             .draw_series(LineSeries::new(points, colour.stroke_width(3)))?

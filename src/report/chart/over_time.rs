@@ -1,6 +1,5 @@
 //! Latency over time with the faults marked: median and 99th percentile of each second.
 
-use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
 use super::axis::Logarithmic;
@@ -56,17 +55,8 @@ pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
             .draw_series(LineSeries::new(line(|point| point.p50_ns), colour.stroke_width(4)))?
             .label(format!("{name} p50"))
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 36, y)], colour.stroke_width(4)));
-        chart
-            .draw_series(DashedLineSeries::new(
-                line(|point| point.p99_ns),
-                10,
-                6,
-                colour.stroke_width(3),
-            ))?
-            .label(format!("{name} p99"))
-            .legend(move |(x, y)| {
-                DashedPathElement::new([(x, y), (x + 36, y)], 8, 5, colour.stroke_width(3))
-            });
+        let (p99, style) = (line(|point| point.p99_ns), colour.stroke_width(3));
+        canvas::dashed(&mut chart, p99, (10, 6), style, Some(format!("{name} p99")))?;
     }
     canvas::legend(&mut chart, SeriesLabelPosition::UpperRight)
 }

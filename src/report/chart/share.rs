@@ -45,10 +45,13 @@ pub(super) fn draw(sheet: &Sheet<'_>, results: &Results) -> Drawn {
         ("share of the requests", &|share: &f64| format!("{:.0}%", share * 100.0)),
     )?;
 
+    // Whoever only sends to a server from outside knows no weights.
+    let mut apart =
+        places.windows(2).map(|it| first.shares[it[0]].expected - first.shares[it[1]].expected);
+    let equal = apart.all(|difference| difference.abs() < 1e-9);
+    let name = if equal { "equal shares" } else { "expected by weight" };
     let mut series: Vec<Bars<'_>> =
-        vec![("expected by weight".to_owned(), RGBColor(170, 170, 170), &first.shares, |peer| {
-            peer.expected
-        })];
+        vec![(name.to_owned(), RGBColor(170, 170, 170), &first.shares, |peer| peer.expected)];
     for world in &results.worlds {
         let name = canvas::world_name(world.world).to_owned();
         series.push((name, canvas::world_colour(world.world), &world.shares, |peer| peer.share));
