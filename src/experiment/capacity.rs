@@ -274,10 +274,11 @@ fn point(level: f64, holds: Holds, world: &WorldDigests<'_>) -> Point {
     }
 }
 
-/// More only look exact.
+/// More only look exact. Divided by a whole number, so that it is printed with four digits too.
 fn four_digits(level: f64) -> f64 {
-    let step = libm::pow(10.0, libm::floor(libm::log10(level)) - 3.0);
-    (level / step).round() * step
+    let decimals = 3.0 - libm::floor(libm::log10(level));
+    let scale = libm::pow(10.0, decimals.abs());
+    if decimals < 0.0 { (level / scale).round() * scale } else { (level * scale).round() / scale }
 }
 
 /// The worst of all. Where the queue `grew` in all replications, a longer run breaks every bound on

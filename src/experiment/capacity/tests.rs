@@ -49,6 +49,15 @@ fn the_capacity_of_a_single_server_is_what_the_formula_says() {
     assert_eq!(low, find(&system(10, 1), Axis::Load, 3));
 }
 
+#[test]
+fn a_level_is_printed_with_the_digits_that_it_has() {
+    for (level, text) in
+        [(418.699_9, "418.7"), (1.234_56, "1.235"), (0.012_346, "0.01235"), (123_456.0, "123500")]
+    {
+        assert_eq!(four_digits(level).to_string(), text);
+    }
+}
+
 /// A check of the scenario names a server that fewer servers do not have.
 #[test]
 fn checks_that_are_not_asked_do_not_stand_in_the_way() {
