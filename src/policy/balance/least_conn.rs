@@ -4,22 +4,29 @@
 //! weighted round robin, and only among the tied: without a tie no score moves and no effective
 //! weight recovers. All idle peers tie whatever their weights.
 
+use std::hint::select_unpredictable;
+
 use super::Ask;
 use super::smooth_weighted::{Round, pick_fine};
 use crate::policy::peer::{Load, Peer, PeerId};
 use crate::policy::peers::Peers;
+use crate::policy::ranking::Order;
+use crate::policy::roster::{Roster, Row};
 
 #[inline]
 pub(super) fn pick(peers: &mut Peers, ask: Ask<'_>) -> Option<PeerId> {
     if peers.is_ramping() {
         return pick_fine(peers, ask, least(peers, ask)?);
     }
-    let (all, order) = peers.split(ask.list);
-    if ask.tried.is_empty() {
-        pick_among(all, order, |_| true)
-    } else {
-        pick_among(all, order, |peer| ask.allows(peer))
+    if peers.is_long(ask.list) {
+        return peers.ranked(ask.list, Order::ByLoad, ask.tried);
     }
+    let roster = peers.roster(ask.list);
+    if !(ask.tried.is_empty() && roster.is_whole()) {
+        return pick_among(roster, ask.tried);
+    }
+    let (order, rows) = roster.rows();
+    order.get(pick_whole(rows)?).copied()
 }
 
 /// The least load while a peer starts slowly: what is in flight over the share of the weight that
@@ -30,43 +37,57 @@ fn least(peers: &Peers, ask: Ask<'_>) -> Option<Load> {
     members.filter(|peer| ask.allows(peer)).map(Peer::load).min()
 }
 
-/// So many peers that a round costs less than a wrong guess of the processor.
-const FEW: usize = 8;
-
+/// The choice while no effective weight is cut, as the place of the peer. One that is alone has a
+/// round too: it wins, and pays what it was given. So it does not matter whether there is a tie, and
+/// who wins is known before any score is written.
+///
+/// Selections instead of branches: who is tied with whom cannot be foreseen, and a wrong guess of
+/// the processor costs more than the whole round.
 #[inline]
-fn pick_among(
-    all: &mut [Peer],
-    order: &[PeerId],
-    allows: impl Fn(&Peer) -> bool,
-) -> Option<PeerId> {
-    let mut least = Load::INFINITE;
-    let mut first = 0;
-    let mut tied = false;
-    // Selections instead of branches: loads cannot be foreseen.
-    for (place, id) in order.iter().enumerate() {
-        let peer = &all[id.index()];
-        let load = if allows(peer) { peer.load() } else { Load::INFINITE };
-        let below = load < least;
-        tied = !below & (tied | (load == least));
-        first = if below { place } else { first };
-        least = if below { load } else { least };
+fn pick_whole(rows: &mut [Row]) -> Option<usize> {
+    // A load, and below it the score, turned round: the least is the choice.
+    let mut least = (Load::INFINITE, i64::MAX);
+    let mut winner = 0;
+    for (place, row) in rows.iter().enumerate() {
+        let key = (row.load, !(row.score + i64::from(row.weight)));
+        let leads = (key.0 < least.0) | ((key.0 == least.0) & (key.1 < least.1));
+        winner = select_unpredictable(leads, place, winner);
+        least.0 = select_unpredictable(leads, key.0, least.0);
+        least.1 = select_unpredictable(leads, key.1, least.1);
     }
+    let (least, _) = least;
     if least == Load::INFINITE {
         return None;
     }
-    if !tied && order.len() > FEW {
-        return order.get(first).copied();
+    let mut total = 0;
+    for row in rows.iter_mut() {
+        let weight = select_unpredictable(row.load == least, i64::from(row.weight), 0);
+        row.score += weight;
+        total += weight;
     }
-    // Among a few, one that is alone has a round too: it wins, and pays what it was given. Whether
-    // there is a tie cannot be foreseen. And from the first peer on, though none before `first` is
-    // tied: a loop of the same length each time ends where the processor expects it.
+    rows[winner].score -= total;
+    Some(winner)
+}
+
+/// The choice while effective weights are cut, or among those not `tried`.
+#[inline(never)]
+fn pick_among(roster: &mut Roster, tried: &[PeerId]) -> Option<PeerId> {
+    let (order, rows) = roster.rows();
+    let load = |(id, row): (&PeerId, &Row)| {
+        if tried.contains(id) { Load::INFINITE } else { row.load }
+    };
+    let loads = || order.iter().zip(rows.iter()).map(load);
+    let least = loads().min().filter(|load| *load != Load::INFINITE)?;
+    let tied = loads().filter(|load| *load == least).count() > 1;
     let mut round = Round::new();
-    for id in order {
-        let peer = &mut all[id.index()];
-        let takes_part = (peer.load() == least) & allows(peer);
-        round.enter(peer, takes_part, tied);
+    for (place, (id, row)) in order.iter().zip(rows.iter_mut()).enumerate() {
+        let takes_part = load((id, row)) == least;
+        round.enter(place, row, takes_part, tied);
     }
-    round.settle(all)
+    let place = round.settle(rows)?;
+    let id = order.get(place).copied();
+    roster.look_for_cuts();
+    id
 }
 
 #[cfg(test)]
@@ -86,7 +107,10 @@ mod tests {
     }
 
     fn weights(peers: &Peers) -> Vec<(u32, i64)> {
-        peers.iter().map(|peer| (peer.effective_weight(), peer.current_weight())).collect()
+        peers
+            .iter()
+            .map(|peer| (peers.effective_weight(peer.id()), peers.score(peer.id())))
+            .collect()
     }
 
     #[test]

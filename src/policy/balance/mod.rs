@@ -44,7 +44,7 @@ use self::ranges::Ranges;
 use self::schedules::Schedules;
 use super::attempt::RequestFacts;
 use super::load_report::LoadReport;
-use super::peer::{Load, Peer, PeerId};
+use super::peer::{Peer, PeerId};
 use super::peers::{PeerList, Peers};
 use super::rules::Rules;
 use crate::units::{Draw, Nanos, Span};
@@ -131,17 +131,11 @@ pub(super) struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    /// The test of `ngx_http_upstream_get_peer`; a peer that may not be picked has no finite load.
+    /// The test of `ngx_http_upstream_get_peer`.
     #[inline]
     fn allows(&self, peer: &Peer) -> bool {
-        may_serve(peer) && !self.tried.contains(&peer.id())
+        peer.is_available() && !self.tried.contains(&peer.id())
     }
-}
-
-/// Whether a request that has been nowhere yet may be given to `peer`.
-#[inline]
-fn may_serve(peer: &Peer) -> bool {
-    peer.load() != Load::INFINITE
 }
 
 impl Balancer {
