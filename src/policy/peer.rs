@@ -101,8 +101,8 @@ pub enum Forced {
     Down,
 }
 
-/// A peer at run time. What balancing reads and writes of it with every pick is in its row of the
-/// [`Roster`](super::roster::Roster) of its list.
+/// A peer at run time. What balancing reads and writes of it with every pick is in a row beside
+/// the order of its list.
 ///
 /// What a pick and the end of an attempt touch comes first and fills one line of the processor's
 /// cache, so that with thousands of peers each costs one miss.
@@ -430,6 +430,11 @@ impl Peer {
             return None;
         }
         waits.then(|| self.passive.free_from())
+    }
+
+    /// The end of the pause of a peer that is out by failures alone; never if it is not.
+    pub(in crate::policy) const fn opens_at(&self) -> Nanos {
+        if self.shut && !self.closed { self.passive.free_from() } else { Nanos::MAX }
     }
 
     /// A pick. If it tests a peer that was out, the door shuts behind it; whether it did.

@@ -36,7 +36,7 @@ pub struct Peers {
 }
 
 /// Up to so many peers a scan costs no more than a ranking, which must be kept up.
-const SCANNED_MAX: usize = 32;
+const SCANNED_MAX: usize = 64;
 
 /// What the end of an attempt did to its peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -376,7 +376,7 @@ impl Peers {
         let tests = peer.assign(now);
         let (seat, load) = (peer.seat(), peer.load());
         if tests {
-            self.next_reopening = Nanos::ZERO;
+            self.paused(id);
         }
         self.set_load(seat, load);
     }
@@ -390,18 +390,26 @@ impl Peers {
         let seat = peer.seat();
         if failed && !single {
             let (cut, load) = (peer.failed(now), peer.load());
+            self.paused(id);
             return self.failed(seat, load, cut);
         }
-        let cleared = !single && peer.succeeded();
+        let cleared = peer.fails() != 0 && !single && peer.succeeded();
         let effect = if cleared { Effect::Cleared } else { Effect::None };
         let load = peer.load();
         self.set_load(seat, load);
         effect
     }
 
+    /// The pause of a peer may have begun. That nobody need look earlier saves a look at all peers
+    /// after each failure; slow starts go on with each look, as ever.
+    #[cold]
+    fn paused(&mut self, id: PeerId) {
+        let end = self.get(id).map_or(Nanos::MAX, Peer::opens_at);
+        self.next_reopening = if self.ramping { Nanos::ZERO } else { self.next_reopening.min(end) };
+    }
+
     #[cold]
     fn failed(&mut self, seat: (PeerList, u32), load: Load, cut: u32) -> Effect {
-        self.next_reopening = Nanos::ZERO;
         self.roster(seat.0).cut(seat.1, cut);
         self.set_load(seat, load);
         Effect::Failed
@@ -459,7 +467,7 @@ impl Peers {
     pub(in crate::policy) fn add(&mut self, config: PeerConfig) -> (PeerId, bool) {
         let config = PeerConfig { absent: false, ..config };
         let Some(id) = self.left(&config.name) else { return (self.join(config), false) };
-        self.roster(PeerList::of(&config)).push(id, Row::new(config.weight.max(1)));
+        self.roster(PeerList::of(&config)).push(Row::new(id, &config));
         self.change(id, |peer| peer.revive(config));
         (id, true)
     }
@@ -479,7 +487,7 @@ impl Peers {
     fn append(&mut self, config: PeerConfig) -> PeerId {
         // A run with 2^32 peers does not fit into memory.
         let id = PeerId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
-        self.roster(PeerList::of(&config)).push(id, Row::new(config.weight.max(1)));
+        self.roster(PeerList::of(&config)).push(Row::new(id, &config));
         let mut peer = Peer::new(id, config);
         if self.late {
             peer.be_late();
@@ -498,8 +506,8 @@ impl Peers {
     pub(in crate::policy) fn configure(&mut self, id: PeerId, config: PeerConfig) {
         let Some(peer) = self.get(id).filter(|peer| !peer.is_removed()) else { return };
         if peer.config.backup != config.backup {
-            let row = self.take_out(id).unwrap_or(Row::new(config.weight.max(1)));
-            self.roster(PeerList::of(&config)).push(id, row);
+            let row = self.take_out(id).unwrap_or(Row::new(id, &config));
+            self.roster(PeerList::of(&config)).push(row);
         }
         self.change(id, |peer| peer.configure(config));
     }

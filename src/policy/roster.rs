@@ -4,7 +4,7 @@
 //! memory. The rows are the only home of scores and effective weights; loads and weights are copies
 //! that follow their peers.
 
-use super::peer::{Load, PeerId};
+use super::peer::{Load, PeerConfig, PeerId};
 use super::ranking::{Order, Ranking};
 
 /// What balancing reads and writes of a peer.
@@ -18,11 +18,13 @@ pub(in crate::policy) struct Row {
     pub(in crate::policy) effective_weight: u32,
     /// As configured.
     pub(in crate::policy) weight: u32,
+    pub(in crate::policy) id: PeerId,
 }
 
 impl Row {
-    pub(in crate::policy) const fn new(weight: u32) -> Self {
-        Self { load: Load::INFINITE, score: 0, effective_weight: weight, weight }
+    pub(in crate::policy) fn new(id: PeerId, config: &PeerConfig) -> Self {
+        let weight = config.weight.max(1);
+        Self { load: Load::INFINITE, score: 0, effective_weight: weight, weight, id }
     }
 
     /// Whether failures have taken nothing off its weight.
@@ -53,7 +55,7 @@ impl Row {
 pub(in crate::policy) struct Roster {
     order: Vec<PeerId>,
     rows: Vec<Row>,
-    /// No effective weight is known to be cut.
+    /// See [`Self::whole_rows`].
     whole: bool,
     ranking: Option<Box<Ranking>>,
 }
@@ -70,20 +72,21 @@ impl Roster {
         self.order.len()
     }
 
-    /// The order beside the rows. Not for a list that is ranked, whose scores are in the ranking.
+    /// The rows in order. Not those of a list that is ranked, whose scores are in the ranking.
     #[inline]
-    pub(in crate::policy) fn rows(&mut self) -> (&[PeerId], &mut [Row]) {
+    pub(in crate::policy) fn rows(&mut self) -> &mut [Row] {
         debug_assert!(self.ranking.is_none(), "the rows of a ranked list are out of date");
-        (&self.order, &mut self.rows)
+        &mut self.rows
     }
 
-    /// Whether every effective weight is known to be the whole weight.
-    #[inline]
-    pub(in crate::policy) const fn is_whole(&self) -> bool {
-        self.whole
+    /// The rows, if the last scan found every effective weight to be the whole weight and nothing
+    /// has happened to weights or membership since. One question that spares a pick all others.
+    #[inline(always)]
+    pub(in crate::policy) fn whole_rows(&mut self) -> Option<&mut [Row]> {
+        self.whole.then_some(&mut self.rows)
     }
 
-    /// Looks again whether every effective weight is the whole weight.
+    /// A scan is over after which the next may be simpler, if no effective weight is cut.
     pub(in crate::policy) fn look_for_cuts(&mut self) {
         self.whole = self.rows.iter().all(Row::is_whole);
     }
@@ -136,9 +139,9 @@ impl Roster {
     }
 
     /// A peer joins at the end.
-    pub(in crate::policy) fn push(&mut self, id: PeerId, row: Row) {
+    pub(in crate::policy) fn push(&mut self, row: Row) {
         self.forget_ranking();
-        self.order.push(id);
+        self.order.push(row.id);
         self.rows.push(row);
     }
 
@@ -154,8 +157,8 @@ impl Roster {
     pub(in crate::policy) fn refresh(&mut self, mut state: impl FnMut(u32, PeerId) -> (Load, u32)) {
         self.forget_ranking();
         self.whole = false;
-        for ((place, id), row) in (0..).zip(&self.order).zip(&mut self.rows) {
-            let (load, weight) = state(place, *id);
+        for (place, row) in (0..).zip(&mut self.rows) {
+            let (load, weight) = state(place, row.id);
             row.load = load;
             row.reweigh(weight);
         }

@@ -13,7 +13,6 @@ use crate::policy::peers::Peers;
 use crate::policy::ranking::Order;
 use crate::policy::roster::{Roster, Row};
 
-#[inline]
 pub(super) fn pick(peers: &mut Peers, ask: Ask<'_>) -> Option<PeerId> {
     if peers.is_ramping() {
         return pick_fine(peers, ask, least(peers, ask)?);
@@ -21,12 +20,7 @@ pub(super) fn pick(peers: &mut Peers, ask: Ask<'_>) -> Option<PeerId> {
     if peers.is_long(ask.list) {
         return peers.ranked(ask.list, Order::ByLoad, ask.tried);
     }
-    let roster = peers.roster(ask.list);
-    if !(ask.tried.is_empty() && roster.is_whole()) {
-        return pick_among(roster, ask.tried);
-    }
-    let (order, rows) = roster.rows();
-    order.get(pick_whole(rows)?).copied()
+    scan(peers.roster(ask.list), ask.tried)
 }
 
 /// The least load while a peer starts slowly: what is in flight over the share of the weight that
@@ -37,55 +31,46 @@ fn least(peers: &Peers, ask: Ask<'_>) -> Option<Load> {
     members.filter(|peer| ask.allows(peer)).map(Peer::load).min()
 }
 
-/// The choice while no effective weight is cut, as the place of the peer. One that is alone has a
-/// round too: it wins, and pays what it was given. So it does not matter whether there is a tie, and
-/// who wins is known before any score is written.
+/// The choice while no effective weight is cut. One that is alone has a round too: it wins, and pays
+/// what it was given. So it does not matter whether there is a tie.
 ///
-/// Selections instead of branches: who is tied with whom cannot be foreseen, and a wrong guess of
-/// the processor costs more than the whole round.
-#[inline]
-fn pick_whole(rows: &mut [Row]) -> Option<usize> {
-    // A load, and below it the score, turned round: the least is the choice.
-    let mut least = (Load::INFINITE, i64::MAX);
-    let mut winner = 0;
-    for (place, row) in rows.iter().enumerate() {
-        let key = (row.load, !(row.score + i64::from(row.weight)));
-        let leads = (key.0 < least.0) | ((key.0 == least.0) & (key.1 < least.1));
-        winner = select_unpredictable(leads, place, winner);
-        least.0 = select_unpredictable(leads, key.0, least.0);
-        least.1 = select_unpredictable(leads, key.1, least.1);
-    }
-    let (least, _) = least;
+/// Selections instead of branches: who is tied with whom cannot be foreseen, and a wrong guess of the
+/// processor costs more than the whole round.
+#[inline(always)]
+pub(super) fn pick_whole(rows: &mut [Row]) -> Option<PeerId> {
+    let least = least_load(rows);
     if least == Load::INFINITE {
         return None;
     }
-    let mut total = 0;
-    for row in rows.iter_mut() {
-        let weight = select_unpredictable(row.load == least, i64::from(row.weight), 0);
-        row.score += weight;
-        total += weight;
+    let mut round = Round::new();
+    for (place, row) in rows.iter_mut().enumerate() {
+        round.enter_whole(place, row, row.load == least);
     }
-    rows[winner].score -= total;
-    Some(winner)
+    round.settle(rows)
+}
+
+/// Two at a time: of one long chain of selections the compiler makes branches.
+#[inline(always)]
+fn least_load(rows: &[Row]) -> Load {
+    let lower = |one: Load, other: Load| select_unpredictable(one < other, one, other);
+    let pairs = rows.chunks_exact(2);
+    let last = pairs.remainder().first().map_or(Load::INFINITE, |row| row.load);
+    pairs.fold(last, |least, pair| lower(lower(pair[0].load, pair[1].load), least))
 }
 
 /// The choice while effective weights are cut, or among those not `tried`.
 #[inline(never)]
-fn pick_among(roster: &mut Roster, tried: &[PeerId]) -> Option<PeerId> {
-    let (order, rows) = roster.rows();
-    let load = |(id, row): (&PeerId, &Row)| {
-        if tried.contains(id) { Load::INFINITE } else { row.load }
-    };
-    let loads = || order.iter().zip(rows.iter()).map(load);
-    let least = loads().min().filter(|load| *load != Load::INFINITE)?;
-    let tied = loads().filter(|load| *load == least).count() > 1;
+fn scan(roster: &mut Roster, tried: &[PeerId]) -> Option<PeerId> {
+    let rows = roster.rows();
+    let load = |row: &Row| if tried.contains(&row.id) { Load::INFINITE } else { row.load };
+    let least = rows.iter().map(load).min().filter(|load| *load != Load::INFINITE)?;
+    let tied = rows.iter().filter(|row| load(row) == least).count() > 1;
     let mut round = Round::new();
-    for (place, (id, row)) in order.iter().zip(rows.iter_mut()).enumerate() {
-        let takes_part = load((id, row)) == least;
+    for (place, row) in rows.iter_mut().enumerate() {
+        let takes_part = load(row) == least;
         round.enter(place, row, takes_part, tied);
     }
-    let place = round.settle(rows)?;
-    let id = order.get(place).copied();
+    let id = round.settle(rows);
     roster.look_for_cuts();
     id
 }

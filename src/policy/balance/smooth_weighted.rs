@@ -13,12 +13,25 @@ use crate::policy::ranking::Order;
 use crate::policy::roster::Row;
 
 /// The algorithm of its own.
-#[inline]
 pub(super) fn pick(peers: &mut Peers, ask: Ask<'_>) -> Option<PeerId> {
     if peers.is_long(ask.list) && !peers.is_ramping() {
         return peers.ranked(ask.list, Order::InTurn, ask.tried);
     }
-    scan(peers, ask)
+    let id = scan(peers, ask);
+    if !peers.is_ramping() {
+        peers.roster(ask.list).look_for_cuts();
+    }
+    id
+}
+
+/// The choice while no effective weight is cut.
+#[inline(always)]
+pub(super) fn pick_whole(rows: &mut [Row]) -> Option<PeerId> {
+    let mut round = Round::new();
+    for (place, row) in rows.iter_mut().enumerate() {
+        round.enter_whole(place, row, row.load != Load::INFINITE);
+    }
+    round.settle(rows)
 }
 
 /// The way out for the algorithms that draw or hash. These are seldom here, so that no ranking is
@@ -27,20 +40,13 @@ pub(super) fn scan(peers: &mut Peers, ask: Ask<'_>) -> Option<PeerId> {
     if peers.is_ramping() {
         return pick_fine(peers, ask, Load::INFINITE);
     }
-    let (order, rows) = peers.roster(ask.list).rows();
+    let rows = peers.roster(ask.list).rows();
     let mut round = Round::new();
-    if ask.tried.is_empty() {
-        for (place, row) in rows.iter_mut().enumerate() {
-            let takes_part = row.load != Load::INFINITE;
-            round.enter(place, row, takes_part, true);
-        }
-    } else {
-        for (place, (id, row)) in order.iter().zip(rows.iter_mut()).enumerate() {
-            let takes_part = row.load != Load::INFINITE && !ask.tried.contains(id);
-            round.enter(place, row, takes_part, true);
-        }
+    for (place, row) in rows.iter_mut().enumerate() {
+        let takes_part = (row.load != Load::INFINITE) & !ask.tried.contains(&row.id);
+        round.enter(place, row, takes_part, true);
     }
-    order.get(round.settle(rows)?).copied()
+    round.settle(rows)
 }
 
 /// The same while a peer starts slowly: with weights in thousandths, each cut to the share that its
@@ -48,16 +54,16 @@ pub(super) fn scan(peers: &mut Peers, ask: Ask<'_>) -> Option<PeerId> {
 #[cold]
 pub(super) fn pick_fine(peers: &mut Peers, ask: Ask<'_>, load: Load) -> Option<PeerId> {
     let (all, roster) = peers.split(ask.list);
-    let (order, rows) = roster.rows();
+    let rows = roster.rows();
     let mut round = Round::new();
-    for (place, (id, row)) in order.iter().zip(rows.iter_mut()).enumerate() {
-        let peer = &all[id.index()];
+    for (place, row) in rows.iter_mut().enumerate() {
+        let peer = &all[row.id.index()];
         let takes_part = ask.allows(peer) && (load == Load::INFINITE || row.load == load);
         let weight = if takes_part { peer.fine_weight(row.effective_weight) } else { 0 };
         round.weigh(place, row, takes_part, weight);
         row.recover(takes_part);
     }
-    order.get(round.settle(rows)?).copied()
+    round.settle(rows)
 }
 
 /// One round of the contest.
@@ -85,24 +91,34 @@ impl Round {
     /// guess of the processor costs more than the whole round.
     #[inline]
     pub(super) fn enter(&mut self, place: usize, row: &mut Row, takes_part: bool, counts: bool) {
-        let weight = if takes_part { i64::from(row.effective_weight) } else { 0 };
+        let weight = select_unpredictable(takes_part, i64::from(row.effective_weight), 0);
         self.weigh(place, row, takes_part, weight);
         row.recover(takes_part & counts);
+    }
+
+    /// The same for a peer whose effective weight is not cut.
+    #[inline(always)]
+    pub(super) fn enter_whole(&mut self, place: usize, row: &mut Row, takes_part: bool) {
+        let weight = select_unpredictable(takes_part, i64::from(row.weight), 0);
+        self.weigh(place, row, takes_part, weight);
     }
 
     #[inline(always)]
     fn weigh(&mut self, place: usize, row: &mut Row, takes_part: bool, weight: i64) {
         row.score += weight;
         self.total += weight;
-        let leads = takes_part & (row.score > self.score);
+        // Who takes part is known before the best so far, for which one comparison is left.
+        let score = select_unpredictable(takes_part, row.score, i64::MIN);
+        let leads = score > self.score;
         self.best = select_unpredictable(leads, place, self.best);
-        self.score = select_unpredictable(leads, row.score, self.score);
+        self.score = select_unpredictable(leads, score, self.score);
     }
 
     /// The winner pays what was handed out.
     #[inline]
-    pub(super) fn settle(self, rows: &mut [Row]) -> Option<usize> {
-        rows.get_mut(self.best)?.score -= self.total;
-        Some(self.best)
+    pub(super) fn settle(self, rows: &mut [Row]) -> Option<PeerId> {
+        let row = rows.get_mut(self.best)?;
+        row.score -= self.total;
+        Some(row.id)
     }
 }

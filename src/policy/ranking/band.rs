@@ -16,6 +16,8 @@ pub(super) struct Band {
     pub(super) weight: u32,
     /// What each member got in rounds since the band began.
     grown: i64,
+    /// The bands to which members last went whose load fell and rose.
+    next: [u32; 2],
     members: Vec<Member>,
 }
 
@@ -37,13 +39,35 @@ impl Member {
 
 impl Band {
     pub(super) const fn new(load: Load, weight: u32) -> Self {
-        Self { load, weight, grown: 0, members: Vec::new() }
+        Self { load, weight, grown: 0, next: [u32::MAX; 2], members: Vec::new() }
     }
 
     /// Begins anew, with the memory that it has.
     pub(super) fn begin(&mut self, load: Load, weight: u32) {
         debug_assert!(self.members.is_empty());
         (self.load, self.weight, self.grown) = (load, weight, 0);
+    }
+
+    /// It has no members left, and is of no load.
+    pub(super) const fn end(&mut self) {
+        self.load = Load::INFINITE;
+    }
+
+    /// Whether it is of this load and weight.
+    #[inline]
+    pub(super) fn is_of(&self, load: Load, weight: u32) -> bool {
+        self.load == load && self.weight == weight
+    }
+
+    /// Where the last member went whose load became less or more than that of the band, as `load`
+    /// is.
+    #[inline]
+    pub(super) fn next(&self, load: Load) -> u32 {
+        self.next[usize::from(load > self.load)]
+    }
+
+    pub(super) fn set_next(&mut self, load: Load, band: u32) {
+        self.next[usize::from(load > self.load)] = band;
     }
 
     #[inline]

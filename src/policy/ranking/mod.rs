@@ -32,11 +32,15 @@ pub(in crate::policy) struct Ranking {
     /// The bands that have members, by load and weight.
     levels: BTreeMap<(Load, u32), u32>,
     bands: Vec<Band>,
+    /// The bands of the least load, as long as `levels` stays as it is.
+    front: Vec<u32>,
+    front_is_known: bool,
     /// Bands without members.
     unused: Vec<u32>,
     /// Where each peer of the list is.
     seats: Vec<Seat>,
-    /// Places of the peers that may be picked but whose effective weight is cut.
+    /// Places of the peers that may be picked but whose effective weight is cut. Each pick looks at
+    /// them all; one that is tied is soon whole again.
     cut: Vec<u32>,
     /// It was picked by its load, which is about to change: it has left its band already.
     picked: Option<u32>,
@@ -47,7 +51,7 @@ pub(in crate::policy) struct Ranking {
 struct Seat {
     /// A band, [`OUT`], or [`CUT`].
     band: u32,
-    /// Its position there.
+    /// Its position there, or the band that it left last.
     at: u32,
 }
 
@@ -91,8 +95,10 @@ impl Ranking {
             order,
             levels: BTreeMap::new(),
             bands: Vec::new(),
+            front: Vec::new(),
+            front_is_known: false,
             unused: Vec::new(),
-            seats: vec![Seat { band: OUT, at: 0 }; rows.len()],
+            seats: vec![Seat { band: OUT, at: OUT }; rows.len()],
             cut: Vec::new(),
             picked: None,
         };
@@ -127,7 +133,7 @@ impl Ranking {
     fn contest(&mut self, rows: &mut [Row]) -> Option<u32> {
         let level = self.least(rows)?;
         let mut round = Round::default();
-        for (_, band) in self.levels.range((level, 0)..=(level, u32::MAX)) {
+        for band in self.front_at(level) {
             let band = &self.bands[*band as usize];
             let Some((place, score)) = band.first() else { continue };
             let weight = i64::from(band.weight);
@@ -153,19 +159,39 @@ impl Ranking {
     }
 
     /// The least load of those that may be picked.
-    fn least(&self, rows: &[Row]) -> Option<Load> {
-        let first = self.levels.first_key_value().map(|((load, _), _)| *load);
+    fn least(&mut self, rows: &[Row]) -> Option<Load> {
+        if !self.front_is_known {
+            self.find_front();
+        }
+        let first = self.front.first().map(|band| self.bands[*band as usize].load);
         let cut = self.cut.iter().map(|place| self.level(rows[*place as usize].load));
         first.into_iter().chain(cut).min()
+    }
+
+    fn find_front(&mut self) {
+        self.front.clear();
+        if let Some((&(load, _), _)) = self.levels.first_key_value() {
+            let bands = self.levels.range((load, 0)..=(load, u32::MAX));
+            self.front.extend(bands.map(|(_, band)| *band));
+        }
+        self.front_is_known = true;
+    }
+
+    /// The bands in front, if that is their load: peers whose weight is cut may have a lesser one.
+    fn front_at(&self, level: Load) -> &[u32] {
+        match self.front.first() {
+            Some(band) if self.bands[*band as usize].load == level => &self.front,
+            _ => &[],
+        }
     }
 
     /// Everyone who took part gets the own weight, and the winner pays the total. An effective
     /// weight that is cut recovers by one after it was used.
     fn settle(&mut self, rows: &mut [Row], level: Load, winner: u32, total: i64) {
-        let Self { levels, bands, seats, .. } = self;
-        for (_, band) in levels.range((level, 0)..=(level, u32::MAX)) {
-            bands[*band as usize].grow();
+        for place in 0..self.front_at(level).len() {
+            self.bands[self.front[place] as usize].grow();
         }
+        let Self { bands, seats, .. } = self;
         let band = seats[winner as usize].band;
         if let Some(band) = bands.get_mut(band as usize) {
             band.pay(total, seats);
@@ -216,7 +242,7 @@ impl Ranking {
             return;
         }
         if row.is_whole() {
-            let band = self.band(level, row.weight);
+            let band = self.band(level, row.weight, self.seats[place as usize].at);
             self.seats[place as usize].band = band;
             self.bands[band as usize].insert(place, row.score, &mut self.seats);
         } else {
@@ -230,9 +256,8 @@ impl Ranking {
         let Some(Seat { band: number, at }) = self.seats.get(place as usize).copied() else {
             return;
         };
-        self.seats[place as usize].band = OUT;
         match number {
-            OUT => {}
+            OUT => return,
             CUT => {
                 self.cut.swap_remove(at as usize);
                 if let Some(moved) = self.cut.get(at as usize) {
@@ -244,16 +269,35 @@ impl Ranking {
                 rows[place as usize].score = band.remove(at, &mut self.seats);
                 if band.len() == 0 {
                     self.levels.remove(&(band.load, band.weight));
+                    self.front_is_known = false;
+                    band.end();
                     self.unused.push(number);
                 }
             }
         }
+        self.seats[place as usize] = Seat { band: OUT, at: number };
     }
 
-    /// The band of this load and weight, a new one if there is none.
-    fn band(&mut self, load: Load, weight: u32) -> u32 {
-        let Self { levels, bands, unused, .. } = self;
+    /// The band of this load and weight, a new one if there is none. One who comes from band `from`
+    /// mostly goes where the last one from there went.
+    fn band(&mut self, load: Load, weight: u32, from: u32) -> u32 {
+        let next = self.bands.get(from as usize).map(|band| band.next(load));
+        let next = next.filter(|next| {
+            self.bands.get(*next as usize).is_some_and(|band| band.is_of(load, weight))
+        });
+        next.unwrap_or_else(|| {
+            let number = self.find_band(load, weight);
+            if let Some(band) = self.bands.get_mut(from as usize) {
+                band.set_next(load, number);
+            }
+            number
+        })
+    }
+
+    fn find_band(&mut self, load: Load, weight: u32) -> u32 {
+        let Self { levels, bands, unused, front_is_known, .. } = self;
         *levels.entry((load, weight)).or_insert_with(|| {
+            *front_is_known = false;
             if let Some(number) = unused.pop() {
                 bands[number as usize].begin(load, weight);
                 return number;

@@ -174,7 +174,11 @@ impl Pair {
         let so_far = SoFar { tried, draws: 0, on_backups: false };
         let now = self.now;
         let picks = [&mut self.scanned, &mut self.ranked]
-            .map(|group| group.pick(now, &facts, 1, so_far).map(|pick| pick.peer));
+            .map(|group| match tried {
+                [] => group.pick_first(now, &facts),
+                _ => group.pick(now, &facts, 1, so_far),
+            })
+            .map(|pick| pick.map(|pick| pick.peer));
         assert_eq!(picks[0], picks[1]);
         let Some(id) = picks[0].filter(|_| begun) else { return };
         self.both(|peers| peers.assign(id, now));
