@@ -29,7 +29,7 @@ const BOUNDED: ConsistentHashConfig =
 fn algorithms() -> Vec<(String, Algorithm, bool)> {
     let ketama = ConsistentHashConfig::default();
     let built_in = [
-        ("round_robin", Algorithm::RoundRobin, false),
+        ("round_robin", Algorithm::RoundRobin, true),
         ("least_conn", Algorithm::LeastConn, true),
         ("random", Algorithm::Random, true),
         ("random_two", Algorithm::RandomTwo, true),

@@ -2,12 +2,12 @@
 //! a hand-written loop of the same, the event queue alone, and how much memory a hundred million
 //! requests take.
 //!
-//! `cargo bench --no-default-features --bench scale` runs all of them in turn, five rounds, and prints
-//! nanoseconds per request with the range of the rounds; then criterion measures the systems of 100
-//! and 10,000 servers and the queue. `-- --memory` runs a hundred million requests with every
-//! statistic kept and prints the largest resident set; with every row written too,
-//! `lab run scenarios/steady.toml --only sim --set traffic.rate=320/s --set scenario.duration=86.8h`
-//! is the same.
+//! `cargo bench --no-default-features --bench scale` prints nanoseconds per request with the range of
+//! five rounds, each line once it is measured, which takes about a minute for all; then criterion
+//! measures the systems of 100 and 10,000 servers and the queue. `-- --memory` runs a hundred million
+//! requests with every statistic kept and prints the largest resident set; with every row written
+//! too, `lab run scenarios/steady.toml --only sim --set traffic.rate=320/s --set
+//! scenario.duration=86.8h` is the same.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -36,6 +36,8 @@ const LOAD: f64 = 0.8;
 const SERVICE_S: f64 = 0.010;
 const ROUNDS: usize = 5;
 const SERVERS: [usize; 3] = [4, 100, 10_000];
+/// A run of a case that is slower has fewer requests.
+const RUN_NS_MAX: f64 = 5e8;
 
 /// Two random choices by hand: no plan, no policy, no records; departures in a heap, since thousands
 /// are in flight. The mean latency in seconds.
@@ -136,49 +138,45 @@ fn median_and_range(mut values: Vec<f64>, digits: usize) -> String {
     format!("{:7.digits$} ({low:.digits$} to {high:.digits$})", values[values.len() / 2])
 }
 
-/// What is measured in a round.
+/// The loop by hand, or the model under an algorithm, over so many servers.
+#[derive(Clone, Copy)]
 struct Case {
     name: &'static str,
     servers: usize,
-    /// `None` is the loop by hand.
-    scenario: Option<Scenario>,
 }
 
-fn compare(requests: u64) {
-    let case = |name, servers| Case {
-        name,
-        servers,
-        scenario: (name != "by hand").then(|| scenario(servers, name, requests)),
-    };
-    let names = ["by hand", "random_two", "least_conn"];
-    let cases: Vec<Case> =
-        names.iter().flat_map(|name| SERVERS.map(|servers| case(*name, servers))).collect();
-    let mut rounds: Vec<Vec<f64>> = Vec::new();
-    for round in 0..ROUNDS as u64 {
-        let costs = cases.iter().map(|case| match &case.scenario {
-            None => cost(|| {
-                black_box(by_hand(case.servers, requests, round));
+const BY_HAND: &str = "by hand";
+
+impl Case {
+    /// Nanoseconds per request of a run.
+    fn cost(self, requests: u64, round: u64) -> f64 {
+        if self.name == BY_HAND {
+            return cost(|| {
+                black_box(by_hand(self.servers, requests, round));
                 requests
-            }),
-            Some(scenario) => cost(|| model(scenario).count),
-        });
-        rounds.push(costs.collect());
-    }
-    println!("{requests} requests, {ROUNDS} rounds in turn; ns per request, median (range)");
-    println!("growth: cost over that with 4 servers; log n / log 4 is 3.3 for 100, 6.6 for 10,000");
-    for (column, case) in cases.iter().enumerate() {
-        let ratio =
-            |to: usize| median_and_range(rounds.iter().map(|r| r[column] / r[to]).collect(), 2);
-        let first = column / SERVERS.len() * SERVERS.len();
-        let costs = median_and_range(rounds.iter().map(|round| round[column]).collect(), 1);
-        let mut line =
-            format!("{:11} {:6} {costs}, growth {}", case.name, case.servers, ratio(first));
-        if case.name == "random_two" {
-            let hand = column - SERVERS.len();
-            let speed = rounds.iter().map(|round| round[hand] / round[column]).collect();
-            line.push_str(&format!(", speed over that by hand {}", median_and_range(speed, 2)));
+            });
         }
-        println!("{line}");
+        let scenario = scenario(self.servers, self.name, requests);
+        cost(|| model(&scenario).count)
+    }
+
+    /// So many requests that a run takes no longer than [`RUN_NS_MAX`].
+    fn affordable(self, most: u64) -> u64 {
+        let short = most.div_ceil(20);
+        let cost = self.cost(short, 0);
+        most.min((RUN_NS_MAX / cost) as u64).max(short)
+    }
+}
+
+/// Each line is measured by itself, and printed at once: the case, the same over the fewest servers,
+/// and the loop by hand over as many, in turn.
+fn compare(requests: u64) {
+    println!("{ROUNDS} rounds in turn; ns per request, median (range)");
+    println!("growth: cost over that with 4 servers; log n / log 4 is 3.3 for 100, 6.6 for 10,000");
+    for name in [BY_HAND, "random_two", "least_conn", "round_robin"] {
+        for servers in SERVERS {
+            println!("{}", line(Case { name, servers }, requests));
+        }
     }
     let servers = 100;
     let sink = model(&scenario(servers, "random_two", requests));
@@ -187,6 +185,24 @@ fn compare(requests: u64) {
         by_hand(servers, requests, 1) * 1e3,
         sink.total as f64 / sink.count as f64 / 1e6
     );
+}
+
+fn line(case: Case, requests: u64) -> String {
+    let few = Case { servers: SERVERS[0], ..case };
+    let hand = Case { name: BY_HAND, ..case };
+    let cases = [case, few, hand].map(|case| (case, case.affordable(requests)));
+    let round = |round| cases.map(|(case, requests)| case.cost(requests, round));
+    let rounds: Vec<[f64; 3]> = (0..ROUNDS as u64).map(round).collect();
+    let over = |of: usize, to: usize| {
+        median_and_range(rounds.iter().map(|costs| costs[of] / costs[to]).collect(), 2)
+    };
+    let costs = median_and_range(rounds.iter().map(|costs| costs[0]).collect(), 1);
+    let (Case { name, servers }, growth) = (case, over(0, 1));
+    let mut line = format!("{name:11} {servers:6} {costs}, growth {growth}");
+    if name == "random_two" {
+        line.push_str(&format!(", speed over that by hand {}", over(2, 0)));
+    }
+    line
 }
 
 /// The largest resident set so far, in MiB.
@@ -217,7 +233,7 @@ fn main() {
     }
     let one_alone = std::env::args().skip(1).any(|argument| !argument.starts_with('-'));
     if !one_alone {
-        compare(if test { 2_000 } else { 2_000_000 });
+        compare(if test { 2_000 } else { 1_000_000 });
     }
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);
     let requests = if test { 2_000 } else { 500_000 };

@@ -462,7 +462,7 @@ impl World {
             let limit = peer.config.max_conns;
             let bounded = limit != 0 && !self.returned.contains(&peer.id());
             assert!(!bounded || peer.in_flight() <= limit, "{peer:?}");
-            assert!(peer.effective_weight() <= peer.weight());
+            assert!(self.upstream.peers().effective_weight(peer.id()) <= peer.weight());
         }
     }
 

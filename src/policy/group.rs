@@ -2,10 +2,11 @@
 
 use super::attempt::{Attempt, FirstAttempt, Progress, RequestFacts, SoFar};
 use super::balance::haproxy::{HaproxyAlgorithm, Judge};
-use super::balance::{Ask, Balancer};
+use super::balance::{Ask, Balancer, pick_at_sight};
 use super::load_report::LoadReport;
 use super::peer::PeerId;
 use super::peers::{Effect, PeerList, Peers};
+use super::ranking::Order;
 use crate::units::{Draw, Nanos, Purpose, Seed};
 
 /// Peers and balancer.
@@ -13,6 +14,8 @@ use crate::units::{Draw, Nanos, Purpose, Seed};
 pub(super) struct Group {
     pub(super) peers: Peers,
     balancer: Balancer,
+    /// See [`Balancer::order`].
+    order: Option<Order>,
     pub(super) seed: Seed,
 }
 
@@ -27,7 +30,17 @@ pub(super) struct Pick {
 impl Group {
     pub(super) fn new(peers: Peers, mut balancer: Balancer, seed: Seed) -> Self {
         balancer.peers_changed(&peers, Nanos::ZERO);
-        Self { peers, balancer, seed }
+        Self { peers, order: balancer.order(), balancer, seed }
+    }
+
+    /// Picks a peer for the first attempt of a request, like [`Self::pick`].
+    #[inline(always)]
+    pub(super) fn pick_first(&mut self, now: Nanos, facts: &RequestFacts) -> Option<Pick> {
+        self.peers.reopen(now);
+        if let Some(peer) = self.order.and_then(|order| pick_at_sight(order, &mut self.peers)) {
+            return Some(Pick { peer, draws: 0, on_backups: false });
+        }
+        self.pick(now, facts, 1, SoFar::NOWHERE)
     }
 
     /// Picks a peer for attempt `number`; `None` if none is eligible, and then nothing changes.
@@ -45,12 +58,6 @@ impl Group {
         }
         let mut draws = so_far.draws;
         let ask = Ask { list: PeerList::Primaries, tried: so_far.tried, now };
-        if let Some(picked) = self.balancer.pick_at_sight(&mut self.peers, ask) {
-            return match picked {
-                Some(peer) => Some(Pick { peer, draws, on_backups: false }),
-                None => self.pick_backup(now, facts, number, so_far),
-            };
-        }
         let draw = self.seed.draw(Purpose::Pick, facts.id, number);
         match self.balancer.pick(&mut self.peers, ask, facts, &mut draws, draw) {
             Some(peer) => Some(Pick { peer, draws, on_backups: false }),
@@ -181,7 +188,9 @@ impl Group {
     #[inline(always)]
     fn assign(&mut self, now: Nanos, peer: PeerId) {
         self.peers.assign(peer, now);
-        self.balancer.started(&self.peers, peer, now);
+        if self.order.is_none() {
+            self.balancer.started(&self.peers, peer, now);
+        }
     }
 
     /// Ends an attempt (`ngx_http_upstream_free_round_robin_peer`).
@@ -200,8 +209,10 @@ impl Group {
         failed: bool,
     ) -> Effect {
         let effect = self.peers.release(peer, now, failed);
-        let took = now.since(started);
-        self.balancer.finished(&self.peers, peer, now, took, failed);
+        if self.order.is_none() {
+            let took = now.since(started);
+            self.balancer.finished(&self.peers, peer, now, took, failed);
+        }
         effect
     }
 

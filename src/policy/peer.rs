@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::health::active::CheckedHealth;
 use super::health::passive::PassiveHealth;
+use super::peers::PeerList;
 use super::slow_start::{SlowStart, fine_weight};
 use crate::units::{Nanos, Span};
 
@@ -100,37 +101,44 @@ pub enum Forced {
     Down,
 }
 
-/// A peer at run time.
+/// A peer at run time. What balancing reads and writes of it with every pick is in a row beside
+/// the order of its list.
+///
+/// What a pick and the end of an attempt touch comes first and fills one line of the processor's
+/// cache, so that with thousands of peers each costs one miss.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub struct Peer {
-    /// As configured, with the weight as last changed.
-    pub config: PeerConfig,
-    id: PeerId,
     /// Requests now assigned to it.
     conns: u32,
-    /// Those of them that a server of HAProxy does not count as served ([`Self::grab`]).
-    grabbed: u32,
     /// `max_conns`, with the largest number for no limit.
     limit: u32,
-    /// Requests that wait for this very peer, under HAProxy's rules.
-    waiting: u32,
-    /// Requests in flight per weight; infinite while it may not be picked. All that is asked of a
-    /// peer in a pick, so that eligibility costs nothing there.
-    load: Load,
     /// The denominator common to the loads of the group over this weight, or 0 if there is none.
     scale: u32,
-    /// Out by an operator or by its health checks.
-    closed: bool,
+    /// Its place in its list; [`NOWHERE`] once it has left.
+    place: u32,
+    passive: PassiveHealth,
     /// Closed, or out by failures as of the last [`Self::reopen`].
     shut: bool,
+    /// Failures do not take it out: it is alone, up by an operator's word, or used in a panic.
+    exempt: bool,
+    /// Out by an operator or by its health checks.
+    closed: bool,
+    /// Its list.
+    list: PeerList,
+    id: PeerId,
+    /// As configured, with the weight as last changed.
+    pub config: PeerConfig,
+    /// Those of its requests that a server of HAProxy does not count as served ([`Self::grab`]).
+    grabbed: u32,
+    /// Requests that wait for this very peer, under HAProxy's rules.
+    waiting: u32,
     draining: bool,
     /// Up or down by an operator's word, whatever health checks and failures say.
     forced: Option<Forced>,
     removed: bool,
     /// The only peer of its group, which failures never take out (`peers->single`).
     alone: bool,
-    /// Failures do not take it out: it is alone, up by an operator's word, or used in a panic.
-    exempt: bool,
     /// Used whatever its health, since too few others are healthy.
     panicked: bool,
     /// Ejected by outlier detection.
@@ -142,15 +150,13 @@ pub struct Peer {
     /// Since when its share of the traffic grows, and how far it has come; 1 is all of it.
     ramp: Option<Nanos>,
     share: f64,
-    /// Cut by failures, grows back by one with each pick the peer takes part in.
-    pub(in crate::policy) effective_weight: u32,
-    /// The running score of smooth weighted round robin.
-    pub(in crate::policy) current_weight: i64,
-    passive: PassiveHealth,
     checks: CheckedHealth,
     /// What the outside was last told, if anything.
     reported: Option<PeerState>,
 }
+
+/// The place of a peer that is in no list.
+pub(in crate::policy) const NOWHERE: u32 = u32::MAX;
 
 /// Requests in flight per weight, as a number that is ordered and compared like the fraction.
 ///
@@ -190,8 +196,9 @@ impl Peer {
             limit: limit(config.max_conns),
             waiting: 0,
             closed: config.down,
-            load: if config.down { Load::INFINITE } else { Load::default() },
             scale: 0,
+            place: NOWHERE,
+            list: PeerList::of(&config),
             shut: config.down,
             draining: false,
             forced: None,
@@ -204,8 +211,6 @@ impl Peer {
             late: false,
             ramp: None,
             share: 1.0,
-            effective_weight: config.weight,
-            current_weight: 0,
             passive: PassiveHealth::new(config.max_fails, config.fail_timeout),
             checks: CheckedHealth::default(),
             reported: None,
@@ -242,26 +247,40 @@ impl Peer {
 
     /// Requests in flight per configured weight; infinite if it may not be picked.
     #[inline]
-    pub(in crate::policy) const fn load(&self) -> Load {
-        self.load
+    pub(in crate::policy) fn load(&self) -> Load {
+        if self.is_available() { self.finite_load() } else { Load::INFINITE }
+    }
+
+    #[inline]
+    fn finite_load(&self) -> Load {
+        match self.scale {
+            0 => Load::quotient(self.conns, self.config.weight, self.share),
+            scale => Load::scaled(self.conns, scale),
+        }
+    }
+
+    /// Whether it may be picked by a request that has been nowhere yet, as of the last
+    /// [`Self::reopen`].
+    #[inline]
+    pub(in crate::policy) const fn is_available(&self) -> bool {
+        !self.shut & !self.is_full()
+    }
+
+    /// Where its row is: its list, and its place there.
+    #[inline]
+    pub(in crate::policy) const fn seat(&self) -> (PeerList, u32) {
+        (self.list, self.place)
+    }
+
+    /// It has a place in a list, or with [`NOWHERE`] none.
+    pub(in crate::policy) const fn take_seat(&mut self, list: PeerList, place: u32) {
+        (self.list, self.place) = (list, place);
     }
 
     /// Failures counted towards `max_fails`; not a sliding window (see [`PassiveHealth`]).
     #[must_use]
     pub const fn fails(&self) -> u32 {
         self.passive.fails()
-    }
-
-    /// Weight as reduced by failures, from 0 to the configured weight.
-    #[must_use]
-    pub const fn effective_weight(&self) -> u32 {
-        self.effective_weight
-    }
-
-    /// Score of smooth weighted round robin; the largest is picked next.
-    #[must_use]
-    pub const fn current_weight(&self) -> i64 {
-        self.current_weight
     }
 
     /// Whether it is at its limit of requests in flight.
@@ -287,7 +306,6 @@ impl Peer {
     pub(in crate::policy) fn grab(&mut self) {
         self.conns += 1;
         self.grabbed += 1;
-        self.weigh();
     }
 
     /// The end of an attempt that it grabbed.
@@ -332,13 +350,11 @@ impl Peer {
     /// What is in flight at most, for the time of a slow start; at least 1.
     pub(in crate::policy) fn set_limit(&mut self, most: u32) {
         self.limit = most.max(1);
-        self.weigh();
     }
 
     /// The limit is that of the configuration again.
     pub(in crate::policy) fn unlimit(&mut self) {
         self.limit = limit(self.config.max_conns);
-        self.weigh();
     }
 
     /// Most requests in flight.
@@ -411,10 +427,14 @@ impl Peer {
         let waits = self.shut && !self.closed;
         if waits && self.is_open(now) {
             self.shut = false;
-            self.weigh();
             return None;
         }
         waits.then(|| self.passive.free_from())
+    }
+
+    /// The end of the pause of a peer that is out by failures alone; never if it is not.
+    pub(in crate::policy) const fn opens_at(&self) -> Nanos {
+        if self.shut && !self.closed { self.passive.free_from() } else { Nanos::MAX }
     }
 
     /// A pick. If it tests a peer that was out, the door shuts behind it; whether it did.
@@ -426,7 +446,6 @@ impl Peer {
             self.passive.has_failed()
         };
         self.shut |= tests;
-        self.weigh();
         tests
     }
 
@@ -434,26 +453,13 @@ impl Peer {
     pub(in crate::policy) fn release(&mut self) {
         debug_assert!(self.conns > 0, "an attempt at {} was given back twice", self.config.name);
         self.conns = self.conns.saturating_sub(1);
-        self.weigh();
     }
 
-    #[inline]
-    fn weigh(&mut self) {
-        let out = self.shut | self.is_full();
-        let load = match self.scale {
-            0 => Load::quotient(self.conns, self.config.weight, self.share),
-            scale => Load::scaled(self.conns, scale),
-        };
-        self.load = if out { Load::INFINITE } else { load };
-    }
-
-    /// A failed attempt: counts it, and takes weight off.
-    pub(in crate::policy) fn failed(&mut self, now: Nanos) {
+    /// A failed attempt: counts it; how much weight it takes off.
+    pub(in crate::policy) fn failed(&mut self, now: Nanos) -> u32 {
         self.passive.failed(now);
-        if let Some(cut) = self.config.weight.checked_div(self.config.max_fails) {
-            self.effective_weight = self.effective_weight.saturating_sub(cut);
-        }
         self.refresh();
+        self.config.weight.checked_div(self.config.max_fails).unwrap_or(0)
     }
 
     /// An attempt that did not fail; whether it cleared failures.
@@ -562,13 +568,12 @@ impl Peer {
         if elapsed >= window {
             self.ramp = None;
         }
-        self.weigh();
         self.ramp.is_some()
     }
 
-    /// Its effective weight in thousandths, cut by a slow start.
-    pub(in crate::policy) fn fine_weight(&self) -> i64 {
-        fine_weight(self.effective_weight, self.share)
+    /// An effective weight of it in thousandths, cut by its slow start.
+    pub(in crate::policy) fn fine_weight(&self, effective_weight: u32) -> i64 {
+        fine_weight(effective_weight, self.share)
     }
 
     pub(in crate::policy) fn drain(&mut self, draining: bool) {
@@ -590,13 +595,9 @@ impl Peer {
         self.refresh();
     }
 
-    /// A new weight. What failures took off stays off and grows back.
+    /// A new weight.
     pub(in crate::policy) fn set_weight(&mut self, weight: u32) {
-        let weight = weight.max(1);
-        let whole = self.effective_weight == self.config.weight;
-        self.effective_weight = if whole { weight } else { self.effective_weight.min(weight) };
-        self.config.weight = weight;
-        self.weigh();
+        self.config.weight = weight.max(1);
     }
 
     /// The state to report if it is not the one reported last.
@@ -621,7 +622,6 @@ impl Peer {
         self.exempt = self.alone || believed;
         self.closed = !self.is_in_service() || (self.unfit && !believed);
         self.shut = self.closed || (!self.exempt && self.passive.has_failed());
-        self.weigh();
     }
 
     /// An operator's word on its health, or its withdrawal.

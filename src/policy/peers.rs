@@ -1,9 +1,13 @@
 //! All peers of a group: primaries and backups, each in the order of configuration.
 
+use smallvec::SmallVec;
+
 use super::attempt::SoFar;
 use super::panic::{Census, is_panic};
-use super::peer::{Peer, PeerConfig, PeerId, PeerState};
+use super::peer::{Load, NOWHERE, Peer, PeerConfig, PeerId, PeerState};
 use super::priority::Hosts;
+use super::ranking::Order;
+use super::roster::{Roster, Row};
 use super::slow_start::{FINENESS, SlowStart, step};
 use crate::units::{Nanos, Ratio, Span};
 
@@ -13,8 +17,10 @@ use crate::units::{Nanos, Ratio, Span};
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
     all: Vec<Peer>,
-    primaries: Vec<PeerId>,
-    backups: Vec<PeerId>,
+    primaries: Roster,
+    backups: Roster,
+    /// A list of more peers than this is ranked rather than scanned.
+    scanned_max: usize,
     /// Attempts that a request has at most: peers administratively in (`ngx_http_upstream_tries`).
     tries: u32,
     /// No pause after failures ends before this, so that until then nobody need look.
@@ -28,6 +34,9 @@ pub struct Peers {
     /// Picks learn of health only when they are told, and tables hold healthy peers alone.
     late: bool,
 }
+
+/// Up to so many peers a scan costs no more than a ranking, which must be kept up.
+const SCANNED_MAX: usize = 64;
 
 /// What the end of an attempt did to its peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +57,16 @@ pub enum PeerList {
     Backups,
 }
 
+impl PeerList {
+    /// The list of a peer.
+    pub(in crate::policy) const fn of(config: &PeerConfig) -> Self {
+        if config.backup { Self::Backups } else { Self::Primaries }
+    }
+}
+
 impl Peers {
     pub(in crate::policy) fn new(configs: &[PeerConfig]) -> Self {
-        let mut peers = Self::default();
+        let mut peers = Self { scanned_max: SCANNED_MAX, ..Self::default() };
         for config in configs {
             let id = peers.append(config.clone());
             if config.absent {
@@ -83,8 +99,30 @@ impl Peers {
     #[inline]
     pub fn list(&self, list: PeerList) -> &[PeerId] {
         match list {
-            PeerList::Primaries => &self.primaries,
-            PeerList::Backups => &self.backups,
+            PeerList::Primaries => self.primaries.order(),
+            PeerList::Backups => self.backups.order(),
+        }
+    }
+
+    /// Score of a peer in smooth weighted round robin; the largest is picked next. 0 for one that
+    /// left.
+    #[must_use]
+    pub fn score(&self, id: PeerId) -> i64 {
+        self.row(id, Roster::score)
+    }
+
+    /// Weight of a peer as reduced by failures, from 0 to the configured weight; 0 for one that
+    /// left.
+    #[must_use]
+    pub fn effective_weight(&self, id: PeerId) -> u32 {
+        self.row(id, Roster::effective_weight)
+    }
+
+    fn row<T: Default>(&self, id: PeerId, read: impl FnOnce(&Roster, u32) -> T) -> T {
+        let Some((list, place)) = self.get(id).map(Peer::seat) else { return T::default() };
+        match list {
+            PeerList::Primaries => read(&self.primaries, place),
+            PeerList::Backups => read(&self.backups, place),
         }
     }
 
@@ -99,7 +137,7 @@ impl Peers {
     #[must_use]
     #[inline]
     pub const fn is_single(&self) -> bool {
-        self.primaries.len() == 1 && self.backups.is_empty()
+        self.primaries.len() == 1 && self.backups.len() == 0
     }
 
     /// Whether a request that has `tried` these peers may be sent to `id` at `now`: in service,
@@ -118,7 +156,8 @@ impl Peers {
     /// declined although a primary was eligible.
     pub(in crate::policy) fn may_use_backups(&self, so_far: SoFar<'_>, now: Nanos) -> bool {
         let eligible = |id: &PeerId| self.eligible(*id, so_far.tried, now);
-        !self.backups.is_empty() && (so_far.on_backups || !self.primaries.iter().any(eligible))
+        let primary = || self.list(PeerList::Primaries).iter().any(eligible);
+        self.backups.len() != 0 && (so_far.on_backups || !primary())
     }
 
     /// Attempts that a request has at most.
@@ -128,8 +167,63 @@ impl Peers {
     }
 
     #[inline]
-    pub(in crate::policy) fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
+    fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
         self.all.get_mut(id.index())
+    }
+
+    /// A change of a peer that leaves weight, membership and the rest of the group as they are.
+    pub(in crate::policy) fn adjust<T: Default>(
+        &mut self,
+        id: PeerId,
+        change: impl FnOnce(&mut Peer) -> T,
+    ) -> T {
+        let Some(peer) = self.get_mut(id) else { return T::default() };
+        let result = change(peer);
+        let (seat, load) = (peer.seat(), peer.load());
+        self.set_load(seat, load);
+        result
+    }
+
+    #[inline(always)]
+    fn set_load(&mut self, (list, place): (PeerList, u32), load: Load) {
+        self.roster(list).set_load(place, load);
+    }
+
+    /// The rows of a list, whose order is that of the list.
+    #[inline(always)]
+    pub(in crate::policy) const fn roster(&mut self, list: PeerList) -> &mut Roster {
+        match list {
+            PeerList::Primaries => &mut self.primaries,
+            PeerList::Backups => &mut self.backups,
+        }
+    }
+
+    /// Whether a list is ranked rather than scanned.
+    #[inline]
+    pub(in crate::policy) fn is_long(&self, list: PeerList) -> bool {
+        self.list(list).len() > self.scanned_max
+    }
+
+    /// Picks out of a long list.
+    #[inline(never)]
+    pub(in crate::policy) fn ranked(
+        &mut self,
+        list: PeerList,
+        order: Order,
+        tried: &[PeerId],
+    ) -> Option<PeerId> {
+        let seats = tried.iter().filter_map(|id| self.get(*id)).map(Peer::seat);
+        let places: SmallVec<[u32; 4]> =
+            seats.filter(|seat| seat.0 == list).map(|seat| seat.1).collect();
+        self.roster(list).ranked(order, &places)
+    }
+
+    /// The effective weight of a peer recovers by one.
+    #[inline]
+    pub(in crate::policy) fn recover(&mut self, id: PeerId) {
+        if let Some((list, place)) = self.get(id).map(Peer::seat) {
+            self.roster(list).recover(place);
+        }
     }
 
     /// Brings the peers up to `now`: those whose pause is over may be picked. Comes before a pick.
@@ -142,11 +236,28 @@ impl Peers {
 
     #[cold]
     fn reopen_due(&mut self, now: Nanos) {
-        let pauses = self.all.iter_mut().filter_map(|peer| peer.reopen(now));
-        self.next_reopening = pauses.min().unwrap_or(Nanos::MAX);
+        self.next_reopening = Nanos::MAX;
+        for index in 0..self.all.len() {
+            let peer = &mut self.all[index];
+            let was_available = peer.is_available();
+            if let Some(end) = peer.reopen(now) {
+                self.next_reopening = self.next_reopening.min(end);
+            }
+            let (is_available, seat, load) = (peer.is_available(), peer.seat(), peer.load());
+            if is_available != was_available {
+                self.set_load(seat, load);
+            }
+        }
         if self.ramping {
             self.ramp_up(now);
         }
+    }
+
+    /// Lists of more peers than this are ranked.
+    #[cfg(test)]
+    pub(in crate::policy) fn scanned_up_to(mut self, scanned_max: usize) -> Self {
+        self.scanned_max = scanned_max;
+        self
     }
 
     /// The form of slow starts, and the healthy share of the primaries below which all are used.
@@ -162,7 +273,7 @@ impl Peers {
         }
         if !self.ramping {
             self.ramping = true;
-            self.all.iter_mut().for_each(|peer| peer.current_weight *= FINENESS);
+            self.rescore(|score| score * FINENESS);
         }
         self.recount();
         self.ramp_up(now);
@@ -174,6 +285,11 @@ impl Peers {
         self.ramping
     }
 
+    fn rescore(&mut self, change: impl Fn(i64) -> i64) {
+        self.primaries.rescore(&change);
+        self.backups.rescore(&change);
+    }
+
     fn ramp_up(&mut self, now: Nanos) {
         let mut next = Span(u64::MAX);
         for peer in &mut self.all {
@@ -183,9 +299,10 @@ impl Peers {
         }
         if next == Span(u64::MAX) {
             self.ramping = false;
-            self.all.iter_mut().for_each(|peer| peer.current_weight /= FINENESS);
+            self.rescore(|score| score / FINENESS);
             self.recount();
         } else {
+            self.refresh_rows();
             self.next_reopening = self.next_reopening.min(now + next);
         }
     }
@@ -196,7 +313,7 @@ impl Peers {
         let before = std::mem::replace(&mut self.panicking, panicking);
         if before || panicking {
             // Also those that joined meanwhile.
-            self.primaries.iter().for_each(|id| self.all[id.index()].panic(panicking));
+            self.panic(PeerList::Primaries, panicking);
             self.next_reopening = Nanos::ZERO;
         }
         (before != panicking).then_some(panicking)
@@ -207,9 +324,9 @@ impl Peers {
             list.iter().filter(|id| wanted(&self.all[id.index()])).count()
         };
         let census = Census {
-            primaries: count(&self.primaries, Peer::is_in_service),
-            healthy: count(&self.primaries, Peer::is_healthy),
-            healthy_backups: count(&self.backups, Peer::is_healthy),
+            primaries: count(self.primaries.order(), Peer::is_in_service),
+            healthy: count(self.primaries.order(), Peer::is_healthy),
+            healthy_backups: count(self.backups.order(), Peer::is_healthy),
         };
         is_panic(self.panic_threshold, census)
     }
@@ -224,14 +341,16 @@ impl Peers {
     /// Tells picks of the health of the peers of a list.
     pub(in crate::policy) fn tell(&mut self, list: PeerList) {
         self.next_reopening = Nanos::ZERO;
-        let (all, order) = self.split(list);
-        order.iter().for_each(|id| all[id.index()].tell());
+        let (all, roster) = self.split_mut(list);
+        roster.order().iter().for_each(|id| all[id.index()].tell());
+        self.refresh_rows();
     }
 
     /// Whether the peers of a list are used whatever their health.
     pub(in crate::policy) fn panic(&mut self, list: PeerList, panics: bool) {
-        let (all, order) = self.split(list);
-        order.iter().for_each(|id| all[id.index()].panic(panics));
+        let (all, roster) = self.split_mut(list);
+        roster.order().iter().for_each(|id| all[id.index()].panic(panics));
+        self.refresh_rows();
     }
 
     /// The peers of a list as picks see them.
@@ -253,9 +372,13 @@ impl Peers {
     /// A pick of `id`.
     #[inline]
     pub(in crate::policy) fn assign(&mut self, id: PeerId, now: Nanos) {
-        if self.get_mut(id).is_some_and(|peer| peer.assign(now)) {
-            self.next_reopening = Nanos::ZERO;
+        let Some(peer) = self.get_mut(id) else { return };
+        let tests = peer.assign(now);
+        let (seat, load) = (peer.seat(), peer.load());
+        if tests {
+            self.paused(id);
         }
+        self.set_load(seat, load);
     }
 
     /// The end of an attempt at `id`. In a group of one, failures are not counted.
@@ -264,17 +387,32 @@ impl Peers {
         let single = self.is_single();
         let Some(peer) = self.get_mut(id) else { return Effect::None };
         peer.release();
-        if single {
-            Effect::None
-        } else if failed {
-            peer.failed(now);
-            self.next_reopening = Nanos::ZERO;
-            Effect::Failed
-        } else if peer.succeeded() {
-            Effect::Cleared
-        } else {
-            Effect::None
+        let seat = peer.seat();
+        if failed && !single {
+            let (cut, load) = (peer.failed(now), peer.load());
+            self.paused(id);
+            return self.failed(seat, load, cut);
         }
+        let cleared = peer.fails() != 0 && !single && peer.succeeded();
+        let effect = if cleared { Effect::Cleared } else { Effect::None };
+        let load = peer.load();
+        self.set_load(seat, load);
+        effect
+    }
+
+    /// The pause of a peer may have begun. That nobody need look earlier saves a look at all peers
+    /// after each failure; slow starts go on with each look, as ever.
+    #[cold]
+    fn paused(&mut self, id: PeerId) {
+        let end = self.get(id).map_or(Nanos::MAX, Peer::opens_at);
+        self.next_reopening = if self.ramping { Nanos::ZERO } else { self.next_reopening.min(end) };
+    }
+
+    #[cold]
+    fn failed(&mut self, seat: (PeerList, u32), load: Load, cut: u32) -> Effect {
+        self.roster(seat.0).cut(seat.1, cut);
+        self.set_load(seat, load);
+        Effect::Failed
     }
 
     /// A peer's state to report, if it is news.
@@ -291,32 +429,32 @@ impl Peers {
         fall: u32,
     ) -> bool {
         self.next_reopening = Nanos::ZERO;
-        self.get_mut(id).is_some_and(|peer| peer.checked(passed, rise, fall))
+        self.adjust(id, |peer| peer.checked(passed, rise, fall))
     }
 
-    /// The peers themselves beside the order of a list, for algorithms that write to the peers.
-    #[inline]
-    pub(in crate::policy) fn split(&mut self, list: PeerList) -> (&mut [Peer], &[PeerId]) {
-        let order = match list {
-            PeerList::Primaries => &self.primaries,
-            PeerList::Backups => &self.backups,
+    /// The peers themselves beside the rows of a list.
+    pub(in crate::policy) fn split(&mut self, list: PeerList) -> (&[Peer], &mut Roster) {
+        let (all, roster) = self.split_mut(list);
+        (all, roster)
+    }
+
+    fn split_mut(&mut self, list: PeerList) -> (&mut [Peer], &mut Roster) {
+        let roster = match list {
+            PeerList::Primaries => &mut self.primaries,
+            PeerList::Backups => &mut self.backups,
         };
-        (&mut self.all, order)
+        (&mut self.all, roster)
     }
 
     /// Ejected by outlier detection, or back.
     pub(in crate::policy) fn eject(&mut self, id: PeerId, ejected: bool) {
         self.next_reopening = Nanos::ZERO;
-        if let Some(peer) = self.get_mut(id) {
-            peer.eject(ejected);
-        }
+        self.adjust(id, |peer| peer.eject(ejected));
     }
 
     /// An attempt at `id` ends that says nothing about the peer.
     pub(in crate::policy) fn withdraw(&mut self, id: PeerId) {
-        if let Some(peer) = self.get_mut(id) {
-            peer.release();
-        }
+        self.adjust(id, Peer::release);
     }
 
     /// Attempts in flight.
@@ -329,8 +467,7 @@ impl Peers {
     pub(in crate::policy) fn add(&mut self, config: PeerConfig) -> (PeerId, bool) {
         let config = PeerConfig { absent: false, ..config };
         let Some(id) = self.left(&config.name) else { return (self.join(config), false) };
-        let list = if config.backup { &mut self.backups } else { &mut self.primaries };
-        list.push(id);
+        self.roster(PeerList::of(&config)).push(Row::new(id, &config));
         self.change(id, |peer| peer.revive(config));
         (id, true)
     }
@@ -350,8 +487,7 @@ impl Peers {
     fn append(&mut self, config: PeerConfig) -> PeerId {
         // A run with 2^32 peers does not fit into memory.
         let id = PeerId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
-        let list = if config.backup { &mut self.backups } else { &mut self.primaries };
-        list.push(id);
+        self.roster(PeerList::of(&config)).push(Row::new(id, &config));
         let mut peer = Peer::new(id, config);
         if self.late {
             peer.be_late();
@@ -362,8 +498,7 @@ impl Peers {
 
     /// Takes a peer out of its list; what it has in flight is still known.
     pub(in crate::policy) fn remove(&mut self, id: PeerId) {
-        self.primaries.retain(|other| *other != id);
-        self.backups.retain(|other| *other != id);
+        self.take_out(id);
         self.change(id, Peer::remove);
     }
 
@@ -371,12 +506,18 @@ impl Peers {
     pub(in crate::policy) fn configure(&mut self, id: PeerId, config: PeerConfig) {
         let Some(peer) = self.get(id).filter(|peer| !peer.is_removed()) else { return };
         if peer.config.backup != config.backup {
-            self.primaries.retain(|other| *other != id);
-            self.backups.retain(|other| *other != id);
-            let list = if config.backup { &mut self.backups } else { &mut self.primaries };
-            list.push(id);
+            let row = self.take_out(id).unwrap_or(Row::new(id, &config));
+            self.roster(PeerList::of(&config)).push(row);
         }
         self.change(id, |peer| peer.configure(config));
+    }
+
+    /// Takes a peer out of its list, with its row.
+    fn take_out(&mut self, id: PeerId) -> Option<Row> {
+        let peer = self.get_mut(id)?;
+        let (list, _) = peer.seat();
+        peer.take_seat(list, NOWHERE);
+        self.roster(list).remove(id)
     }
 
     pub(in crate::policy) fn change(&mut self, id: PeerId, change: impl FnOnce(&mut Peer)) {
@@ -391,14 +532,27 @@ impl Peers {
         self.tries = self.all.iter().filter(|peer| peer.is_in_service()).count() as u32;
         let alone = self.is_single();
         let denominator = if self.ramping { None } else { self.common_denominator() };
-        for id in self.primaries.iter().chain(&self.backups) {
+        for id in self.primaries.order().iter().chain(self.backups.order()) {
             self.all[id.index()].regroup(alone, denominator);
+        }
+        self.refresh_rows();
+    }
+
+    /// Brings all rows up to date with their peers, and these with their places.
+    fn refresh_rows(&mut self) {
+        for list in [PeerList::Primaries, PeerList::Backups] {
+            let (all, roster) = self.split_mut(list);
+            roster.refresh(|place, id| {
+                let peer = &mut all[id.index()];
+                peer.take_seat(list, place);
+                (peer.load(), peer.weight())
+            });
         }
     }
 
     /// The least common multiple of the weights, if it has at most 32 bits.
     fn common_denominator(&self) -> Option<u32> {
-        let mut members = self.primaries.iter().chain(&self.backups);
+        let mut members = self.primaries.order().iter().chain(self.backups.order());
         members.try_fold(1, |multiple: u32, id| {
             let weight = self.all[id.index()].weight();
             (multiple / greatest_common_divisor(multiple, weight)).checked_mul(weight)

@@ -162,7 +162,7 @@ impl Upstream {
     #[inline(always)]
     fn admit_plainly(&mut self, now: Nanos, facts: &RequestFacts) -> Result<FirstAttempt, Detour> {
         let tries = self.retry.tries(self.group.peers.tries());
-        match self.group.pick(now, facts, 1, SoFar::NOWHERE) {
+        match self.group.pick_first(now, facts) {
             Some(pick) => Ok(self.group.begin_first(now, pick, tries)),
             None => Err(Detour::NoPeer),
         }

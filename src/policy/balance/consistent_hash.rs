@@ -68,7 +68,7 @@ impl ConsistentHash {
         in_vain: &mut u8,
     ) -> Option<PeerId> {
         if rounds::are_used_up(*in_vain) || key == 0 {
-            return smooth_weighted::pick(peers, ask);
+            return smooth_weighted::scan(peers, ask);
         }
         let points = self.points(ask.list);
         let first = points.first_from(self.place(key));
@@ -83,12 +83,12 @@ impl ConsistentHash {
         loop {
             let id = points.owner(place)?;
             if peers.get(id).is_some_and(|peer| ask.allows(peer)) {
-                smooth_weighted::alone(peers, id);
+                peers.recover(id);
                 return Some(id);
             }
             place += 1;
             if rounds::was_in_vain(in_vain) {
-                return smooth_weighted::pick(peers, ask);
+                return smooth_weighted::scan(peers, ask);
             }
         }
     }

@@ -46,7 +46,7 @@ pub(super) fn pick(
     in_vain: &mut u8,
 ) -> Option<PeerId> {
     if rounds::are_used_up(*in_vain) || key == 0 {
-        return smooth_weighted::pick(peers, ask);
+        return smooth_weighted::scan(peers, ask);
     }
     let total = ranges.total(ask.list)?;
     let (factor, constant) = (key as u32, (key >> 32) as u32);

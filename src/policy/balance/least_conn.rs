@@ -4,22 +4,23 @@
 //! weighted round robin, and only among the tied: without a tie no score moves and no effective
 //! weight recovers. All idle peers tie whatever their weights.
 
+use std::hint::select_unpredictable;
+
 use super::Ask;
 use super::smooth_weighted::{Round, pick_fine};
 use crate::policy::peer::{Load, Peer, PeerId};
 use crate::policy::peers::Peers;
+use crate::policy::ranking::Order;
+use crate::policy::roster::{Roster, Row};
 
-#[inline]
 pub(super) fn pick(peers: &mut Peers, ask: Ask<'_>) -> Option<PeerId> {
     if peers.is_ramping() {
         return pick_fine(peers, ask, least(peers, ask)?);
     }
-    let (all, order) = peers.split(ask.list);
-    if ask.tried.is_empty() {
-        pick_among(all, order, |_| true)
-    } else {
-        pick_among(all, order, |peer| ask.allows(peer))
+    if peers.is_long(ask.list) {
+        return peers.ranked(ask.list, Order::ByLoad, ask.tried);
     }
+    scan(peers.roster(ask.list), ask.tried)
 }
 
 /// The least load while a peer starts slowly: what is in flight over the share of the weight that
@@ -30,43 +31,48 @@ fn least(peers: &Peers, ask: Ask<'_>) -> Option<Load> {
     members.filter(|peer| ask.allows(peer)).map(Peer::load).min()
 }
 
-/// So many peers that a round costs less than a wrong guess of the processor.
-const FEW: usize = 8;
-
-#[inline]
-fn pick_among(
-    all: &mut [Peer],
-    order: &[PeerId],
-    allows: impl Fn(&Peer) -> bool,
-) -> Option<PeerId> {
-    let mut least = Load::INFINITE;
-    let mut first = 0;
-    let mut tied = false;
-    // Selections instead of branches: loads cannot be foreseen.
-    for (place, id) in order.iter().enumerate() {
-        let peer = &all[id.index()];
-        let load = if allows(peer) { peer.load() } else { Load::INFINITE };
-        let below = load < least;
-        tied = !below & (tied | (load == least));
-        first = if below { place } else { first };
-        least = if below { load } else { least };
-    }
+/// The choice while no effective weight is cut. One that is alone has a round too: it wins, and pays
+/// what it was given. So it does not matter whether there is a tie.
+///
+/// Selections instead of branches: who is tied with whom cannot be foreseen, and a wrong guess of the
+/// processor costs more than the whole round.
+#[inline(always)]
+pub(super) fn pick_whole(rows: &mut [Row]) -> Option<PeerId> {
+    let least = least_load(rows);
     if least == Load::INFINITE {
         return None;
     }
-    if !tied && order.len() > FEW {
-        return order.get(first).copied();
-    }
-    // Among a few, one that is alone has a round too: it wins, and pays what it was given. Whether
-    // there is a tie cannot be foreseen. And from the first peer on, though none before `first` is
-    // tied: a loop of the same length each time ends where the processor expects it.
     let mut round = Round::new();
-    for id in order {
-        let peer = &mut all[id.index()];
-        let takes_part = (peer.load() == least) & allows(peer);
-        round.enter(peer, takes_part, tied);
+    for (place, row) in rows.iter_mut().enumerate() {
+        round.enter_whole(place, row, row.load == least);
     }
-    round.settle(all)
+    round.settle(rows)
+}
+
+/// Two at a time: of one long chain of selections the compiler makes branches.
+#[inline(always)]
+fn least_load(rows: &[Row]) -> Load {
+    let lower = |one: Load, other: Load| select_unpredictable(one < other, one, other);
+    let pairs = rows.chunks_exact(2);
+    let last = pairs.remainder().first().map_or(Load::INFINITE, |row| row.load);
+    pairs.fold(last, |least, pair| lower(lower(pair[0].load, pair[1].load), least))
+}
+
+/// The choice while effective weights are cut, or among those not `tried`.
+#[inline(never)]
+fn scan(roster: &mut Roster, tried: &[PeerId]) -> Option<PeerId> {
+    let rows = roster.rows();
+    let load = |row: &Row| if tried.contains(&row.id) { Load::INFINITE } else { row.load };
+    let least = rows.iter().map(load).min().filter(|load| *load != Load::INFINITE)?;
+    let tied = rows.iter().filter(|row| load(row) == least).count() > 1;
+    let mut round = Round::new();
+    for (place, row) in rows.iter_mut().enumerate() {
+        let takes_part = load(row) == least;
+        round.enter(place, row, takes_part, tied);
+    }
+    let id = round.settle(rows);
+    roster.look_for_cuts();
+    id
 }
 
 #[cfg(test)]
@@ -86,7 +92,10 @@ mod tests {
     }
 
     fn weights(peers: &Peers) -> Vec<(u32, i64)> {
-        peers.iter().map(|peer| (peer.effective_weight(), peer.current_weight())).collect()
+        peers
+            .iter()
+            .map(|peer| (peers.effective_weight(peer.id()), peers.score(peer.id())))
+            .collect()
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Maglev {
             PeerList::Backups => &self.backups.entries,
         };
         if rounds::are_used_up(*in_vain) || key == 0 || entries.is_empty() {
-            return smooth_weighted::pick(peers, ask);
+            return smooth_weighted::scan(peers, ask);
         }
         let mut place = (key % self.size) + u64::from(*in_vain);
         rounds::first_allowed(peers, ask, in_vain, |_| {

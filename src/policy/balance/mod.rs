@@ -44,8 +44,9 @@ use self::ranges::Ranges;
 use self::schedules::Schedules;
 use super::attempt::RequestFacts;
 use super::load_report::LoadReport;
-use super::peer::{Load, Peer, PeerId};
+use super::peer::{Peer, PeerId};
 use super::peers::{PeerList, Peers};
+use super::ranking::Order;
 use super::rules::Rules;
 use crate::units::{Draw, Nanos, Span};
 
@@ -131,17 +132,11 @@ pub(super) struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    /// The test of `ngx_http_upstream_get_peer`; a peer that may not be picked has no finite load.
+    /// The test of `ngx_http_upstream_get_peer`.
     #[inline]
     fn allows(&self, peer: &Peer) -> bool {
-        may_serve(peer) && !self.tried.contains(&peer.id())
+        peer.is_available() && !self.tried.contains(&peer.id())
     }
-}
-
-/// Whether a request that has been nowhere yet may be given to `peer`.
-#[inline]
-fn may_serve(peer: &Peer) -> bool {
-    peer.load() != Load::INFINITE
 }
 
 impl Balancer {
@@ -170,14 +165,12 @@ impl Balancer {
         }
     }
 
-    /// The choice of the algorithms that look at nothing but the peers; `None` for any other. Apart
-    /// from [`Self::pick`], so that nothing is prepared that they do not need.
-    #[expect(clippy::option_option, reason = "whether it can say is not whether there is a peer")]
-    #[inline(always)]
-    pub(super) fn pick_at_sight(&self, peers: &mut Peers, ask: Ask<'_>) -> Option<Option<PeerId>> {
+    /// The order of the algorithms that look at nothing but the rows of the peers, and hear of
+    /// nothing; `None` for any other.
+    pub(super) const fn order(&self) -> Option<Order> {
         match self {
-            Self::LeastConn if !peers.is_single() => Some(least_conn::pick(peers, ask)),
-            Self::RoundRobin if !peers.is_single() => Some(smooth_weighted::pick(peers, ask)),
+            Self::LeastConn => Some(Order::ByLoad),
+            Self::RoundRobin => Some(Order::InTurn),
             _ => None,
         }
     }
@@ -327,6 +320,17 @@ fn ask_own(
 ) -> Option<PeerId> {
     let candidates = Candidates::new(peers, ask.list, ask.tried, ask.now);
     policy.pick(&candidates, request, &mut draw).filter(|id| candidates.contains(*id))
+}
+
+/// The first choice for a request among the primaries, if it can be made at sight. `None` settles
+/// nothing: [`Balancer::pick`] must be asked.
+#[inline(always)]
+pub(super) fn pick_at_sight(order: Order, peers: &mut Peers) -> Option<PeerId> {
+    let rows = peers.roster(PeerList::Primaries).whole_rows()?;
+    match order {
+        Order::ByLoad => least_conn::pick_whole(rows),
+        Order::InTurn => smooth_weighted::pick_whole(rows),
+    }
 }
 
 impl fmt::Debug for Balancer {

@@ -17,7 +17,7 @@ pub(super) fn pick(
     mut draw: Draw,
 ) -> Option<PeerId> {
     if rounds::are_used_up(*draws) {
-        return smooth_weighted::pick(peers, ask);
+        return smooth_weighted::scan(peers, ask);
     }
     rounds::first_allowed(peers, ask, draws, |peers| ranges.draw(peers, ask.list, &mut draw))
 }

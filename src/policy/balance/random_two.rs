@@ -22,7 +22,7 @@ pub(super) fn pick(
     mut draw: Draw,
 ) -> Option<PeerId> {
     if rounds::are_used_up(*draws) {
-        return smooth_weighted::pick(peers, ask);
+        return smooth_weighted::scan(peers, ask);
     }
     let mut first: Option<PeerId> = None;
     loop {
@@ -34,7 +34,7 @@ pub(super) fn pick(
             (None, _) => {}
         }
         if rounds::was_in_vain(draws) {
-            return smooth_weighted::pick(peers, ask);
+            return smooth_weighted::scan(peers, ask);
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn first_allowed(
             return Some(id);
         }
         if was_in_vain(rounds) {
-            return smooth_weighted::pick(peers, ask);
+            return smooth_weighted::scan(peers, ask);
         }
     }
 }

@@ -45,15 +45,16 @@ impl Warming {
 
     fn apply(&self, peers: &mut Peers, now: Nanos, weight_too: bool) {
         let elapsed = now.whole_seconds().saturating_sub(self.since);
-        let Some(peer) = peers.get_mut(self.peer) else { return };
         let over = elapsed >= self.lasts;
-        if weight_too {
-            peer.set_share(if over { 1.0 } else { self.share(now) });
-        }
-        if peer.config.max_conns != 0 {
-            let ratio = if over { 100 } else { 100 * elapsed / self.lasts };
-            peer.set_limit((u64::from(peer.config.max_conns) * ratio / 100) as u32);
-        }
+        peers.adjust(self.peer, |peer| {
+            if weight_too {
+                peer.set_share(if over { 1.0 } else { self.share(now) });
+            }
+            if peer.config.max_conns != 0 {
+                let ratio = if over { 100 } else { 100 * elapsed / self.lasts };
+                peer.set_limit((u64::from(peer.config.max_conns) * ratio / 100) as u32);
+            }
+        });
     }
 }
 
@@ -87,9 +88,11 @@ impl WarmUp {
     pub(in crate::policy) fn end(&mut self, peers: &mut Peers, id: PeerId) {
         let before = self.servers.len();
         self.servers.retain(|warming| warming.peer != id);
-        if let (true, Some(peer)) = (self.servers.len() < before, peers.get_mut(id)) {
-            peer.set_share(1.0);
-            peer.unlimit();
+        if self.servers.len() < before {
+            peers.adjust(id, |peer| {
+                peer.set_share(1.0);
+                peer.unlimit();
+            });
         }
     }
 

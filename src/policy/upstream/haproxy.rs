@@ -2,7 +2,7 @@
 //! attempt that failed (`src/backend.c`, `src/queue.c`, `src/http_ana.c` of HAProxy 2.6).
 
 use super::{
-    Admission, Attempt, Event, Nanos, Next, Outcome, PeerId, Peers, Progress, Refusal,
+    Admission, Attempt, Event, Nanos, Next, Outcome, Peer, PeerId, Peers, Progress, Refusal,
     RefusalReason, RequestFacts, RetryConfig, Ticket, Upstream, UpstreamConfig, next_number,
 };
 use crate::policy::RetryConditions;
@@ -146,8 +146,8 @@ impl Upstream {
     fn join_queue(&mut self, now: Nanos, server: Option<PeerId>, traveller: Traveller) -> Ticket {
         let Traveller { facts, number, progress, ticket } = traveller;
         let ticket = ticket.unwrap_or_else(|| self.line.next_ticket());
-        if let Some(peer) = server.and_then(|id| self.group.peers.get_mut(id)) {
-            peer.wait(true);
+        if let Some(id) = server {
+            self.group.peers.adjust(id, |peer| peer.wait(true));
         }
         if let Some(backend) = self.haproxy_mut() {
             let longest = backend.rules.queue_timeout;
@@ -161,9 +161,7 @@ impl Upstream {
     #[inline(never)]
     pub(super) fn end_at_haproxy(&mut self, now: Nanos, attempt: &Attempt) {
         if attempt.progress.seat == Seat::Grabbed {
-            if let Some(peer) = self.group.peers.get_mut(attempt.peer) {
-                peer.let_go();
-            }
+            self.group.peers.adjust(attempt.peer, Peer::let_go);
         } else {
             let _ = self.group.end(now, attempt, false);
         }
@@ -192,8 +190,8 @@ impl Upstream {
 
     /// A request that waited begins its attempt at `server`.
     pub(super) fn take_turn(&mut self, now: Nanos, server: PeerId, waiter: Waiter, bound: bool) {
-        if let (true, Some(peer)) = (bound, self.group.peers.get_mut(server)) {
-            peer.wait(false);
+        if bound {
+            self.group.peers.adjust(server, |peer| peer.wait(false));
         }
         let Waiter { ticket, facts, number, progress, .. } = waiter;
         let attempt = self.group.begin_at(now, &facts, number, server, progress);
@@ -341,8 +339,8 @@ impl Upstream {
     }
 
     fn left_queue(&mut self, server: Option<PeerId>) {
-        if let Some(peer) = server.and_then(|id| self.group.peers.get_mut(id)) {
-            peer.wait(false);
+        if let Some(id) = server {
+            self.group.peers.adjust(id, |peer| peer.wait(false));
         }
     }
 

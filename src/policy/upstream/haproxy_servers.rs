@@ -119,9 +119,7 @@ impl Upstream {
             }
             let waiter = self.haproxy_mut().and_then(|backend| backend.queues.take_unbound());
             let Some(Waiter { ticket, facts, number, mut progress, .. }) = waiter else { return };
-            if let Some(peer) = self.group.peers.get_mut(id) {
-                peer.grab();
-            }
+            self.group.peers.adjust(id, Peer::grab);
             progress.seat = Seat::Grabbed;
             let attempt = Group::begin_again(now, facts, number, id, progress);
             self.events.push_back(Event::Turn(ticket, attempt));

@@ -14,9 +14,9 @@ pub(super) struct Before {
 impl Before {
     /// The present state.
     pub(super) fn of(upstream: &Upstream) -> Self {
-        let peers = (0..upstream.peer_count() as u32).filter_map(|id| upstream.peer(PeerId(id)));
-        let scores = peers.map(|peer| peer.current_weight() + i64::from(peer.effective_weight()));
-        Self { scores: scores.collect() }
+        let peers = upstream.peers();
+        let score = |id| peers.score(id) + i64::from(peers.effective_weight(id));
+        Self { scores: (0..peers.count() as u32).map(PeerId).map(score).collect() }
     }
 
     /// Why `attempt` went where it went.

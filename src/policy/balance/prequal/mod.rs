@@ -33,9 +33,9 @@ use smallvec::SmallVec;
 pub use self::config::{PrequalConfig, b_reuse};
 use self::pool::Pool;
 use self::recent::RecentLoads;
-use super::{Ask, may_serve, uniform};
+use super::{Ask, uniform};
 use crate::policy::load_report::LoadReport;
-use crate::policy::peer::PeerId;
+use crate::policy::peer::{Peer, PeerId};
 use crate::policy::peers::{PeerList, Peers};
 use crate::units::{Draw, Nanos};
 
@@ -138,7 +138,7 @@ impl Prequal {
                 Some(known) => places.insert(known + 1, last),
             }
         }
-        let ready = |id: PeerId| peers.get(id).is_some_and(may_serve);
+        let ready = |id: PeerId| peers.get(id).is_some_and(Peer::is_available);
         self.due.extend(places.iter().map(|place| list[*place]).filter(|id| ready(*id)));
     }
 
