@@ -420,7 +420,14 @@ impl Upstream {
         let returned = passed && self.check_returns(now, peer);
         let turned = self.group.peers.checked(peer, passed, rise, fall);
         if turned || returned {
-            let reason = if passed { "health checks passed" } else { "health checks failed" };
+            let failed = |peer: &Peer| peer.state(now) == PeerState::Failed;
+            let reason = match passed {
+                true if self.peer(peer).is_some_and(failed) => {
+                    "health checks passed, but failed requests keep it out"
+                }
+                true => "health checks passed",
+                false => "health checks failed",
+            };
             self.report(now, peer, reason);
             if self.envoy().is_some() {
                 if turned && passed {

@@ -274,6 +274,28 @@ fn checks_take_a_peer_out_and_bring_it_back() {
 }
 
 #[test]
+fn checks_that_pass_do_not_hide_that_failed_requests_keep_a_peer_out() {
+    let mut config = config(peers(2));
+    let interval = Span::from_millis(1000);
+    config.health = Some(ActiveHealthConfig {
+        path: "/health".to_owned(),
+        interval,
+        timeout: interval,
+        rise: 1,
+        fall: 1,
+    });
+    let mut upstream = build(&config);
+    let attempt = go(upstream.admit(at(1), facts(1)));
+    let peer = attempt.peer;
+    let _ = upstream.finished(at(2), attempt, Outcome::ConnectFailed);
+    upstream.probe_result(at(3), peer, false);
+    upstream.probe_result(at(4), peer, true);
+    let told = changes(&mut upstream);
+    let reason = "health checks passed, but failed requests keep it out";
+    assert_eq!(told.last(), Some(&(peer.0, PeerState::Failed, reason)), "{told:?}");
+}
+
+#[test]
 fn draining_and_removed_peers_finish_what_they_have() {
     let mut upstream = build(&config(peers(3)));
     let drained = go(upstream.admit(at(0), facts(0)));
