@@ -42,13 +42,20 @@ pub(super) struct Patience {
     pub(super) client: Span,
     /// By the balancer, since the attempt was sent.
     pub(super) balancer: Span,
+    /// By whoever gives up first, where both begin at once.
+    shorter: Span,
 }
 
 impl Patience {
+    /// Of both.
+    pub(super) fn new(client: Span, balancer: Span) -> Self {
+        Self { client, balancer, shorter: client.min(balancer) }
+    }
+
     /// The latest departure that a flight may be kept in short for, if it began at `now`.
     #[inline]
     pub(super) fn latest(&self, now: Nanos) -> Nanos {
-        let latest = now + self.client.min(self.balancer);
+        let latest = now + self.shorter;
         // A station that cannot say when it ends says "never".
         latest.min(Nanos(Nanos::MAX.0 - 1))
     }

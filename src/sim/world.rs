@@ -86,10 +86,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
                 0 => usize::MAX,
                 cap => cap as usize,
             },
-            patience: Patience {
-                client: scenario.traffic.client.timeout,
-                balancer: balancer.read_timeout,
-            },
+            patience: Patience::new(scenario.traffic.client.timeout, balancer.read_timeout),
             options,
             replication,
             seed,
@@ -143,29 +140,35 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     pub(super) fn run(&mut self) {
         let plan = self.plan;
         let mut ahead = Ahead::new(plan.arrivals(), self.scenario);
-        while !self.observer.is_satisfied() {
-            let due = self.queue.next_at();
+        while let Some(planned) = ahead.next()
+            && !self.observer.is_satisfied()
+        {
             // An event of the same instant goes first: who leaves makes room for who comes.
-            if let Some(planned) = ahead.next()
-                && planned.request.at < due
-            {
-                self.now = planned.request.at;
-                self.arrive(planned);
-                ahead.step();
-                continue;
+            while self.queue.next_at() <= planned.request.at {
+                self.step();
+                if O::WATCHES && self.observer.is_satisfied() {
+                    return self.finish();
+                }
             }
-            if ahead.next().is_none() && self.is_over(due) {
-                break;
-            }
-            let Some((at, event)) = self.queue.pop() else { break };
-            debug_assert!(at >= self.now, "time never goes backwards");
-            self.now = at;
-            match event.flight() {
-                Some((slot, plan)) => self.fly(slot, plan),
-                None => self.handle(event.into()),
-            }
+            self.now = planned.request.at;
+            self.arrive(planned);
+            ahead.step();
         }
+        while !self.observer.is_satisfied() && !self.is_over(self.queue.next_at()) && self.step() {}
         self.finish();
+    }
+
+    /// Does what is due next; whether there was anything.
+    #[inline(always)]
+    fn step(&mut self) -> bool {
+        let Some((at, event)) = self.queue.pop() else { return false };
+        debug_assert!(at >= self.now, "time never goes backwards");
+        self.now = at;
+        match event.flight() {
+            Some((slot, plan)) => self.fly(slot, plan),
+            None => self.handle(event.into()),
+        }
+        true
     }
 
     /// Closes what is still open: the last second of the timeline, and a request that nothing
