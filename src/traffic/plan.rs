@@ -114,7 +114,8 @@ pub struct Arrivals<'a> {
 
 #[derive(Clone, Debug)]
 enum Process<'a> {
-    Timed { arrival: &'a ArrivalConfig, clock: Clock<'a>, operational: f64 },
+    /// The clock and the operational time of the last request in the block.
+    Timed { clock: Clock<'a>, operational: f64 },
     Trace { entries: &'a [TraceEntry], speed: f64 },
 }
 
@@ -133,7 +134,7 @@ impl<'a> Arrivals<'a> {
                     _ => None,
                 };
                 let clock = Clock::new(stages, modulation);
-                Some(Process::Timed { arrival, clock, operational: 0.0 })
+                Some(Process::Timed { clock, operational: 0.0 })
             }
         };
         Self { plan, process, id: 0, last: Nanos::ZERO, block: Block::new() }
@@ -141,9 +142,12 @@ impl<'a> Arrivals<'a> {
 
     #[cold]
     fn fill_block(&mut self) {
-        if let Source::Open { arrival, .. } = &self.plan.source {
-            self.block.fill(self.plan.seed, arrival, self.id);
-        }
+        let Source::Open { arrival, .. } = &self.plan.source else { return };
+        let timing = match &mut self.process {
+            Some(Process::Timed { clock, operational, .. }) => Some((clock, operational)),
+            _ => None,
+        };
+        self.block.fill(self.plan.seed, arrival, self.id, timing);
     }
 
     #[inline]
@@ -153,13 +157,9 @@ impl<'a> Arrivals<'a> {
         if place == 0 {
             self.fill_block();
         }
-        let (gap, demand_word) = self.block.at(place);
         let mut entry = None;
-        let at = match self.process.as_mut()? {
-            Process::Timed { arrival, clock, operational } => {
-                *operational = arrival.operational(id, *operational, gap);
-                clock.reach(*operational)?
-            }
+        let at = match self.process.as_ref()? {
+            Process::Timed { .. } => self.block.instant(place)?,
             Process::Trace { entries, speed } => {
                 let next = entries.get(usize::try_from(id).ok()?)?;
                 entry = Some(next);
@@ -172,7 +172,7 @@ impl<'a> Arrivals<'a> {
             return None;
         }
         self.id += 1;
-        let request = self.plan.request(id, self.last, demand_word);
+        let request = self.plan.request(id, self.last, self.block.demand_word(place));
         Some(recorded(request, entry))
     }
 }
