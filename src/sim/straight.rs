@@ -33,9 +33,9 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     #[inline(always)]
     pub(super) fn arrive(&mut self, planned: Planned<'_>) {
         let request = planned.request;
-        self.counts.planned += 1;
         let in_flight = self.flights.len();
-        self.trend.sample(self.now, in_flight);
+        self.trend.sample(self.now, in_flight, self.counts.planned);
+        self.counts.planned += 1;
         let number = self.view_of(request.id);
         if self.straight && in_flight < self.in_flight_cap {
             let facts = self.facts(request);
@@ -118,7 +118,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let (id, at, class) = (request.id, now, request.class);
         let plain = Plain { id, at, start, end, demand, first, view, class, reused };
         let plan = self.flights.launch(slot, plain);
-        if end <= self.patience.latest(now) {
+        if self.patience.suffices(now, end) {
             self.queue.push(end, super::event::Event::Flight { slot, plan });
         } else {
             self.wait_impatiently(slot, end);

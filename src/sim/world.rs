@@ -140,22 +140,27 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     pub(super) fn run(&mut self) {
         let plan = self.plan;
         let mut ahead = Ahead::new(plan.arrivals(), self.scenario);
-        while let Some(planned) = ahead.next()
-            && !self.observer.is_satisfied()
-        {
-            // An event of the same instant goes first: who leaves makes room for who comes.
-            while self.queue.next_at() <= planned.request.at {
-                self.step();
-                if O::WATCHES && self.observer.is_satisfied() {
+        while !self.observer.is_satisfied() && ahead.go_on() {
+            for planned in ahead.iter() {
+                // An event of the same instant goes first: who leaves makes room for who comes.
+                while !self.has_seen_enough() && self.queue.next_at() <= planned.request.at {
+                    self.step();
+                }
+                if self.has_seen_enough() {
                     return self.finish();
                 }
+                self.now = planned.request.at;
+                self.arrive(planned);
             }
-            self.now = planned.request.at;
-            self.arrive(planned);
-            ahead.step();
         }
         while !self.observer.is_satisfied() && !self.is_over(self.queue.next_at()) && self.step() {}
         self.finish();
+    }
+
+    /// Whether an observer wants no more. Whoever watches nothing is asked once in many arrivals.
+    #[inline(always)]
+    fn has_seen_enough(&self) -> bool {
+        O::WATCHES && self.observer.is_satisfied()
     }
 
     /// Does what is due next; whether there was anything.

@@ -189,7 +189,11 @@ impl Fifo {
     /// Replaces the earliest free time by a later one and restores the heap.
     #[inline]
     fn replace_first(&mut self, end: Nanos) {
-        let free = &mut self.free;
+        let free = self.free.as_mut_slice();
+        if let [only] = free {
+            *only = end;
+            return;
+        }
         let mut place = 0;
         loop {
             let mut child = 2 * place + 1;

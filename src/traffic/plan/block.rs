@@ -19,8 +19,19 @@ pub(super) struct Block {
     demand_words: [u64; LENGTH],
     gaps: [f64; LENGTH],
     instants: [Nanos; LENGTH],
-    /// How many of the instants come before the end of the last stage.
+    /// How many of the instants come before the end of the plan.
     timed: usize,
+}
+
+/// What says when requests are due.
+pub(super) struct Timing<'t, 'p> {
+    pub(super) clock: &'t mut Clock<'p>,
+    /// Operational time of the request before the first; becomes that of the last.
+    pub(super) operational: &'t mut f64,
+    /// When the request before the first was due.
+    pub(super) last: Nanos,
+    /// The end of the plan.
+    pub(super) end: Nanos,
 }
 
 impl Block {
@@ -34,16 +45,15 @@ impl Block {
         }
     }
 
-    /// Fills it for the requests from number `first` on: their words and gaps, and where `timing` has
-    /// a clock and the operational time of the request before them, which becomes that of the last,
-    /// also when they are due.
+    /// Fills it for the requests from number `first` on: their words and gaps, and where there is a
+    /// `timing`, also when they are due.
     #[inline(never)]
     pub(super) fn fill(
         &mut self,
         seed: Seed,
         arrival: &ArrivalConfig,
         first: u64,
-        timing: Option<(&mut Clock<'_>, &mut f64)>,
+        timing: Option<Timing<'_, '_>>,
     ) {
         #[cfg(target_arch = "x86_64")]
         if wide::is_at_hand() {
@@ -61,7 +71,7 @@ impl Block {
         seed: Seed,
         arrival: &ArrivalConfig,
         first: u64,
-        timing: Option<(&mut Clock<'_>, &mut f64)>,
+        timing: Option<Timing<'_, '_>>,
     ) {
         self.fill_with(seed, arrival, first, timing);
     }
@@ -72,7 +82,7 @@ impl Block {
         seed: Seed,
         arrival: &ArrivalConfig,
         first: u64,
-        timing: Option<(&mut Clock<'_>, &mut f64)>,
+        timing: Option<Timing<'_, '_>>,
     ) {
         let gap_words;
         [gap_words, self.demand_words] = words(seed, first);
@@ -85,44 +95,53 @@ impl Block {
             }
             ArrivalConfig::Uniform | ArrivalConfig::Trace { .. } => {}
         }
-        if let Some((clock, operational)) = timing {
-            self.time(arrival, clock, operational, first);
+        if let Some(timing) = timing {
+            self.time(arrival, first, timing);
         }
     }
 
     /// Finds when its requests are due.
     #[inline(always)]
-    fn time(
-        &mut self,
-        arrival: &ArrivalConfig,
-        clock: &mut Clock<'_>,
-        operational: &mut f64,
-        first: u64,
-    ) {
+    fn time(&mut self, arrival: &ArrivalConfig, first: u64, timing: Timing<'_, '_>) {
+        let Timing { clock, operational, mut last, end } = timing;
         let mut targets = self.gaps;
         for (target, id) in targets.iter_mut().zip(first..) {
             *operational = arrival.operational(id, *operational, *target);
             *target = *operational;
         }
-        self.timed = LENGTH;
+        self.timed = 0;
         let targets = targets.as_chunks::<TOGETHER>().0.iter();
-        let instants = self.instants.as_chunks_mut::<TOGETHER>().0;
-        for (number, (targets, instants)) in targets.zip(instants).enumerate() {
+        for (targets, instants) in targets.zip(self.instants.as_chunks_mut::<TOGETHER>().0) {
+            let mut reached = TOGETHER;
             if clock.reaches_all(targets) {
                 *instants = clock.reach_all(*targets);
-                continue;
+            } else {
+                reached = reach_each(clock, targets, instants);
             }
-            for (place, (target, instant)) in targets.iter().zip(instants).enumerate() {
-                let Some(at) = clock.reach(*target) else {
-                    self.timed = number * TOGETHER + place;
-                    return;
-                };
-                *instant = at;
+            for instant in &mut *instants {
+                // Rounding at the border of two stages must not turn the order round.
+                last = last.max(*instant);
+                *instant = last;
             }
+            if reached < TOGETHER || last >= end {
+                let in_time = |at: &&Nanos| **at < end;
+                self.timed += instants[..reached].iter().take_while(in_time).count();
+                return;
+            }
+            self.timed += TOGETHER;
         }
     }
 
-    /// When the request at `place` is due, if that is before the end of the last stage.
+    /// When the requests from `place` on are due, and the words of their demands, up to the end of
+    /// the block or of the plan.
+    #[inline]
+    pub(super) fn rest(&self, place: usize) -> impl ExactSizeIterator<Item = (Nanos, u64)> {
+        let places = place.min(self.timed)..self.timed;
+        let words = self.demand_words[places.clone()].iter();
+        self.instants[places].iter().zip(words).map(|(at, word)| (*at, *word))
+    }
+
+    /// When the request at `place` is due, if that is before the end of the plan.
     #[inline]
     pub(super) fn instant(&self, place: usize) -> Option<Nanos> {
         (place < self.timed).then(|| self.instants[place % LENGTH])
@@ -137,6 +156,20 @@ impl Block {
 
 /// Requests that are timed together if they fall into one piece of the offered load.
 const TOGETHER: usize = 8;
+
+/// One after the other: when the load reaches these operational times, and how many it reaches.
+#[inline(never)]
+fn reach_each(
+    clock: &mut Clock<'_>,
+    targets: &[f64; TOGETHER],
+    instants: &mut [Nanos; TOGETHER],
+) -> usize {
+    for (place, (target, instant)) in targets.iter().zip(instants).enumerate() {
+        let Some(at) = clock.reach(*target) else { return place };
+        *instant = at;
+    }
+    TOGETHER
+}
 
 /// The words of the requests of a block, four requests at a time: more need more registers than there
 /// are.
