@@ -250,8 +250,14 @@ fn compare(requests: u64) {
         speeds.extend(recorded::speeds(&scenario));
         rounds.push(speeds);
     }
-    let mut names =
-        vec!["hand loop (L)", "L, histogram", "model", "model, mean", "model, histogram", "sharing"];
+    let mut names = vec![
+        "hand loop (L)",
+        "L, histogram",
+        "model",
+        "model, mean",
+        "model, histogram",
+        "sharing",
+    ];
     if cfg!(feature = "files") {
         names.extend(["requests written", "…, 2nd thread", "attempts too", "…, 2nd thread"]);
     }

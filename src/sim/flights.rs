@@ -112,6 +112,11 @@ impl Flights {
         slots.filter(|(_, slot)| plain(slot)).map(|(number, _)| number as u32).collect()
     }
 
+    /// The number of the newest plan of a flight.
+    pub(super) fn plan_of(&self, slot: u32) -> u32 {
+        self.slots[slot as usize].plan
+    }
+
     /// The number of the next plan of a flight; those before it are void.
     #[inline]
     pub(super) fn plan_anew(&mut self, slot: u32) -> u32 {

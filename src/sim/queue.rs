@@ -15,6 +15,8 @@ const SORTED_MAX: usize = 32;
 /// queue about that long does not change its form all the time.
 const SORTED_AGAIN: usize = 8;
 const CHILDREN: usize = 4;
+/// Largest number of events among which one is searched that has become void.
+const SEARCHED_MAX: usize = 128;
 
 /// Entries that an insertion looks at and moves, always all of them: a loop that ends where the new
 /// event belongs ends somewhere else each time, and what the processor guessed wrong costs more.
@@ -96,6 +98,36 @@ impl EventQueue {
         Some(self.sorted[last % ROOM])
     }
 
+    /// Takes back an event that has become void; when it was due. Not from among very many events,
+    /// since they are searched one by one; whoever takes a void event sees that it is.
+    pub(super) fn withdraw(&mut self, event: Event) -> Option<Nanos> {
+        let event = Packed::from(event);
+        if self.end == IN_HEAP {
+            return self.withdraw_from_heap(event);
+        }
+        let queued = &self.sorted[MARGIN..self.end];
+        let place = MARGIN + queued.iter().rposition(|entry| entry.1 == event)?;
+        let (at, _) = self.sorted[place];
+        self.sorted.copy_within(place + 1..self.end, place);
+        self.end -= 1;
+        Some(at)
+    }
+
+    #[inline(never)]
+    fn withdraw_from_heap(&mut self, event: Packed) -> Option<Nanos> {
+        if self.heap.len() > SEARCHED_MAX {
+            return None;
+        }
+        let place = self.heap.iter().position(|node| node.event == event)?;
+        let withdrawn = self.heap.swap_remove(place);
+        if place < self.heap.len() {
+            self.sift_up(place);
+            self.sift_down(place);
+        }
+        self.sort_again();
+        Some(withdrawn.at)
+    }
+
     #[inline(always)]
     fn insert_sorted(&mut self, at: Nanos, event: Packed) {
         self.end += 1;
@@ -163,7 +195,13 @@ impl EventQueue {
             Some(root) => std::mem::replace(root, last),
             None => last,
         };
-        self.sift_down();
+        self.sift_down(0);
+        self.sort_again();
+        Some((next.at, next.event))
+    }
+
+    /// The heap has become shorter: it may be short enough for the array again.
+    fn sort_again(&mut self) {
         if self.heap.len() <= SORTED_AGAIN {
             self.heap.sort_unstable_by_key(|node| std::cmp::Reverse((node.at, node.insertion)));
             self.end = MARGIN;
@@ -173,7 +211,6 @@ impl EventQueue {
             }
         }
         self.show_first();
-        Some((next.at, next.event))
     }
 
     /// Keeps the time of the first in the heap where [`Self::next_at`] looks.
@@ -194,9 +231,8 @@ impl EventQueue {
         self.heap[place] = entry;
     }
 
-    fn sift_down(&mut self) {
-        let Some(&entry) = self.heap.first() else { return };
-        let mut place = 0;
+    fn sift_down(&mut self, mut place: usize) {
+        let Some(&entry) = self.heap.get(place) else { return };
         loop {
             let first = place * CHILDREN + 1;
             let last = (first + CHILDREN).min(self.heap.len());
@@ -267,6 +303,28 @@ mod tests {
     fn pops_by_time_then_by_insertion_while_sorted() {
         check_against_a_list(20, 10);
         check_against_a_list(20, 1_000_000);
+    }
+
+    #[test]
+    fn what_is_withdrawn_is_never_popped() {
+        [20, 60, 120].into_iter().for_each(check_withdrawn);
+    }
+
+    fn check_withdrawn(events: u32) {
+        let mut queue = EventQueue::new();
+        let push = |number| queue.push(Nanos(u64::from(number / 3)), Event::User(number));
+        (0..events).for_each(push);
+        for number in (0..events).filter(|number| number % 2 == 0) {
+            let at = Nanos(u64::from(number / 3));
+            assert_eq!(queue.withdraw(Event::User(number)), Some(at));
+            assert_eq!(queue.withdraw(Event::User(number)), None);
+        }
+        for number in (0..events).filter(|number| number % 2 == 1) {
+            let at = Nanos(u64::from(number / 3));
+            assert_eq!(queue.pop(), Some((at, Event::User(number).into())));
+        }
+        assert_eq!(queue.next_at(), Nanos::MAX);
+        assert_eq!(queue.pop(), None);
     }
 
     #[test]

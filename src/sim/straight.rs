@@ -79,13 +79,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     /// Gives a request to the peer that was picked for it; `keeps_any` tells whether there may be a
     /// connection for it in the pool.
     #[inline(always)]
-    fn launch(
-        &mut self,
-        planned: Planned<'_>,
-        view: u32,
-        first: FirstAttempt,
-        keeps_any: bool,
-    ) {
+    fn launch(&mut self, planned: Planned<'_>, view: u32, first: FirstAttempt, keeps_any: bool) {
         let Planned { request, demand } = planned;
         let instance = &mut self.fleet[first.peer().index()];
         let demand = match demand {

@@ -37,6 +37,7 @@ pub(super) struct World<'a, S, O> {
     pub(super) seed: Seed,
     pub(super) now: Nanos,
     pub(super) queue: EventQueue,
+    pub(super) withdrawn: Withdrawn,
     pub(super) flights: Flights,
     pub(super) views: Vec<View>,
     /// How many of the views take requests; those behind belong to workers that were told to go.
@@ -62,6 +63,32 @@ pub(super) struct World<'a, S, O> {
     pub(super) counts: Counts,
     pub(super) sink: &'a mut S,
     pub(super) observer: &'a mut O,
+}
+
+/// When events would have been due that were withdrawn from the queue. A run ends with its last event,
+/// void or not, so that its end does not depend on which of them had to be kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Withdrawn {
+    /// The latest up to the end of the plan.
+    in_time: Nanos,
+    /// The latest of all.
+    ever: Nanos,
+}
+
+impl Withdrawn {
+    /// One that would have been due at `at` is withdrawn.
+    pub(super) fn note(&mut self, at: Nanos, plan_end: Nanos) {
+        self.ever = self.ever.max(at);
+        if at <= plan_end {
+            self.in_time = self.in_time.max(at);
+        }
+    }
+
+    /// The latest that would have been taken from the queue: beyond the end of the plan only while a
+    /// request was still in flight.
+    const fn latest(&self, all_over: bool) -> Nanos {
+        if all_over { self.in_time } else { self.ever }
+    }
 }
 
 impl<'a, S: Sink, O: Observe> World<'a, S, O> {
@@ -92,6 +119,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
             seed,
             now: Nanos::ZERO,
             queue: EventQueue::new(),
+            withdrawn: Withdrawn::default(),
             flights: Flights::default(),
             views: (0..balancer.views()).map(|_| View::new(balancer, seed, follows)).collect(),
             serving: balancer.views(),
@@ -154,6 +182,9 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
             }
         }
         while !self.observer.is_satisfied() && !self.is_over(self.queue.next_at()) && self.step() {}
+        if !self.observer.is_satisfied() {
+            self.now = self.now.max(self.withdrawn.latest(self.flights.len() == 0));
+        }
         self.finish();
     }
 
@@ -239,10 +270,21 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
         if flight.deadline < at {
             (at, due) = (flight.deadline, Due::GivesUp);
         }
-        flight.due = due;
+        let before = std::mem::replace(&mut flight.due, due);
+        if matches!(before, Due::GivesUp | Due::Ends(_)) {
+            // A time-out that cannot fire any more would be in the queue for long.
+            self.withdraw(Event::Flight { slot, plan: self.flights.plan_of(slot) });
+        }
         let plan = self.flights.plan_anew(slot);
         if at < Nanos::MAX {
             self.queue.push(at, Event::Flight { slot, plan });
+        }
+    }
+
+    /// Takes an event back that has become void.
+    pub(super) fn withdraw(&mut self, event: Event) {
+        if let Some(at) = self.queue.withdraw(event) {
+            self.withdrawn.note(at, self.plan.end());
         }
     }
 

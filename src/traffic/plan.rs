@@ -115,8 +115,14 @@ pub struct Arrivals<'a> {
 #[derive(Clone, Debug)]
 enum Process<'a> {
     /// The clock and the operational time of the last request in the block.
-    Timed { clock: Clock<'a>, operational: f64 },
-    Trace { entries: &'a [TraceEntry], speed: f64 },
+    Timed {
+        clock: Clock<'a>,
+        operational: f64,
+    },
+    Trace {
+        entries: &'a [TraceEntry],
+        speed: f64,
+    },
 }
 
 impl<'a> Arrivals<'a> {
