@@ -3,8 +3,8 @@
 //!
 //! `cargo bench --no-default-features --bench sim` first runs all of them in turn, five rounds,
 //! and prints requests per second and the share of the loop's speed, with the range of the rounds;
-//! with `--features files` also with the rows written to Parquet files;
-//! then criterion measures each.
+//! with `--features files` also with the rows written to Parquet files; also a model whose servers
+//! share themselves among their requests, which the loop does not. Then criterion measures each.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -107,7 +107,7 @@ impl<L: Latencies> Sink for Mean<L> {
     }
 }
 
-fn scenario(requests: u64) -> Scenario {
+fn scenario(requests: u64, discipline: &str) -> Scenario {
     let rate = SERVERS as f64 * LOAD / SERVICE_S;
     let text = format!(
         r#"
@@ -125,6 +125,7 @@ fn scenario(requests: u64) -> Scenario {
         [[backend]]
         name = "b"
         count = {SERVERS}
+        discipline = "{discipline}"
         service = {{ law = "exponential", mean = "{}ms" }}
         "#,
         requests as f64 / rate * 1e3,
@@ -226,7 +227,7 @@ mod recorded {
 }
 
 fn compare(requests: u64) {
-    let scenario = scenario(requests);
+    let (sharing, scenario) = (scenario(requests, "ps"), scenario(requests, "fifo"));
     let mut discard = Discard;
     let mut rounds: Vec<Vec<f64>> = Vec::new();
     for round in 0..ROUNDS as u64 {
@@ -243,13 +244,20 @@ fn compare(requests: u64) {
             speed(|| run(&scenario, 0, &Options::default(), &mut discard).counts.finished),
             speed(|| model(&scenario, ()).count),
             speed(|| model(&scenario, histogram()).count),
+            speed(|| model(&sharing, ()).count),
         ];
         #[cfg(feature = "files")]
         speeds.extend(recorded::speeds(&scenario));
         rounds.push(speeds);
     }
-    let mut names =
-        vec!["hand loop (L)", "L, histogram", "model", "model, mean", "model, histogram"];
+    let mut names = vec![
+        "hand loop (L)",
+        "L, histogram",
+        "model",
+        "model, mean",
+        "model, histogram",
+        "sharing",
+    ];
     if cfg!(feature = "files") {
         names.extend(["requests written", "…, 2nd thread", "attempts too", "…, 2nd thread"]);
     }
@@ -281,7 +289,7 @@ fn main() {
     let requests = if test { 20_000 } else { 1_000_000 };
     let mut group = criterion.benchmark_group("four_servers");
     group.throughput(Throughput::Elements(requests));
-    let scenario = scenario(requests);
+    let scenario = scenario(requests, "fifo");
     group.bench_function("hand_loop", |bench| bench.iter(|| hand_loop(requests, 1, &mut ())));
     group.bench_function("model", |bench| bench.iter(|| model(&scenario, ()).total));
     group.bench_function("model_histogram", |bench| {

@@ -3,11 +3,8 @@
 
 use crate::scenario::Scenario;
 use crate::traffic::plan::Arrivals;
-use crate::traffic::{Law, Request};
+use crate::traffic::{ArrivalConfig, Law, Request, Source};
 use crate::units::Span;
-
-/// Requests made at a time.
-const LENGTH: usize = 32;
 
 /// A request of the plan, and its demand at its first attempt if that is the same everywhere.
 #[derive(Clone, Copy, Debug)]
@@ -22,55 +19,52 @@ pub(super) struct Ahead<'a> {
     arrivals: Arrivals<'a>,
     /// The law of all backends, if they have the same.
     law: Option<&'a Law>,
+    /// Requests may say themselves what they take.
+    recorded: bool,
     requests: Vec<Request>,
-    /// Their demands, if there is a law of all.
-    demands: [Span; LENGTH],
-    place: usize,
+    words: Vec<u64>,
+    /// Their demands; as long as the requests, and without meaning if there is no law of all.
+    demands: Vec<Span>,
 }
 
 impl<'a> Ahead<'a> {
     pub(super) fn new(arrivals: Arrivals<'a>, scenario: &'a Scenario) -> Self {
         let mut laws = scenario.backends.iter().map(|backend| &backend.service);
         let law = laws.next().filter(|first| laws.all(|law| law == *first));
-        let (requests, demands) = (Vec::with_capacity(LENGTH), [Span::ZERO; LENGTH]);
-        let mut ahead = Self { arrivals, law, requests, demands, place: 0 };
-        ahead.fill();
-        ahead
+        let recorded = matches!(
+            scenario.traffic.source,
+            Source::Open { arrival: ArrivalConfig::Trace { .. }, .. }
+        );
+        let (requests, words, demands) = (Vec::new(), Vec::new(), Vec::new());
+        Self { arrivals, law, recorded, requests, words, demands }
     }
 
-    /// The next one.
-    #[inline(always)]
-    pub(super) fn next(&self) -> Option<Planned<'_>> {
-        let request = self.requests.get(self.place)?;
-        let demand = match self.law {
-            Some(_) => Some(self.demands[self.place % LENGTH]),
-            None => request.demand,
-        };
-        Some(Planned { request, demand })
-    }
-
-    /// Goes on to the one after it.
-    #[inline]
-    pub(super) fn step(&mut self) {
-        self.place += 1;
-        if self.place >= self.requests.len() {
-            self.fill();
-        }
-    }
-
+    /// Goes on to the next arrivals; whether there are any.
     #[inline(never)]
-    fn fill(&mut self) {
-        self.place = 0;
+    pub(super) fn go_on(&mut self) -> bool {
         self.requests.clear();
-        self.requests.extend(self.arrivals.by_ref().take(LENGTH));
-        let Some(law) = self.law else { return };
-        let mut words = [0; LENGTH];
-        for (word, request) in words.iter_mut().zip(&self.requests) {
-            *word = request.demand_word;
+        self.arrivals.next_block(&mut self.requests);
+        self.demands.resize(self.requests.len(), Span::ZERO);
+        if let Some(law) = self.law {
+            self.words.clear();
+            self.words.extend(self.requests.iter().map(|request| request.demand_word));
+            law.sample_all(&self.words, &mut self.demands);
         }
-        law.sample_all(&words[..self.requests.len()], &mut self.demands);
-        for (demand, request) in self.demands.iter_mut().zip(&self.requests) {
-            *demand = request.demand.unwrap_or(*demand);
+        if self.recorded {
+            for (demand, request) in self.demands.iter_mut().zip(&self.requests) {
+                *demand = request.demand.unwrap_or(*demand);
+            }
         }
+        !self.requests.is_empty()
+    }
+
+    /// These arrivals.
+    #[inline(always)]
+    pub(super) fn iter(&self) -> impl Iterator<Item = Planned<'_>> {
+        let of_law = self.law.is_some();
+        self.requests.iter().zip(&self.demands).map(move |(request, demand)| {
+            let demand = if of_law { Some(*demand) } else { request.demand };
+            Planned { request, demand }
+        })
     }
 }

@@ -225,7 +225,10 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     /// Puts the next departure of a processor-sharing station into the queue.
     fn plan_departure(&mut self, backend: u32) {
         let Station::Sharing(sharing) = &mut self.fleet[backend as usize].station else { return };
-        if let Some((at, plan)) = sharing.plan_departure() {
+        // Every arrival plans anew: void plans would soon be most of the queue.
+        let (void, next) = (sharing.plan(), sharing.plan_departure());
+        self.withdraw(Event::Departure { backend, plan: void });
+        if let Some((at, plan)) = next {
             self.queue.push(at, Event::Departure { backend, plan });
         }
     }

@@ -40,7 +40,11 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
             FaultKind::Drain => {
                 self.change_peer(target, &PeerChange::Drain(PeerId(target as u32)));
             }
-            FaultKind::ErrorRate(_) | FaultKind::HealthFlap(_) | FaultKind::Partition => {}
+            // The answers on their way do not get through: no flight is plain that may be held up.
+            FaultKind::Partition => {
+                let _all_whole = self.trying(PeerId(target as u32));
+            }
+            FaultKind::ErrorRate(_) | FaultKind::HealthFlap(_) => {}
         }
     }
 

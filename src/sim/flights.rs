@@ -45,13 +45,7 @@ pub(super) enum Found<'f> {
 }
 
 impl Flights {
-    /// The slot that the next flight will have.
-    #[inline]
-    pub(super) fn next_slot(&self) -> u32 {
-        self.free.last().copied().unwrap_or(self.slots.len() as u32)
-    }
-
-    /// A free slot, to be taken at once by [`Self::fill`].
+    /// A free slot, to be taken at once by [`Self::fill`] or [`Self::launch`].
     #[inline]
     pub(super) fn reserve(&mut self) -> u32 {
         match self.free.pop() {
@@ -73,15 +67,19 @@ impl Flights {
         self.slots.len() as u32 - 1
     }
 
-    /// Puts a plain flight into [`Self::next_slot`]; the number of its plan, which is its answer.
+    /// Puts a plain flight into a slot that was reserved; the number of its plan, which is its
+    /// answer.
     #[inline(always)]
     pub(super) fn launch(&mut self, slot: u32, plain: Plain) -> u32 {
-        let taken = self.reserve();
-        debug_assert_eq!(taken, slot, "nobody else came between");
         let slot = &mut self.slots[slot as usize];
         slot.plan = slot.plan.wrapping_add(1);
         slot.plain = Some(plain);
         slot.plan
+    }
+
+    /// A slot that was reserved is not needed.
+    pub(super) fn give_back(&mut self, slot: u32) {
+        self.free.push(slot);
     }
 
     /// Puts a whole flight into a slot, where none or the same in short is; the plan stays.
@@ -112,6 +110,11 @@ impl Flights {
         let plain = |slot: &Slot| slot.plain.is_some_and(|plain| plain.first.peer() == peer);
         let slots = self.slots.iter().enumerate();
         slots.filter(|(_, slot)| plain(slot)).map(|(number, _)| number as u32).collect()
+    }
+
+    /// The number of the newest plan of a flight.
+    pub(super) fn plan_of(&self, slot: u32) -> u32 {
+        self.slots[slot as usize].plan
     }
 
     /// The number of the next plan of a flight; those before it are void.

@@ -137,6 +137,6 @@ fn run_observed<S: Sink, O: Observe>(
     let mut world = World::new(scenario, &plan, replication, options, sink, observer);
     world.run();
     let mut warnings = foreseeable(scenario);
-    warnings.extend(world.trend.growth().into_iter().map(Warning::from));
+    warnings.extend(world.trend.growth(world.counts.planned).into_iter().map(Warning::from));
     Ran { counts: world.counts, end: world.now, warnings }
 }

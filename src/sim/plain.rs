@@ -42,15 +42,23 @@ pub(super) struct Patience {
     pub(super) client: Span,
     /// By the balancer, since the attempt was sent.
     pub(super) balancer: Span,
+    /// By whoever gives up first, where both begin at once.
+    shorter: Span,
 }
 
 impl Patience {
-    /// The latest departure that a flight may be kept in short for, if it began at `now`.
+    /// Of both.
+    pub(super) fn new(client: Span, balancer: Span) -> Self {
+        // Nobody waits for half of all time.
+        Self { client, balancer, shorter: client.min(balancer).min(Span(u64::MAX / 2)) }
+    }
+
+    /// Whether a flight that began at `now` is answered at `end` before anyone gives up, so that it
+    /// may be kept in short.
     #[inline]
-    pub(super) fn latest(&self, now: Nanos) -> Nanos {
-        let latest = now + self.client.min(self.balancer);
-        // A station that cannot say when it ends says "never".
-        latest.min(Nanos(Nanos::MAX.0 - 1))
+    pub(super) const fn suffices(&self, now: Nanos, end: Nanos) -> bool {
+        // A station that cannot say when it ends says "never", which is further away than this.
+        end.0.wrapping_sub(now.0) <= self.shorter.0
     }
 }
 

@@ -3,7 +3,7 @@
 //! A model of a few servers keeps a handful of events, a model of thousands keeps thousands. Up
 //! to [`SORTED_MAX`] events stand in an array sorted latest first, where the next one is popped
 //! off the end and a new one is shifted into place: at these sizes that beats any heap, since
-//! nothing is mispredicted but the length of one shift. Beyond that a heap of four children per
+//! nothing is mispredicted, not even the length of the shift. Beyond that a heap of four children per
 //! node takes over; only there the order of insertion must be written down.
 
 use super::event::{Event, Packed};
@@ -15,12 +15,34 @@ const SORTED_MAX: usize = 32;
 /// queue about that long does not change its form all the time.
 const SORTED_AGAIN: usize = 8;
 const CHILDREN: usize = 4;
+/// Largest number of events among which one is searched that has become void.
+const SEARCHED_MAX: usize = 128;
+
+/// Entries that an insertion looks at and moves, always all of them: a loop that ends where the new
+/// event belongs ends somewhere else each time, and what the processor guessed wrong costs more.
+const STEP: usize = 8;
+/// Those that it looks at and moves if the first were too few; so many are before the first event.
+const MARGIN: usize = 2 * STEP;
+/// Length of the array. The entries with a margin on either side fill at most half of it, so that a
+/// place of which the compiler knows no more than that it is in the first half needs no check.
+const ROOM: usize = 128;
+const _: () = assert!(2 * MARGIN + SORTED_MAX <= ROOM / 2 && ROOM.is_power_of_two());
+
+/// The end of the array while the heap is in use.
+const IN_HEAP: usize = ROOM;
+
+/// An event and when it is due.
+type Entry = (Nanos, Packed);
 
 /// Events in order of time; those of the same instant in order of insertion.
 #[derive(Clone, Debug)]
 pub(super) struct EventQueue {
-    /// Latest first; empty while the heap is in use.
-    sorted: Vec<(Nanos, Packed)>,
+    /// Those from [`MARGIN`] to `end`, latest first. What stands before them is never due, what stands
+    /// behind them is over.
+    sorted: [Entry; ROOM],
+    /// [`IN_HEAP`] while the heap is in use; then the entry before it has the time of the heap's
+    /// first, so that whoever asks for the next time looks before the end whatever the form.
+    end: usize,
     heap: Vec<Node>,
     /// Numbers the insertions into the heap.
     insertions: u64,
@@ -43,23 +65,21 @@ impl Node {
 impl EventQueue {
     /// An empty queue.
     pub(super) fn new() -> Self {
-        Self { sorted: Vec::with_capacity(SORTED_MAX + 1), heap: Vec::new(), insertions: 0 }
+        let never = (Nanos::MAX, Packed::from(Event::Second));
+        Self { sorted: [never; ROOM], end: MARGIN, heap: Vec::new(), insertions: 0 }
     }
 
     /// When the next event is due; [`Nanos::MAX`] without one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next_at(&self) -> Nanos {
-        match self.sorted.last() {
-            Some((at, _)) => *at,
-            None => self.heap.first().map_or(Nanos::MAX, |node| node.at),
-        }
+        self.sorted[(self.end - 1) % ROOM].0
     }
 
     /// Adds an event.
     #[inline(always)]
     pub(super) fn push(&mut self, at: Nanos, event: Event) {
         let event = Packed::from(event);
-        if self.heap.is_empty() && self.sorted.len() < SORTED_MAX {
+        if self.end < MARGIN + SORTED_MAX {
             self.insert_sorted(at, event);
         } else {
             self.push_heap(at, event);
@@ -67,41 +87,105 @@ impl EventQueue {
     }
 
     /// Takes the next event.
-    #[inline]
-    pub(super) fn pop(&mut self) -> Option<(Nanos, Packed)> {
-        match self.sorted.pop() {
-            Some(next) => Some(next),
-            None => self.pop_heap(),
+    #[inline(always)]
+    pub(super) fn pop(&mut self) -> Option<Entry> {
+        // One comparison: below the margin the difference is a very large number.
+        let last = self.end.wrapping_sub(1);
+        if last.wrapping_sub(MARGIN) >= SORTED_MAX {
+            return self.pop_heap();
         }
+        self.end = last;
+        Some(self.sorted[last % ROOM])
+    }
+
+    /// Takes back an event that has become void; when it was due. Not from among very many events,
+    /// since they are searched one by one; whoever takes a void event sees that it is.
+    pub(super) fn withdraw(&mut self, event: Event) -> Option<Nanos> {
+        let event = Packed::from(event);
+        if self.end == IN_HEAP {
+            return self.withdraw_from_heap(event);
+        }
+        let queued = &self.sorted[MARGIN..self.end];
+        let place = MARGIN + queued.iter().rposition(|entry| entry.1 == event)?;
+        let (at, _) = self.sorted[place];
+        self.sorted.copy_within(place + 1..self.end, place);
+        self.end -= 1;
+        Some(at)
+    }
+
+    #[inline(never)]
+    fn withdraw_from_heap(&mut self, event: Packed) -> Option<Nanos> {
+        if self.heap.len() > SEARCHED_MAX {
+            return None;
+        }
+        let place = self.heap.iter().position(|node| node.event == event)?;
+        let withdrawn = self.heap.swap_remove(place);
+        if place < self.heap.len() {
+            self.sift_up(place);
+            self.sift_down(place);
+        }
+        self.sort_again();
+        Some(withdrawn.at)
     }
 
     #[inline(always)]
     fn insert_sorted(&mut self, at: Nanos, event: Packed) {
-        // The newest of an instant goes in front of (is popped after) those already there.
-        self.sorted.push((at, event));
-        let entries = self.sorted.as_mut_slice();
-        let mut place = entries.len() - 1;
-        while let Some(before) = place.checked_sub(1)
-            && entries[before].0 <= at
-        {
-            entries[place] = entries[before];
-            place = before;
+        self.end += 1;
+        if !self.insert_among::<STEP>(at, event) {
+            self.insert_far(at, event);
         }
-        entries[place] = (at, event);
+    }
+
+    /// Inserts an event if fewer than `N` others are due before it; whether they are. The end is
+    /// behind the room for it already.
+    #[inline(always)]
+    fn insert_among<const N: usize>(&mut self, at: Nanos, event: Packed) -> bool {
+        // The newest of an instant goes in front of (is popped after) those already there.
+        let from = (self.end - 1 - N) % (ROOM / 2);
+        let mut place = from + N;
+        for entry in &self.sorted[from..from + N] {
+            place -= usize::from(entry.0 <= at);
+        }
+        if place == from {
+            return false;
+        }
+        // What is never due may have been counted with those of the same instant.
+        let place = place.max(MARGIN) % (ROOM / 2);
+        let mut moved = [(Nanos::MAX, event); N];
+        moved.copy_from_slice(&self.sorted[place..place + N]);
+        self.sorted[place + 1..place + 1 + N].copy_from_slice(&moved);
+        self.sorted[place] = (at, event);
+        true
+    }
+
+    /// Inserts an event before which at least [`STEP`] others are due.
+    #[inline(never)]
+    fn insert_far(&mut self, at: Nanos, event: Packed) {
+        if self.insert_among::<MARGIN>(at, event) {
+            return;
+        }
+        let mut place = self.end - 1;
+        while place > MARGIN && self.sorted[place - 1].0 <= at {
+            self.sorted[place] = self.sorted[place - 1];
+            place -= 1;
+        }
+        self.sorted[place] = (at, event);
     }
 
     #[inline(never)]
     fn push_heap(&mut self, at: Nanos, event: Packed) {
         if self.heap.is_empty() {
             // Earliest first, the array is a heap already.
-            for (at, event) in self.sorted.drain(..).rev() {
+            for &(at, event) in self.sorted[MARGIN..self.end].iter().rev() {
                 self.heap.push(Node { at, insertion: self.insertions, event });
                 self.insertions += 1;
             }
+            self.end = IN_HEAP;
         }
         self.heap.push(Node { at, insertion: self.insertions, event });
         self.insertions += 1;
         self.sift_up(self.heap.len() - 1);
+        self.show_first();
     }
 
     #[inline(never)]
@@ -111,12 +195,27 @@ impl EventQueue {
             Some(root) => std::mem::replace(root, last),
             None => last,
         };
-        self.sift_down();
+        self.sift_down(0);
+        self.sort_again();
+        Some((next.at, next.event))
+    }
+
+    /// The heap has become shorter: it may be short enough for the array again.
+    fn sort_again(&mut self) {
         if self.heap.len() <= SORTED_AGAIN {
             self.heap.sort_unstable_by_key(|node| std::cmp::Reverse((node.at, node.insertion)));
-            self.sorted.extend(self.heap.drain(..).map(|node| (node.at, node.event)));
+            self.end = MARGIN;
+            for node in self.heap.drain(..) {
+                self.sorted[self.end] = (node.at, node.event);
+                self.end += 1;
+            }
         }
-        Some((next.at, next.event))
+        self.show_first();
+    }
+
+    /// Keeps the time of the first in the heap where [`Self::next_at`] looks.
+    fn show_first(&mut self) {
+        self.sorted[IN_HEAP - 1].0 = self.heap.first().map_or(Nanos::MAX, |node| node.at);
     }
 
     fn sift_up(&mut self, mut place: usize) {
@@ -132,9 +231,8 @@ impl EventQueue {
         self.heap[place] = entry;
     }
 
-    fn sift_down(&mut self) {
-        let Some(&entry) = self.heap.first() else { return };
-        let mut place = 0;
+    fn sift_down(&mut self, mut place: usize) {
+        let Some(&entry) = self.heap.get(place) else { return };
         loop {
             let first = place * CHILDREN + 1;
             let last = (first + CHILDREN).min(self.heap.len());
@@ -205,6 +303,28 @@ mod tests {
     fn pops_by_time_then_by_insertion_while_sorted() {
         check_against_a_list(20, 10);
         check_against_a_list(20, 1_000_000);
+    }
+
+    #[test]
+    fn what_is_withdrawn_is_never_popped() {
+        [20, 60, 120].into_iter().for_each(check_withdrawn);
+    }
+
+    fn check_withdrawn(events: u32) {
+        let mut queue = EventQueue::new();
+        let push = |number| queue.push(Nanos(u64::from(number / 3)), Event::User(number));
+        (0..events).for_each(push);
+        for number in (0..events).filter(|number| number % 2 == 0) {
+            let at = Nanos(u64::from(number / 3));
+            assert_eq!(queue.withdraw(Event::User(number)), Some(at));
+            assert_eq!(queue.withdraw(Event::User(number)), None);
+        }
+        for number in (0..events).filter(|number| number % 2 == 1) {
+            let at = Nanos(u64::from(number / 3));
+            assert_eq!(queue.pop(), Some((at, Event::User(number).into())));
+        }
+        assert_eq!(queue.next_at(), Nanos::MAX);
+        assert_eq!(queue.pop(), None);
     }
 
     #[test]

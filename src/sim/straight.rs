@@ -8,7 +8,7 @@ use super::flight::{Due, Flight, Phase};
 use super::flights::Found;
 use super::observe::Observe;
 use super::plain::Plain;
-use super::station::{Entry, Fifo, Owner, Station, Work};
+use super::station::{Entry, Owner, Station, Work};
 use super::world::World;
 use crate::policy::{Admission, Detour, FirstAttempt, PeerId, Rules};
 use crate::record::{AttemptOutcome, AttemptRow, PickedBecause, RequestRow, Sink};
@@ -33,20 +33,33 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     #[inline(always)]
     pub(super) fn arrive(&mut self, planned: Planned<'_>) {
         let request = planned.request;
-        self.counts.planned += 1;
         let in_flight = self.flights.len();
-        self.trend.sample(self.now, in_flight);
-        let view = self.view_of(request.id);
+        self.trend.sample(self.now, in_flight, self.counts.planned);
+        self.counts.planned += 1;
+        let number = self.view_of(request.id);
         if self.straight && in_flight < self.in_flight_cap {
             let facts = self.facts(request);
-            match self.views[view as usize].upstream.admit_at_once(self.now, &facts) {
-                Ok(first) => self.launch(planned, view, first),
-                Err(detour) => self.admit_otherwise(request, view, detour),
+            let view = &mut self.views[number as usize];
+            match view.upstream.admit_at_once(self.now, &facts) {
+                Ok(first) => {
+                    // Read while the view is at hand. Of an arrival that goes straight on no wish
+                    // can come but from a machine that is restless: this one had none left, and is
+                    // told nothing else.
+                    let (keeps_any, restless) = (view.pool.keeps_any(), view.restless);
+                    self.launch(planned, number, first, keeps_any);
+                    if restless {
+                        self.settle(number);
+                    }
+                }
+                Err(detour) => {
+                    self.admit_otherwise(request, number, detour);
+                    self.settle(number);
+                }
             }
         } else {
-            self.arrive_otherwise(request, view);
+            self.arrive_otherwise(request, number);
+            self.settle(number);
         }
-        self.settle(view);
     }
 
     /// Where a request goes that the balancer did not settle at once.
@@ -63,46 +76,81 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         }
     }
 
-    /// Gives a request to the peer that was picked for it.
+    /// Gives a request to the peer that was picked for it; `keeps_any` tells whether there may be a
+    /// connection for it in the pool.
     #[inline(always)]
-    fn launch(&mut self, planned: Planned<'_>, view: u32, first: FirstAttempt) {
+    fn launch(&mut self, planned: Planned<'_>, view: u32, first: FirstAttempt, keeps_any: bool) {
         let Planned { request, demand } = planned;
-        let (now, peer) = (self.now, first.peer());
-        let slot = self.flights.next_slot();
-        let instance = &mut self.fleet[peer.index()];
+        let instance = &mut self.fleet[first.peer().index()];
         let demand = match demand {
             Some(demand) => demand,
             None => instance.demand(request.demand_word),
         };
         let service = instance.service(demand);
-        let owner = Owner { slot, number: 1, id: request.id };
-        let work = Work { owner, service, fixed: Span::ZERO };
-        let served = match &mut instance.station {
+        match &mut instance.station {
             Station::Fifo(fifo) if instance.calm && fifo.is_plain() => {
-                Some(fifo.serve(now, service))
+                let served = fifo.serve(self.now, service);
+                let slot = self.flights.reserve();
+                self.keep_in_short(request, demand, slot, served, (view, first, keeps_any));
             }
-            Station::Fifo(fifo) if instance.calm => enter_remembered(fifo, now, work),
-            Station::Sharing(_) if instance.calm => {
-                return self.launch_shared(request, demand, work, view, first);
-            }
-            _ => None,
-        };
-        let Some((start, end)) = served else {
-            return self.launch_otherwise(request, view, first);
-        };
-        let reused = self.views[view as usize].pool.take(peer, now);
+            _ => self.launch_remembered(request, demand, service, (view, first, keeps_any)),
+        }
+    }
+
+    /// Keeps a request in short that will be `served` from one instant to another.
+    #[inline(always)]
+    fn keep_in_short(
+        &mut self,
+        request: &Request,
+        demand: Span,
+        slot: u32,
+        served: (Nanos, Nanos),
+        (view, first, keeps_any): (u32, FirstAttempt, bool),
+    ) {
+        let (now, (start, end)) = (self.now, served);
+        let reused = keeps_any && self.views[view as usize].pool.take(first.peer(), now);
         let (id, at, class) = (request.id, now, request.class);
         let plain = Plain { id, at, start, end, demand, first, view, class, reused };
         let plan = self.flights.launch(slot, plain);
-        if end <= self.patience.latest(now) {
+        if self.patience.suffices(now, end) {
             self.queue.push(end, super::event::Event::Flight { slot, plan });
         } else {
             self.wait_impatiently(slot, end);
         }
     }
 
-    /// The backend shares its workers among its requests: nobody knows yet when it will answer.
+    /// Gives a request to a backend whose station must know whose work it has, or that is not in
+    /// order.
     #[inline(never)]
+    fn launch_remembered(
+        &mut self,
+        request: &Request,
+        demand: Span,
+        service: Span,
+        (view, first, keeps_any): (u32, FirstAttempt, bool),
+    ) {
+        let now = self.now;
+        let slot = self.flights.reserve();
+        let owner = Owner { slot, number: 1, id: request.id };
+        let work = Work { owner, service, fixed: Span::ZERO };
+        let instance = &mut self.fleet[first.peer().index()];
+        let served = match &mut instance.station {
+            Station::Fifo(fifo) if instance.calm => fifo.enter(now, work),
+            Station::Sharing(_) if instance.calm => {
+                return self.launch_shared(request, demand, work, view, first);
+            }
+            _ => Entry::Full,
+        };
+        if let Entry::Known { start, end } = served {
+            let how = (view, first, keeps_any);
+            return self.keep_in_short(request, demand, slot, (start, end), how);
+        }
+        self.flights.give_back(slot);
+        self.launch_otherwise(request, view, first);
+    }
+
+    /// The backend shares its workers among its requests: nobody knows yet when it will answer.
+    #[inline(always)]
     fn launch_shared(
         &mut self,
         request: &Request,
@@ -112,8 +160,7 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         first: FirstAttempt,
     ) {
         let (now, peer) = (self.now, first.peer());
-        let slot = self.flights.reserve();
-        debug_assert_eq!(slot, work.owner.slot, "nobody else came between");
+        let slot = work.owner.slot;
         let entry = self.fleet[peer.index()].station.enter(now, work);
         let flight = Flight {
             sent: now,
@@ -132,12 +179,14 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         if entry == Entry::Full { self.overflow(slot) } else { self.share(slot) }
     }
 
-    /// The backend is not in order, or has no room: the attempt begins step by step.
+    /// The backend is not in order, or has no room: the attempt begins step by step, and may end at
+    /// once.
     #[inline(never)]
     fn launch_otherwise(&mut self, request: &Request, view: u32, first: FirstAttempt) {
         let attempt = first.whole(self.facts(request), self.now);
         let slot = self.hold_over(request, view);
         self.try_peer(slot, attempt, PickedBecause::Picked);
+        self.settle(view);
     }
 
     /// A time-out comes before the answer.
@@ -151,10 +200,11 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     #[inline(always)]
     pub(super) fn fly(&mut self, slot: u32, plan: u32) {
         match self.flights.find(slot, plan) {
-            Found::Plain(plain) if self.fleet[plain.first.peer().index()].cut_until <= self.now => {
-                self.land(slot, *plain);
+            Found::Plain(plain) => {
+                let plain = *plain;
+                self.land(slot, plain);
             }
-            Found::Plain(_) | Found::Whole => self.fly_otherwise(slot),
+            Found::Whole => self.fly_otherwise(slot),
             Found::Nothing => {}
         }
     }
@@ -167,6 +217,8 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         let view = &mut self.views[number as usize];
         view.upstream.passed(now, plain.first, plain.at);
         view.pool.put(plain.first.peer(), now);
+        // Asked while the view is at hand: nothing below tells its machine anything.
+        let quiet = view.upstream.is_quiet();
         let row = plain.row(self.replication, now);
         if S::ATTEMPTS || S::TIMELINE {
             self.note_attempt(&row, number, plain.at);
@@ -177,7 +229,9 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         if !self.turns.is_empty() {
             self.plan_turn_after((row.id >> 32) as u32, now);
         }
-        self.settle(number);
+        if !quiet {
+            self.settle(number);
+        }
     }
 
     /// Makes the flight in a slot whole, if it is plain: whatever happens to it, but for its answer,
@@ -228,27 +282,18 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 }
 
-/// A job enters a station that remembers its jobs: when its service starts and ends; `None` if there
-/// is no room, and then nothing has changed.
-#[inline(never)]
-fn enter_remembered(fifo: &mut Fifo, now: Nanos, work: Work) -> Option<(Nanos, Nanos)> {
-    match fifo.enter(now, work) {
-        Entry::Known { start, end } => Some((start, end)),
-        Entry::Shared | Entry::Full => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::observe::Nobody;
     use super::super::{Counts, Options};
     use super::*;
+    use crate::record::EventRow;
     use crate::scenario::{Scenario, parse};
     use crate::traffic::Plan;
     use crate::units::Seed;
 
     #[derive(Default)]
-    struct Rows(Vec<RequestRow>, Vec<AttemptRow>);
+    struct Rows(Vec<RequestRow>, Vec<AttemptRow>, Vec<EventRow>);
 
     impl Sink for Rows {
         const TIMELINE: bool = false;
@@ -257,6 +302,9 @@ mod tests {
         }
         fn attempt(&mut self, row: &AttemptRow) {
             self.1.push(*row);
+        }
+        fn event(&mut self, row: &EventRow) {
+            self.2.push(row.clone());
         }
     }
 
@@ -288,6 +336,7 @@ mod tests {
         assert!(counts.finished > 500);
         assert!(straight.0 == stepwise.0, "the requests differ");
         assert!(straight.1 == stepwise.1, "the attempts differ");
+        assert_eq!(straight.2, stepwise.2, "the events differ");
     }
 
     const BACKENDS: &str = "[[backend]]\nname = \"f\"\ncount = 2\nservice = { law = \

@@ -19,9 +19,10 @@ const SIGNIFICANT: f64 = 4.0;
 #[derive(Clone, Debug)]
 pub(super) struct Trend {
     stages: Vec<Watched>,
-    /// Mean and count of the part that is being sampled.
+    /// Sum of the samples of the part that is being sampled.
     sum: u64,
-    count: u64,
+    /// How many there were before that part.
+    before: u64,
     /// Where that part ends.
     part_ends: Nanos,
     /// Below this number in the system nothing is said: every worker may have one.
@@ -66,30 +67,31 @@ impl Trend {
                 .collect(),
         };
         let workers = scenario.backends.iter().map(|backend| f64::from(backend.workers)).sum();
-        Self { stages, sum: 0, count: 0, part_ends: Nanos::ZERO, workers }
+        Self { stages, sum: 0, before: 0, part_ends: Nanos::ZERO, workers }
     }
 
-    /// An arrival at `at` found `in_system` requests; instants never decrease.
+    /// An arrival at `at` found `in_system` requests, after so many `earlier` arrivals; instants never
+    /// decrease.
     #[inline]
-    pub(super) fn sample(&mut self, at: Nanos, in_system: usize) {
+    pub(super) fn sample(&mut self, at: Nanos, in_system: usize, earlier: u64) {
         if at >= self.part_ends {
-            self.close_part(at);
+            self.close_part(at, earlier);
         }
         self.sum += in_system as u64;
-        self.count += 1;
     }
 
-    /// The stages in which the number in the system grew.
-    pub(super) fn growth(&mut self) -> Vec<Growth> {
-        self.close_part(Nanos::MAX);
+    /// The stages in which the number in the system grew; there were so many `arrivals`.
+    pub(super) fn growth(&mut self, arrivals: u64) -> Vec<Growth> {
+        self.close_part(Nanos::MAX, arrivals);
         let workers = self.workers;
         self.stages.iter().filter_map(|stage| stage.growth(workers)).collect()
     }
 
     /// Puts what was sampled where it belongs, and finds where the part that holds `at` ends.
     #[cold]
-    fn close_part(&mut self, at: Nanos) {
-        let (sum, count) = (std::mem::take(&mut self.sum), std::mem::take(&mut self.count));
+    fn close_part(&mut self, at: Nanos, arrivals: u64) {
+        let sum = std::mem::take(&mut self.sum);
+        let count = arrivals - std::mem::replace(&mut self.before, arrivals);
         let ended = self.part_ends;
         if let Some(stage) = self.stages.iter_mut().find(|s| s.from < ended && ended <= s.until)
             && count > 0
@@ -153,15 +155,15 @@ mod tests {
             means: Vec::new(),
         };
         let stages = vec![stage("calm", 0, 10_000), stage("rush", 20_000, 30_000)];
-        let mut trend = Trend { stages, sum: 0, count: 0, part_ends: Nanos::ZERO, workers: 4.0 };
-        (0..30_000).for_each(|at| trend.sample(Nanos(at), in_system(at)));
+        let mut trend = Trend { stages, sum: 0, before: 0, part_ends: Nanos::ZERO, workers: 4.0 };
+        (0..30_000).for_each(|at| trend.sample(Nanos(at), in_system(at), at));
         trend
     }
 
     #[test]
     fn a_stage_whose_queue_grows_is_named() {
         let mut trend = watched(|at| if at < 20_000 { 3 } else { (at as usize - 20_000) / 10 });
-        let growth = trend.growth();
+        let growth = trend.growth(30_000);
         assert_eq!(growth.len(), 1);
         assert_eq!(growth[0].stage, "rush");
         assert!((growth[0].last - 854.0).abs() < 30.0, "{growth:?}");
@@ -170,8 +172,8 @@ mod tests {
 
     #[test]
     fn a_queue_that_comes_and_goes_is_not() {
-        assert_eq!(watched(|at| (at as usize / 700 % 2) * 50).growth(), []);
-        assert_eq!(watched(|at| at as usize / 10_000).growth(), []);
+        assert_eq!(watched(|at| (at as usize / 700 % 2) * 50).growth(30_000), []);
+        assert_eq!(watched(|at| at as usize / 10_000).growth(30_000), []);
     }
 
     #[test]

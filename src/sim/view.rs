@@ -16,6 +16,9 @@ pub(super) struct View {
     pub(super) armed: Nanos,
     /// Slots of the requests in the waiting line.
     pub(super) tickets: BTreeMap<u64, u32>,
+    /// Its machine has wishes even if it was told nothing but of arrivals that it settled at once:
+    /// it sends health checks or asks for loads.
+    pub(super) restless: bool,
 }
 
 impl View {
@@ -27,8 +30,10 @@ impl View {
             StateSharing::PerWorker => 1,
         };
         let room = if follows { balancer.keepalive.saturating_mul(workers) } else { 0 };
+        let upstream = Upstream::new(&balancer.upstream, seed);
         Self {
-            upstream: Upstream::new(&balancer.upstream, seed),
+            restless: !upstream.is_quiet(),
+            upstream,
             pool: Pool {
                 room: room as usize,
                 timeout: balancer.keepalive_timeout,
@@ -55,6 +60,12 @@ pub(super) struct Pool {
 }
 
 impl Pool {
+    /// Whether there can be a connection in it.
+    #[inline]
+    pub(super) const fn keeps_any(&self) -> bool {
+        self.room > 0
+    }
+
     /// Takes the connection to `peer` that was returned last.
     #[inline]
     pub(super) fn take(&mut self, peer: PeerId, now: Nanos) -> bool {

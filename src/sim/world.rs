@@ -37,6 +37,7 @@ pub(super) struct World<'a, S, O> {
     pub(super) seed: Seed,
     pub(super) now: Nanos,
     pub(super) queue: EventQueue,
+    pub(super) withdrawn: Withdrawn,
     pub(super) flights: Flights,
     pub(super) views: Vec<View>,
     /// How many of the views take requests; those behind belong to workers that were told to go.
@@ -64,6 +65,32 @@ pub(super) struct World<'a, S, O> {
     pub(super) observer: &'a mut O,
 }
 
+/// When events would have been due that were withdrawn from the queue. A run ends with its last event,
+/// void or not, so that its end does not depend on which of them had to be kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Withdrawn {
+    /// The latest up to the end of the plan.
+    in_time: Nanos,
+    /// The latest of all.
+    ever: Nanos,
+}
+
+impl Withdrawn {
+    /// One that would have been due at `at` is withdrawn.
+    pub(super) fn note(&mut self, at: Nanos, plan_end: Nanos) {
+        self.ever = self.ever.max(at);
+        if at <= plan_end {
+            self.in_time = self.in_time.max(at);
+        }
+    }
+
+    /// The latest that would have been taken from the queue: beyond the end of the plan only while a
+    /// request was still in flight.
+    const fn latest(&self, all_over: bool) -> Nanos {
+        if all_over { self.in_time } else { self.ever }
+    }
+}
+
 impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     /// The world before its first event.
     pub(super) fn new(
@@ -86,15 +113,13 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
                 0 => usize::MAX,
                 cap => cap as usize,
             },
-            patience: Patience {
-                client: scenario.traffic.client.timeout,
-                balancer: balancer.read_timeout,
-            },
+            patience: Patience::new(scenario.traffic.client.timeout, balancer.read_timeout),
             options,
             replication,
             seed,
             now: Nanos::ZERO,
             queue: EventQueue::new(),
+            withdrawn: Withdrawn::default(),
             flights: Flights::default(),
             views: (0..balancer.views()).map(|_| View::new(balancer, seed, follows)).collect(),
             serving: balancer.views(),
@@ -143,29 +168,43 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     pub(super) fn run(&mut self) {
         let plan = self.plan;
         let mut ahead = Ahead::new(plan.arrivals(), self.scenario);
-        while !self.observer.is_satisfied() {
-            let due = self.queue.next_at();
-            // An event of the same instant goes first: who leaves makes room for who comes.
-            if let Some(planned) = ahead.next()
-                && planned.request.at < due
-            {
+        while !self.observer.is_satisfied() && ahead.go_on() {
+            for planned in ahead.iter() {
+                // An event of the same instant goes first: who leaves makes room for who comes.
+                while !self.has_seen_enough() && self.queue.next_at() <= planned.request.at {
+                    self.step();
+                }
+                if self.has_seen_enough() {
+                    return self.finish();
+                }
                 self.now = planned.request.at;
                 self.arrive(planned);
-                ahead.step();
-                continue;
-            }
-            if ahead.next().is_none() && self.is_over(due) {
-                break;
-            }
-            let Some((at, event)) = self.queue.pop() else { break };
-            debug_assert!(at >= self.now, "time never goes backwards");
-            self.now = at;
-            match event.flight() {
-                Some((slot, plan)) => self.fly(slot, plan),
-                None => self.handle(event.into()),
             }
         }
+        while !self.observer.is_satisfied() && !self.is_over(self.queue.next_at()) && self.step() {}
+        if !self.observer.is_satisfied() {
+            self.now = self.now.max(self.withdrawn.latest(self.flights.len() == 0));
+        }
         self.finish();
+    }
+
+    /// Whether an observer wants no more. Whoever watches nothing is asked once in many arrivals.
+    #[inline(always)]
+    fn has_seen_enough(&self) -> bool {
+        O::WATCHES && self.observer.is_satisfied()
+    }
+
+    /// Does what is due next; whether there was anything.
+    #[inline(always)]
+    fn step(&mut self) -> bool {
+        let Some((at, event)) = self.queue.pop() else { return false };
+        debug_assert!(at >= self.now, "time never goes backwards");
+        self.now = at;
+        match event.flight() {
+            Some((slot, plan)) => self.fly(slot, plan),
+            None => self.handle(event.into()),
+        }
+        true
     }
 
     /// Closes what is still open: the last second of the timeline, and a request that nothing
@@ -231,10 +270,21 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
         if flight.deadline < at {
             (at, due) = (flight.deadline, Due::GivesUp);
         }
-        flight.due = due;
+        let before = std::mem::replace(&mut flight.due, due);
+        if matches!(before, Due::GivesUp | Due::Ends(_)) {
+            // A time-out that cannot fire any more would be in the queue for long.
+            self.withdraw(Event::Flight { slot, plan: self.flights.plan_of(slot) });
+        }
         let plan = self.flights.plan_anew(slot);
         if at < Nanos::MAX {
             self.queue.push(at, Event::Flight { slot, plan });
+        }
+    }
+
+    /// Takes an event back that has become void.
+    pub(super) fn withdraw(&mut self, event: Event) {
+        if let Some(at) = self.queue.withdraw(event) {
+            self.withdrawn.note(at, self.plan.end());
         }
     }
 

@@ -12,6 +12,8 @@ pub mod normal;
 pub mod plan;
 pub mod request;
 pub mod service;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 pub use arrival::ArrivalConfig;
 pub use fault::{Fault, FaultKind};

@@ -9,7 +9,7 @@ use super::key::{Shares, Zipf};
 use super::request::Request;
 use super::{Source, TrafficConfig};
 use crate::units::{Nanos, Purpose, Seed, Span};
-use block::Block;
+use block::{Block, Timing};
 
 /// The requests of one replication.
 ///
@@ -114,8 +114,15 @@ pub struct Arrivals<'a> {
 
 #[derive(Clone, Debug)]
 enum Process<'a> {
-    Timed { arrival: &'a ArrivalConfig, clock: Clock<'a>, operational: f64 },
-    Trace { entries: &'a [TraceEntry], speed: f64 },
+    /// The clock and the operational time of the last request in the block.
+    Timed {
+        clock: Clock<'a>,
+        operational: f64,
+    },
+    Trace {
+        entries: &'a [TraceEntry],
+        speed: f64,
+    },
 }
 
 impl<'a> Arrivals<'a> {
@@ -133,17 +140,47 @@ impl<'a> Arrivals<'a> {
                     _ => None,
                 };
                 let clock = Clock::new(stages, modulation);
-                Some(Process::Timed { arrival, clock, operational: 0.0 })
+                Some(Process::Timed { clock, operational: 0.0 })
             }
         };
         Self { plan, process, id: 0, last: Nanos::ZERO, block: Block::new() }
     }
 
+    /// Adds the next requests, as [`Self::next`] gives them, up to the end of the block in which they
+    /// are made; none once the plan has ended.
+    pub(crate) fn next_block(&mut self, requests: &mut Vec<Request>) {
+        let place = self.id as usize % block::LENGTH;
+        let is_timed = matches!(self.process, Some(Process::Timed { .. }));
+        if !is_timed || self.plan.shares.is_choice() || self.plan.keys.is_some() {
+            return requests.extend(self.by_ref().take(block::LENGTH - place));
+        }
+        // All there is to these requests is in the block.
+        if place == 0 {
+            self.fill_block();
+        }
+        let rest = self.block.rest(place);
+        let (first, count) = (self.id, rest.len());
+        requests.extend(rest.zip(first..).map(|((at, demand_word), id)| {
+            self.last = at;
+            Request { id, at, class: 0, key: 0, demand_word, demand: None }
+        }));
+        self.id += count as u64;
+        if place + count < block::LENGTH {
+            self.process = None;
+        }
+    }
+
     #[cold]
     fn fill_block(&mut self) {
-        if let Source::Open { arrival, .. } = &self.plan.source {
-            self.block.fill(self.plan.seed, arrival, self.id);
-        }
+        let Source::Open { arrival, .. } = &self.plan.source else { return };
+        let (last, end) = (self.last, self.plan.end);
+        let timing = match &mut self.process {
+            Some(Process::Timed { clock, operational }) => {
+                Some(Timing { clock, operational, last, end })
+            }
+            _ => None,
+        };
+        self.block.fill(self.plan.seed, arrival, self.id, timing);
     }
 
     #[inline]
@@ -153,26 +190,18 @@ impl<'a> Arrivals<'a> {
         if place == 0 {
             self.fill_block();
         }
-        let (gap, demand_word) = self.block.at(place);
         let mut entry = None;
-        let at = match self.process.as_mut()? {
-            Process::Timed { arrival, clock, operational } => {
-                *operational = arrival.operational(id, *operational, gap);
-                clock.reach(*operational)?
-            }
+        self.last = match self.process.as_ref()? {
+            Process::Timed { .. } => self.block.instant(place)?,
             Process::Trace { entries, speed } => {
                 let next = entries.get(usize::try_from(id).ok()?)?;
                 entry = Some(next);
-                Nanos::ZERO + Span(next.at.0).scaled(1.0 / *speed)
+                let at = Nanos::ZERO + Span(next.at.0).scaled(1.0 / *speed);
+                Some(self.last.max(at)).filter(|at| *at < self.plan.end)?
             }
         };
-        // Rounding at the border of two stages must not turn the order round.
-        self.last = self.last.max(at);
-        if self.last >= self.plan.end {
-            return None;
-        }
         self.id += 1;
-        let request = self.plan.request(id, self.last, demand_word);
+        let request = self.plan.request(id, self.last, self.block.demand_word(place));
         Some(recorded(request, entry))
     }
 }

@@ -90,16 +90,12 @@ impl Law {
             let pairs = words.iter().zip(durations);
             return pairs.for_each(|(word, duration)| *duration = self.sample(*word));
         };
-        let mean = mean.0 as f64;
-        let (words, last_words) = words.as_chunks::<LANES>();
-        let (durations, last) = durations.as_chunks_mut::<LANES>();
-        for (words, durations) in words.iter().zip(durations) {
-            let nanos = ln_of(words.map(|word| unit_open(!word))).map(|ln| -mean * ln);
-            *durations = Span::from_nanos_of(nanos);
+        #[cfg(target_arch = "x86_64")]
+        if super::wide::is_at_hand() {
+            // SAFETY: the processor has what the function is compiled for: it was just asked.
+            return unsafe { exponentials_wide(mean.0 as f64, words, durations) };
         }
-        for (word, duration) in last_words.iter().zip(last) {
-            *duration = exponential(mean, unit_open(!word));
-        }
+        exponentials(mean.0 as f64, words, durations);
     }
 
     /// Inverse of the distribution function at `below`; `above` is `1 - below`, handed in so that
@@ -198,12 +194,42 @@ impl Law {
     }
 }
 
-/// The value at quantile `u` of sorted values, interpolated linearly; zero without any.
-#[inline]
+/// The exponential duration that a share `above` of the samples exceeds.
+#[inline(always)]
 fn exponential(mean_ns: f64, above: f64) -> Span {
     Span::from_nanos_f64(-mean_ns * ln(above))
 }
 
+/// Exponential durations of several words, each as [`exponential`] gives it; as many durations as
+/// words.
+#[inline(always)]
+fn exponentials(mean: f64, words: &[u64], durations: &mut [Span]) {
+    let (words, last_words) = words.as_chunks::<LANES>();
+    let (durations, last) = durations.as_chunks_mut::<LANES>();
+    for (words, durations) in words.iter().zip(durations) {
+        let mut uniforms = [0.0; LANES];
+        for (uniform, word) in uniforms.iter_mut().zip(words) {
+            *uniform = unit_open(!word);
+        }
+        let mut nanos = ln_of(uniforms);
+        for nanos in &mut nanos {
+            *nanos *= -mean;
+        }
+        *durations = Span::from_nanos_of(nanos);
+    }
+    for (word, duration) in last_words.iter().zip(last) {
+        *duration = exponential(mean, unit_open(!word));
+    }
+}
+
+/// The same, with twice as many lanes in a register.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi2")]
+fn exponentials_wide(mean: f64, words: &[u64], durations: &mut [Span]) {
+    exponentials(mean, words, durations);
+}
+
+/// The value at quantile `u` of sorted values, interpolated linearly; zero without any.
 fn interpolated(sorted: &[Span], u: f64) -> Span {
     let Some(last) = sorted.len().checked_sub(1) else { return Span::ZERO };
     let place = u * last as f64;

@@ -141,7 +141,7 @@ impl Draw {
 /// Maps a random word to the open interval (0, 1), on a grid of 2^-52 shifted by half a step, so
 /// that neither end is ever reached.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn unit_open(word: u64) -> f64 {
     // The bits of a number from 1 to 2, on a grid of 2^-52; the difference is exact.
     f64::from_bits(1.0f64.to_bits() | word >> 12) - (1.0 - f64::EPSILON / 2.0)

@@ -102,18 +102,23 @@ impl Span {
     #[inline(always)]
     pub fn from_nanos_of<const N: usize>(nanos: [f64; N]) -> [Self; N] {
         const WHOLE: f64 = (1u64 << 52) as f64;
-        let raised = nanos.map(|nanos| nanos + 0.5);
-        let small =
-            raised.iter().fold(true, |all, raised| all & (0.0..WHOLE / 2.0).contains(raised));
+        let mut small = true;
+        for nanos in nanos {
+            let raised = nanos + 0.5;
+            small &= (0.0..WHOLE / 2.0).contains(&raised);
+        }
         if !small {
             return nanos.map(Self::from_nanos_f64);
         }
-        raised.map(|raised| {
+        let mut spans = [Self::ZERO; N];
+        for (span, nanos) in spans.iter_mut().zip(nanos) {
+            let raised = nanos + 0.5;
             let sum = raised + WHOLE;
             // It may have been rounded up.
             let over = u64::from(sum - WHOLE > raised);
-            Self((sum.to_bits() - WHOLE.to_bits()) - over)
-        })
+            *span = Self((sum.to_bits() - WHOLE.to_bits()) - over);
+        }
+        spans
     }
 
     /// Seconds.

@@ -114,10 +114,14 @@ impl Fifo {
         }
     }
 
-    /// Service that starts from now on takes `factor` times as long; what waits is planned anew.
+    /// Service that starts from now on takes `factor` times as long; what waits is planned anew. A
+    /// station that does not remember its jobs could not plan them anew: it is never slowed down, but
+    /// told so with every fault that is none of its own.
     pub(in crate::sim) fn set_slowdown(&mut self, now: Nanos, factor: f64) {
-        self.slowdown = factor;
-        self.plan_again(now, Nanos::ZERO);
+        if factor != self.slowdown {
+            self.slowdown = factor;
+            self.plan_again(now, Nanos::ZERO);
+        }
     }
 
     /// Nothing completes and nothing starts before `until`; what was due meanwhile completes then.
@@ -189,7 +193,11 @@ impl Fifo {
     /// Replaces the earliest free time by a later one and restores the heap.
     #[inline]
     fn replace_first(&mut self, end: Nanos) {
-        let free = &mut self.free;
+        let free = self.free.as_mut_slice();
+        if let [only] = free {
+            *only = end;
+            return;
+        }
         let mut place = 0;
         loop {
             let mut child = 2 * place + 1;
@@ -272,6 +280,17 @@ mod tests {
         assert_eq!(plan(&fifo), [(0, 0, 10), (1, 0, 4), (2, 4, 9), (3, 9, 10)]);
         assert_eq!(fifo.waiting(Nanos(0)), 2);
         assert_eq!(fifo.waiting(Nanos(4)), 1);
+    }
+
+    #[test]
+    fn a_factor_that_stays_the_same_changes_nothing() {
+        for remembers in [true, false] {
+            let mut fifo = Fifo::new(1, None, remembers, false);
+            let _ = fifo.enter(Nanos(0), work(0, 10));
+            fifo.set_slowdown(Nanos(5), 1.0);
+            let entry = fifo.enter(Nanos(6), work(1, 4));
+            assert_eq!(entry, Entry::Known { start: Nanos(10), end: Nanos(14) });
+        }
     }
 
     #[test]

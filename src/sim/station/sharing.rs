@@ -105,6 +105,11 @@ impl Sharing {
         Some((self.at + Span::from_nanos_f64(left), self.plan))
     }
 
+    /// The number of the newest plan.
+    pub(in crate::sim) const fn plan(&self) -> u32 {
+        self.plan
+    }
+
     /// Whether `plan` is the newest one.
     pub(in crate::sim) const fn is_current(&self, plan: u32) -> bool {
         self.plan == plan

@@ -53,6 +53,28 @@ impl<'a> Clock<'a> {
         Some(self.piece.reach(target).min(self.until))
     }
 
+    /// Whether all of these operational times, which do not fall, are reached in the present piece,
+    /// and in it the load does not change.
+    #[inline(always)]
+    pub(in crate::traffic) fn reaches_all<const N: usize>(&self, targets: &[f64; N]) -> bool {
+        self.piece.slope == 0.0 && targets.iter().all(|target| *target < self.integral_until)
+    }
+
+    /// When these operational times are reached, each as [`Self::reach`] says, if
+    /// [`Self::reaches_all`] says yes: several at a time, so that the divisions overlap.
+    #[inline(always)]
+    pub(in crate::traffic) fn reach_all<const N: usize>(&self, targets: [f64; N]) -> [Nanos; N] {
+        let mut nanos = targets;
+        for nanos in &mut nanos {
+            *nanos = self.piece.steady(*nanos);
+        }
+        let mut instants = [Nanos::ZERO; N];
+        for (instant, span) in instants.iter_mut().zip(Span::from_nanos_of(nanos)) {
+            *instant = (self.piece.from + span).min(self.until);
+        }
+        instants
+    }
+
     fn next_piece(&mut self) -> Option<()> {
         let stage = self.stages.get(self.stage)?;
         let from = self.until.max(stage.from);
@@ -87,14 +109,19 @@ impl<'a> Clock<'a> {
 impl Piece {
     #[inline]
     fn reach(&self, target: f64) -> Nanos {
-        let ahead = target - self.integral;
         let nanos = if self.slope == 0.0 {
-            // Scaled before the division, so that request `i` is due at the rounded `i / rate`.
-            ahead * NANOS_PER_SECOND as f64 / self.rate
+            self.steady(target)
         } else {
-            self.ramp(ahead) * NANOS_PER_SECOND as f64
+            self.ramp(target - self.integral) * NANOS_PER_SECOND as f64
         };
         self.from + Span::from_nanos_f64(nanos)
+    }
+
+    /// Nanoseconds into a piece without a slope after which operational time `target` is reached.
+    #[inline(always)]
+    fn steady(&self, target: f64) -> f64 {
+        // Scaled before the division, so that request `i` is due at the rounded `i / rate`.
+        (target - self.integral) * NANOS_PER_SECOND as f64 / self.rate
     }
 
     /// Seconds into a piece with a slope after which the integral has grown by `ahead`.
