@@ -22,6 +22,16 @@ pub(super) struct Measured {
     remark: String,
 }
 
+impl WorldDigests<'_> {
+    /// The value of `subject` with its interval where it has one.
+    ///
+    /// # Errors
+    /// The reason why there is none, in words.
+    pub fn estimate(&self, subject: &Subject) -> Result<Estimate, String> {
+        measure(subject, self).map(|measured| measured.estimate())
+    }
+}
+
 /// The value of `subject` in a world.
 ///
 /// # Errors

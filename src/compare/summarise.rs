@@ -27,6 +27,14 @@ impl Digest {
     }
 }
 
+impl WorldDigests<'_> {
+    /// What a run says of the world.
+    #[must_use]
+    pub fn summary(&self) -> WorldSummary {
+        summarise(&self.pooled, self.each)
+    }
+}
+
 /// The results of the replications of a world, first the one whose seconds are kept; `None`
 /// without any.
 #[must_use]

@@ -1,10 +1,6 @@
 //! The replications of a world beside all of them as one.
 
 use super::digest::Digest;
-use super::measured::measure;
-use super::summarise::summarise;
-use super::summary::{Estimate, WorldSummary};
-use crate::scenario::Subject;
 use crate::units::World;
 
 /// The replications (or rounds) of a world: each, and merged. Merging takes longer than most of what
@@ -20,20 +16,6 @@ impl<'a> WorldDigests<'a> {
     #[must_use]
     pub fn new(each: &'a [Digest]) -> Option<Self> {
         Some(Self { each, pooled: Digest::merged(each)? })
-    }
-
-    /// The value of `subject` with its interval where it has one.
-    ///
-    /// # Errors
-    /// The reason why there is none, in words.
-    pub fn estimate(&self, subject: &Subject) -> Result<Estimate, String> {
-        measure(subject, self).map(|measured| measured.estimate())
-    }
-
-    /// What a run says of the world.
-    #[must_use]
-    pub fn summary(&self) -> WorldSummary {
-        summarise(&self.pooled, self.each)
     }
 
     /// The model's replication with the plan that the live rounds had: what they are compared with,

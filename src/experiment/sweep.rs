@@ -49,6 +49,11 @@ pub enum SweepError {
          such as --set balancer.algorithm=least_conn,random_two", .0.display()
     )]
     NoAxis(PathBuf),
+    /// A folder that is no sweep's.
+    #[error(
+        "{}: no folder of a sweep, which has a sweep.json: give a scenario file, or what          `lab sweep` named as its results", .0.display()
+    )]
+    NoSweep(PathBuf),
     /// The axes make no points.
     #[error(transparent)]
     Design(#[from] DesignError),

@@ -121,6 +121,9 @@ fn what_cannot_be_swept_is_refused_before_anything_runs() {
     assert!(said.contains("no axis"), "{said}");
     let said = refused(&folder, &["plain.toml", "--set", "load=0.5,0.6", "--shard", "3/2"]);
     assert!(said.contains("K/N"), "{said}");
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    let said = refused(&folder, &["empty"]);
+    assert!(said.contains("empty: no folder of a sweep"), "{said}");
     let mut job = clean(folder.lab(&["sweep", "plain.toml", "--set", "load=0.5,0.6"]));
     let output = job.env("JOB_COMPLETION_INDEX", "1").output().unwrap();
     assert_eq!(code(&output), 2);

@@ -5,6 +5,7 @@
 //! file keeps all that lab knows of the point, so that a report needs nothing else.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Sweep, SweepError, SweepManifest};
@@ -28,7 +29,10 @@ const EXPECTED: &str = "a sweep of lab (sweep.json)";
 /// When there is none, or another lab wrote it.
 pub fn open(folder: &Path) -> Result<Sweep, SweepError> {
     let path = folder.join(MANIFEST);
-    let text = fs::read_to_string(&path).map_err(RecordError::io("read", &path))?;
+    let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => SweepError::NoSweep(folder.to_owned()),
+        _ => RecordError::io("read", &path)(error).into(),
+    })?;
     let malformed = |error: serde_json::Error| RecordError::malformed(&path, EXPECTED, error);
     let value: serde_json::Value = serde_json::from_str(&text).map_err(malformed)?;
     let version = value.get("schema_version").and_then(serde_json::Value::as_u64);

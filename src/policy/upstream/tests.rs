@@ -34,6 +34,13 @@ fn build(config: &UpstreamConfig) -> Upstream {
     Upstream::new(config, Seed::new(1, 0))
 }
 
+/// One failed check takes a peer out, `rise` bring it back.
+fn checked_each_second(rise: u32) -> ActiveHealthConfig {
+    let interval = Span::from_millis(1000);
+    let path = "/health".to_owned();
+    ActiveHealthConfig { path, interval, timeout: interval, rise, fall: 1 }
+}
+
 /// One peer that takes one request at a time, and a line before it.
 fn one_at_a_time(length: u32, timeout: Span) -> Upstream {
     let mut config = config(vec![PeerConfig { max_conns: 1, ..PeerConfig::new("only") }]);
@@ -242,14 +249,7 @@ fn an_error_on_a_reused_connection_gives_the_try_back() {
 #[test]
 fn checks_take_a_peer_out_and_bring_it_back() {
     let mut config = config(peers(2));
-    let interval = Span::from_millis(1000);
-    config.health = Some(ActiveHealthConfig {
-        path: "/health".to_owned(),
-        interval,
-        timeout: interval,
-        rise: 2,
-        fall: 1,
-    });
+    config.health = Some(checked_each_second(2));
     let mut upstream = build(&config);
     assert_eq!(upstream.next_timeout(), Some(Nanos::ZERO), "the schedule waits for its start");
     assert_eq!(probes(&mut upstream, at(7000)), [0]);
@@ -276,14 +276,7 @@ fn checks_take_a_peer_out_and_bring_it_back() {
 #[test]
 fn checks_that_pass_do_not_hide_that_failed_requests_keep_a_peer_out() {
     let mut config = config(peers(2));
-    let interval = Span::from_millis(1000);
-    config.health = Some(ActiveHealthConfig {
-        path: "/health".to_owned(),
-        interval,
-        timeout: interval,
-        rise: 1,
-        fall: 1,
-    });
+    config.health = Some(checked_each_second(1));
     let mut upstream = build(&config);
     let attempt = go(upstream.admit(at(1), facts(1)));
     let peer = attempt.peer;
