@@ -64,15 +64,27 @@ pub struct FirstAttempt {
 }
 
 /// Most tries that a first attempt says of itself; those of a request end before.
-const MOST_TRIES: u32 = (1 << 23) - 1;
+pub(super) const MOST_TRIES: u32 = (1 << 23) - 1;
 
 impl FirstAttempt {
+    /// `tries` are at most [`MOST_TRIES`].
     #[inline(always)]
     pub(super) fn new(pick: Pick, tries: u32) -> Self {
         let Pick { peer, draws, on_backups } = pick;
         let how = u32::from(draws) << 1 | u32::from(on_backups);
-        let rest = tries.min(MOST_TRIES) << 9 | how;
-        Self { packed: u64::from(rest) << 32 | u64::from(peer.0) }
+        Self::of(peer, tries, how)
+    }
+
+    /// At a primary that was picked without a draw.
+    #[inline(always)]
+    pub(super) fn at_sight(peer: PeerId, tries: u32) -> Self {
+        Self::of(peer, tries, 0)
+    }
+
+    #[inline(always)]
+    fn of(peer: PeerId, tries: u32, how: u32) -> Self {
+        debug_assert!(tries <= MOST_TRIES, "a group says no more");
+        Self { packed: u64::from(tries << 9 | how) << 32 | u64::from(peer.0) }
     }
 
     /// Where it goes.

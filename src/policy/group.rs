@@ -4,7 +4,7 @@ use super::attempt::{Attempt, FirstAttempt, Progress, RequestFacts, SoFar};
 use super::balance::haproxy::{HaproxyAlgorithm, Judge};
 use super::balance::{Ask, Balancer, pick_at_sight};
 use super::load_report::LoadReport;
-use super::peer::PeerId;
+use super::peer::{Peer, PeerId};
 use super::peers::{Effect, PeerList, Peers};
 use super::ranking::Order;
 use crate::units::{Draw, Nanos, Purpose, Seed};
@@ -28,19 +28,40 @@ pub(super) struct Pick {
 }
 
 impl Group {
-    pub(super) fn new(peers: Peers, mut balancer: Balancer, seed: Seed) -> Self {
+    pub(super) fn new(mut peers: Peers, mut balancer: Balancer, seed: Seed) -> Self {
         balancer.peers_changed(&peers, Nanos::ZERO);
-        Self { peers, order: balancer.order(), balancer, seed }
+        let order = balancer.order();
+        if order.is_none() {
+            peers.keep_loads_apart();
+        }
+        Self { peers, order, balancer, seed }
     }
 
-    /// Picks a peer for the first attempt of a request, like [`Self::pick`].
+    /// Picks a primary for the first attempt of a request, if that can be told at sight. `None` settles
+    /// nothing: [`Self::pick`] must be asked.
     #[inline(always)]
-    pub(super) fn pick_first(&mut self, now: Nanos, facts: &RequestFacts) -> Option<Pick> {
+    pub(super) fn pick_at_sight(&mut self, now: Nanos) -> Option<PeerId> {
         self.peers.reopen(now);
-        if let Some(peer) = self.order.and_then(|order| pick_at_sight(order, &mut self.peers)) {
-            return Some(Pick { peer, draws: 0, on_backups: false });
-        }
-        self.pick(now, facts, 1, SoFar::NOWHERE)
+        pick_at_sight(self.order?, &mut self.peers)
+    }
+
+    /// Begins the first attempt of a request, which has `tries` of them, at a peer that was picked at
+    /// sight.
+    #[inline(always)]
+    pub(super) fn begin_at_sight(&mut self, now: Nanos, peer: PeerId, tries: u32) -> FirstAttempt {
+        self.peers.assign(peer, now);
+        FirstAttempt::at_sight(peer, tries)
+    }
+
+    /// Tells `see` of the peers at which the first pick for request `id` looks first, if they are known
+    /// beforehand.
+    #[inline]
+    pub(super) fn foresee(&self, id: u64, see: impl FnMut(&Peer)) {
+        self.balancer.foresee(&self.peers, self.seed.draw(Purpose::Pick, id, 1), see);
+    }
+
+    pub(super) const fn foresees(&self) -> bool {
+        self.balancer.foresees()
     }
 
     /// Picks a peer for attempt `number`; `None` if none is eligible, and then nothing changes.
@@ -243,7 +264,7 @@ impl Group {
 
     /// Tells it that a number has passed from a peer that left to a new one.
     pub(super) fn forget(&mut self, now: Nanos, peer: PeerId) {
-        let active = self.peers.get(peer).map_or(0, super::Peer::in_flight);
+        let active = self.peers.get(peer).map_or(0, Peer::in_flight);
         self.balancer.forget(peer, active, now);
     }
 
@@ -292,7 +313,7 @@ impl Group {
         let members = |list| self.peers.list(list).iter().filter_map(|id| self.peers.get(*id));
         members(PeerList::Primaries)
             .chain(members(PeerList::Backups))
-            .filter_map(super::Peer::tested_from)
+            .filter_map(Peer::tested_from)
             .filter(|at| *at > after)
             .min()
     }

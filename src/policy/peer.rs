@@ -441,6 +441,12 @@ impl Peer {
     #[inline]
     pub(in crate::policy) fn assign(&mut self, now: Nanos) -> bool {
         self.conns += 1;
+        // Without failures, what passive health notes of a pick is never read.
+        self.fails() != 0 && self.assign_suspect(now)
+    }
+
+    #[cold]
+    fn assign_suspect(&mut self, now: Nanos) -> bool {
         let tests = !self.exempt && {
             self.passive.picked(now);
             self.passive.has_failed()

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::attempt::SoFar;
+use super::attempt::{MOST_TRIES, SoFar};
 use super::panic::{Census, is_panic};
 use super::peer::{Load, NOWHERE, Peer, PeerConfig, PeerId, PeerState};
 use super::priority::Hosts;
@@ -21,6 +21,8 @@ pub struct Peers {
     backups: Roster,
     /// A list of more peers than this is ranked rather than scanned.
     scanned_max: usize,
+    /// Rows know the loads of their peers. Where no pick reads them there, nobody keeps them up.
+    rows_know_loads: bool,
     /// Attempts that a request has at most: peers administratively in (`ngx_http_upstream_tries`).
     tries: u32,
     /// No pause after failures ends before this, so that until then nobody need look.
@@ -66,7 +68,7 @@ impl PeerList {
 
 impl Peers {
     pub(in crate::policy) fn new(configs: &[PeerConfig]) -> Self {
-        let mut peers = Self { scanned_max: SCANNED_MAX, ..Self::default() };
+        let mut peers = Self { scanned_max: SCANNED_MAX, rows_know_loads: true, ..Self::default() };
         for config in configs {
             let id = peers.append(config.clone());
             if config.absent {
@@ -179,14 +181,27 @@ impl Peers {
     ) -> T {
         let Some(peer) = self.get_mut(id) else { return T::default() };
         let result = change(peer);
-        let (seat, load) = (peer.seat(), peer.load());
-        self.set_load(seat, load);
+        self.show_load(id);
         result
     }
 
+    /// Writes the load of a peer, which may have changed, into its row.
+    fn show_load(&mut self, id: PeerId) {
+        if let Some(peer) = self.get(id) {
+            self.show((peer.seat(), peer.load()));
+        }
+    }
+
     #[inline(always)]
-    fn set_load(&mut self, (list, place): (PeerList, u32), load: Load) {
-        self.roster(list).set_load(place, load);
+    fn show(&mut self, ((list, place), load): ((PeerList, u32), Load)) {
+        if self.rows_know_loads {
+            self.roster(list).set_load(place, load);
+        }
+    }
+
+    /// From now on nobody reads the loads of rows.
+    pub(in crate::policy) const fn keep_loads_apart(&mut self) {
+        self.rows_know_loads = false;
     }
 
     /// The rows of a list, whose order is that of the list.
@@ -243,9 +258,9 @@ impl Peers {
             if let Some(end) = peer.reopen(now) {
                 self.next_reopening = self.next_reopening.min(end);
             }
-            let (is_available, seat, load) = (peer.is_available(), peer.seat(), peer.load());
-            if is_available != was_available {
-                self.set_load(seat, load);
+            if peer.is_available() != was_available {
+                let id = peer.id();
+                self.show_load(id);
             }
         }
         if self.ramping {
@@ -370,34 +385,51 @@ impl Peers {
     }
 
     /// A pick of `id`.
-    #[inline]
+    #[inline(always)]
     pub(in crate::policy) fn assign(&mut self, id: PeerId, now: Nanos) {
         let Some(peer) = self.get_mut(id) else { return };
         let tests = peer.assign(now);
-        let (seat, load) = (peer.seat(), peer.load());
+        let shown = (peer.seat(), peer.load());
+        self.show(shown);
         if tests {
             self.paused(id);
         }
-        self.set_load(seat, load);
     }
 
     /// The end of an attempt at `id`. In a group of one, failures are not counted.
-    #[inline]
+    #[inline(always)]
     pub(in crate::policy) fn release(&mut self, id: PeerId, now: Nanos, failed: bool) -> Effect {
-        let single = self.is_single();
         let Some(peer) = self.get_mut(id) else { return Effect::None };
         peer.release();
-        let seat = peer.seat();
-        if failed && !single {
-            let (cut, load) = (peer.failed(now), peer.load());
-            self.paused(id);
-            return self.failed(seat, load, cut);
+        if failed || peer.fails() != 0 {
+            return self.release_suspect(id, now, failed);
         }
-        let cleared = peer.fails() != 0 && !single && peer.succeeded();
-        let effect = if cleared { Effect::Cleared } else { Effect::None };
-        let load = peer.load();
-        self.set_load(seat, load);
+        let shown = (peer.seat(), peer.load());
+        self.show(shown);
+        Effect::None
+    }
+
+    /// The end of an attempt that failed, or at a peer of which failures are known.
+    #[cold]
+    fn release_suspect(&mut self, id: PeerId, now: Nanos, failed: bool) -> Effect {
+        let effect = if failed { self.failed(id, now) } else { self.succeeded(id) };
+        self.show_load(id);
         effect
+    }
+
+    fn failed(&mut self, id: PeerId, now: Nanos) -> Effect {
+        let single = self.is_single();
+        let Some(peer) = self.get_mut(id).filter(|_| !single) else { return Effect::None };
+        let ((list, place), cut) = (peer.seat(), peer.failed(now));
+        self.paused(id);
+        self.roster(list).cut(place, cut);
+        Effect::Failed
+    }
+
+    fn succeeded(&mut self, id: PeerId) -> Effect {
+        let single = self.is_single();
+        let cleared = !single && self.get_mut(id).is_some_and(Peer::succeeded);
+        if cleared { Effect::Cleared } else { Effect::None }
     }
 
     /// The pause of a peer may have begun. That nobody need look earlier saves a look at all peers
@@ -406,13 +438,6 @@ impl Peers {
     fn paused(&mut self, id: PeerId) {
         let end = self.get(id).map_or(Nanos::MAX, Peer::opens_at);
         self.next_reopening = if self.ramping { Nanos::ZERO } else { self.next_reopening.min(end) };
-    }
-
-    #[cold]
-    fn failed(&mut self, seat: (PeerList, u32), load: Load, cut: u32) -> Effect {
-        self.roster(seat.0).cut(seat.1, cut);
-        self.set_load(seat, load);
-        Effect::Failed
     }
 
     /// A peer's state to report, if it is news.
@@ -529,7 +554,8 @@ impl Peers {
 
     fn recount(&mut self) {
         self.next_reopening = Nanos::ZERO;
-        self.tries = self.all.iter().filter(|peer| peer.is_in_service()).count() as u32;
+        let in_service = self.all.iter().filter(|peer| peer.is_in_service()).count();
+        self.tries = in_service.min(MOST_TRIES as usize) as u32;
         let alone = self.is_single();
         let denominator = if self.ramping { None } else { self.common_denominator() };
         for id in self.primaries.order().iter().chain(self.backups.order()) {

@@ -77,6 +77,8 @@ pub struct Upstream {
     events: VecDeque<Event>,
     resilience: Option<Box<Resilience>>,
     tokens: Option<Box<Tokens>>,
+    /// It wants nothing by itself, as with health checks, load probes, or what goes beyond NGINX.
+    is_calm: bool,
 }
 
 #[derive(Debug)]
@@ -117,14 +119,18 @@ impl Upstream {
         let ResilienceConfig { slow_start, panic, .. } = config.resilience;
         let peers = Peers::new(&config.peers).with_rules(slow_start, panic);
         let (retry, haproxy) = haproxy::build(config, &peers);
+        let group = Group::new(peers, balancer, seed);
+        let checks = config.health.as_ref().filter(|_| haproxy.is_none()).map(Checks::new);
+        let resilience = Resilience::new(&config.resilience, envoy, haproxy, seed);
         let mut upstream = Self {
-            group: Group::new(peers, balancer, seed),
+            is_calm: checks.is_none() && resilience.is_none() && !group.probes_load(),
+            group,
             retry,
-            checks: config.health.as_ref().filter(|_| haproxy.is_none()).map(Checks::new),
+            checks,
             line: WaitingLine::new(config.queue),
             line_served: Nanos::ZERO,
             events: VecDeque::new(),
-            resilience: Resilience::new(&config.resilience, envoy, haproxy, seed),
+            resilience,
             tokens: config.resilience.affinity.as_ref().map(|a| Box::new(Tokens::new(&a.secret))),
         };
         (0..upstream.peer_count() as u32).for_each(|id| upstream.membership_changed(PeerId(id)));
@@ -132,18 +138,47 @@ impl Upstream {
         upstream
     }
 
+    /// Whether the peers at which picks look first are known beforehand: [`Self::foresee`] tells them.
+    #[must_use]
+    pub const fn foresees(&self) -> bool {
+        self.group.foresees()
+    }
+
+    /// Tells `see` of the peers at which the first pick for request `id` will look first, if the
+    /// algorithm draws them. For whoever wants to have at hand what will be read; nothing is decided.
+    #[inline]
+    pub fn foresee(&self, id: u64, see: impl FnMut(&Peer)) {
+        self.group.foresee(id, see);
+    }
+
     /// Where a new request goes.
     #[inline(always)]
     pub fn admit(&mut self, now: Nanos, facts: RequestFacts) -> Admission {
+        if let Some(first) = self.admit_at_sight(now) {
+            return Admission::Go(first.whole(facts, now));
+        }
         match self.admit_at_once(now, &facts) {
             Ok(first) => Admission::Go(first.whole(facts, now)),
             Err(detour) => self.admit_otherwise(now, facts, detour),
         }
     }
 
-    /// The first step of [`Self::admit`], which settles nearly every request; what it cannot settle
-    /// must go to [`Self::admit_otherwise`] at once. Apart, and with a small answer, since a large
-    /// one goes through memory, which costs as much as a pick.
+    /// The first step of [`Self::admit`]: all there is to it where the algorithm looks at nothing but its
+    /// peers and these are all well. `None` settles nothing, and [`Self::admit_at_once`] must be
+    /// asked. The steps are apart, and with small answers, since a large one goes through memory, which
+    /// costs as much as a pick.
+    #[inline(always)]
+    pub fn admit_at_sight(&mut self, now: Nanos) -> Option<FirstAttempt> {
+        if self.is_involved() {
+            return None;
+        }
+        let tries = self.retry.tries(self.group.peers.tries());
+        let peer = self.group.pick_at_sight(now)?;
+        Some(self.group.begin_at_sight(now, peer, tries))
+    }
+
+    /// The second step of [`Self::admit`], which settles nearly every request that the first does not;
+    /// what it cannot settle must go to [`Self::admit_otherwise`] at once.
     ///
     /// # Errors
     /// Says why it cannot.
@@ -153,16 +188,21 @@ impl Upstream {
         now: Nanos,
         facts: &RequestFacts,
     ) -> Result<FirstAttempt, Detour> {
-        if !self.line.is_empty() || self.resilience.is_some() {
+        if self.is_involved() {
             return Err(Detour::Involved);
         }
         self.admit_plainly(now, facts)
     }
 
     #[inline(always)]
+    fn is_involved(&self) -> bool {
+        !self.line.is_empty() || self.resilience.is_some()
+    }
+
+    #[inline(always)]
     fn admit_plainly(&mut self, now: Nanos, facts: &RequestFacts) -> Result<FirstAttempt, Detour> {
         let tries = self.retry.tries(self.group.peers.tries());
-        match self.group.pick_first(now, facts) {
+        match self.group.pick(now, facts, 1, SoFar::NOWHERE) {
             Some(pick) => Ok(self.group.begin_first(now, pick, tries)),
             None => Err(Detour::NoPeer),
         }
@@ -498,11 +538,7 @@ impl Upstream {
     #[must_use]
     #[inline]
     pub fn is_quiet(&self) -> bool {
-        self.events.is_empty()
-            && self.checks.is_none()
-            && self.line.is_empty()
-            && !self.group.probes_load()
-            && self.resilience.is_none()
+        self.is_calm && self.events.is_empty() && self.line.is_empty()
     }
 
     /// A peer, for reports and `lab trace`.

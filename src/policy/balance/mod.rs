@@ -209,6 +209,37 @@ impl Balancer {
         }
     }
 
+    /// How many peers a pick draws, if all goes well.
+    const fn draws(&self) -> u32 {
+        match self {
+            Self::Random(_) | Self::Uniform => 1,
+            Self::RandomTwo(_) | Self::PeakEwma(_) | Self::LeastRequest(_) => 2,
+            _ => 0,
+        }
+    }
+
+    /// Whether [`Self::foresee`] has anything to tell.
+    pub(super) const fn foresees(&self) -> bool {
+        self.draws() > 0
+    }
+
+    /// Tells `see` of the primaries that a pick will draw, if all goes well.
+    #[inline]
+    pub(super) fn foresee(&self, peers: &Peers, mut draw: Draw, mut see: impl FnMut(&Peer)) {
+        let list = peers.list(PeerList::Primaries);
+        for _ in 0..self.draws() {
+            let drawn = match self {
+                Self::Random(ranges) | Self::RandomTwo(ranges) => {
+                    ranges.draw(peers, PeerList::Primaries, &mut draw)
+                }
+                _ => list.get(draw.below(list.len() as u64) as usize).copied(),
+            };
+            if let Some(peer) = drawn.and_then(|id| peers.get(id)) {
+                see(peer);
+            }
+        }
+    }
+
     #[inline]
     pub(super) fn started(&mut self, peers: &Peers, peer: PeerId, now: Nanos) {
         match self {

@@ -40,11 +40,12 @@ pub(super) fn scan(peers: &mut Peers, ask: Ask<'_>) -> Option<PeerId> {
     if peers.is_ramping() {
         return pick_fine(peers, ask, Load::INFINITE);
     }
-    let rows = peers.roster(ask.list).rows();
+    let (all, roster) = peers.split(ask.list);
+    let rows = roster.rows();
     let mut round = Round::new();
     for (place, row) in rows.iter_mut().enumerate() {
-        let takes_part = (row.load != Load::INFINITE) & !ask.tried.contains(&row.id);
-        round.enter(place, row, takes_part, true);
+        // Their rows know no loads.
+        round.enter(place, row, ask.allows(&all[row.id.index()]), true);
     }
     round.settle(rows)
 }

@@ -173,12 +173,10 @@ impl Pair {
         let facts = RequestFacts { id: self.picks, key: 0, idempotent: true };
         let so_far = SoFar { tried, draws: 0, on_backups: false };
         let now = self.now;
-        let picks = [&mut self.scanned, &mut self.ranked]
-            .map(|group| match tried {
-                [] => group.pick_first(now, &facts),
-                _ => group.pick(now, &facts, 1, so_far),
-            })
-            .map(|pick| pick.map(|pick| pick.peer));
+        let picks = [&mut self.scanned, &mut self.ranked].map(|group| {
+            let at_sight = if tried.is_empty() { group.pick_at_sight(now) } else { None };
+            at_sight.or_else(|| group.pick(now, &facts, 1, so_far).map(|pick| pick.peer))
+        });
         assert_eq!(picks[0], picks[1]);
         let Some(id) = picks[0].filter(|_| begun) else { return };
         self.both(|peers| peers.assign(id, now));
