@@ -58,6 +58,11 @@ impl<'a> Ahead<'a> {
         !self.requests.is_empty()
     }
 
+    /// The ids of these arrivals.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u64> {
+        self.requests.iter().map(|request| request.id)
+    }
+
     /// These arrivals.
     #[inline(always)]
     pub(super) fn iter(&self) -> impl Iterator<Item = Planned<'_>> {

@@ -5,13 +5,16 @@ use crate::scenario::{Backend, Discipline, Scenario};
 use crate::traffic::{Fault, FaultKind, Law};
 use crate::units::{Nanos, Span};
 
-/// A backend in the model.
+/// A backend in the model. What an arrival reads comes first and fills one line of the processor's
+/// cache.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub(super) struct Instance<'a> {
-    /// Its workers and its queue.
-    pub(super) station: Station,
+    speed: f64,
     /// Takes up what comes and serves it: not dead, stopped, cut off, or answering with errors.
     pub(super) calm: bool,
+    /// Its workers and its queue.
+    pub(super) station: Station,
     /// Dead or not there: connections are refused.
     pub(super) crashed: bool,
     /// Not started yet, or stopped, by an autoscaler.
@@ -29,7 +32,6 @@ pub(super) struct Instance<'a> {
     /// Health checks answered so far.
     pub(super) checks: u64,
     law: &'a Law,
-    speed: f64,
     calm_health_failure: f64,
     active: Vec<(usize, FaultKind, Nanos)>,
     /// Worker time used since it started, and since the second began, ns; as of the last look.

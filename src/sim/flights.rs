@@ -9,29 +9,39 @@ use std::ops::{Index, IndexMut};
 
 use super::flight::{Flight, NO_TWIN, Phase};
 use super::plain::Plain;
+use super::prefetch;
 use super::station::Owner;
 use crate::policy::{Attempt, PeerId};
 use crate::units::Nanos;
 
 /// All flights.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Flights {
     slots: Vec<Slot>,
     /// The whole flight of each slot, if it holds one.
     whole: Vec<Option<Flight>>,
-    free: Vec<u32>,
+    /// The slot that was given back last, from which the other free ones follow.
+    free: u32,
+    /// Slots in use.
+    taken: usize,
     /// Flights that are the second of a request.
     twins: usize,
 }
 
+/// No slot is free.
+const NONE_FREE: u32 = u32::MAX;
+
 /// What the event of an answer must know of a slot. Apart from the whole flights, so that those in
-/// use lie side by side.
+/// use lie side by side, each in one line of the processor's cache.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 struct Slot {
     /// The flight, if it is plain.
     plain: Option<Plain>,
     /// Number of the newest plan; counts on over the slot's flights, so that no old event fits.
     plan: u32,
+    /// While it is free, the one that was given back before it.
+    before: u32,
 }
 
 /// What an event finds in its slot.
@@ -45,13 +55,29 @@ pub(super) enum Found<'f> {
 }
 
 impl Flights {
+    /// None.
+    pub(super) const fn new() -> Self {
+        Self { slots: Vec::new(), whole: Vec::new(), free: NONE_FREE, taken: 0, twins: 0 }
+    }
+
     /// A free slot, to be taken at once by [`Self::fill`] or [`Self::launch`].
     #[inline]
     pub(super) fn reserve(&mut self) -> u32 {
-        match self.free.pop() {
-            Some(slot) => slot,
+        self.taken += 1;
+        let slot = self.free;
+        match self.slots.get(slot as usize) {
+            Some(taken) => {
+                self.free = taken.before;
+                slot
+            }
             None => self.add_slot(),
         }
+    }
+
+    #[inline(always)]
+    fn release(&mut self, slot: u32) {
+        self.slots[slot as usize].before = std::mem::replace(&mut self.free, slot);
+        self.taken -= 1;
     }
 
     /// A free slot for the second attempt of a request.
@@ -79,7 +105,7 @@ impl Flights {
 
     /// A slot that was reserved is not needed.
     pub(super) fn give_back(&mut self, slot: u32) {
-        self.free.push(slot);
+        self.release(slot);
     }
 
     /// Puts a whole flight into a slot, where none or the same in short is; the plan stays.
@@ -97,6 +123,12 @@ impl Flights {
             Some(plain) => Found::Plain(plain),
             None => Found::Whole,
         }
+    }
+
+    /// Has the processor fetch what the event of an answer in this slot reads first.
+    #[inline(always)]
+    pub(super) fn fetch(&self, slot: u32) {
+        prefetch::line_of(self.slots.get(slot as usize));
     }
 
     /// The flight in a slot, if it is plain.
@@ -129,7 +161,7 @@ impl Flights {
     #[inline(always)]
     pub(super) fn land(&mut self, slot: u32) {
         self.slots[slot as usize].plain = None;
-        self.free.push(slot);
+        self.release(slot);
     }
 
     /// Frees the slot of a whole flight; whatever was planned for it is void.
@@ -137,7 +169,7 @@ impl Flights {
         debug_assert!(self.whole[slot as usize].is_some(), "a flight ends once");
         self.plan_anew(slot);
         self.whole[slot as usize] = None;
-        self.free.push(slot);
+        self.release(slot);
     }
 
     /// Frees the slot of one of two attempts of a request; the other is alone then.
@@ -159,7 +191,7 @@ impl Flights {
     /// How many requests there are.
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len() - self.twins
+        self.taken - self.twins
     }
 
     /// The slots of all of them.

@@ -22,6 +22,7 @@ mod hop;
 mod load_probe;
 mod observe;
 mod plain;
+mod prefetch;
 mod queue;
 mod reload;
 mod replicate;

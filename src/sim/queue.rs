@@ -6,6 +6,9 @@
 //! nothing is mispredicted, not even the length of the shift. Beyond that a heap of four children per
 //! node takes over; only there the order of insertion must be written down.
 
+mod heap;
+
+use self::heap::Heap;
 use super::event::{Event, Packed};
 use crate::units::Nanos;
 
@@ -14,7 +17,6 @@ const SORTED_MAX: usize = 32;
 /// The heap is sorted again when it has shrunk to this; far below the other bound, so that a
 /// queue about that long does not change its form all the time.
 const SORTED_AGAIN: usize = 8;
-const CHILDREN: usize = 4;
 /// Largest number of events among which one is searched that has become void.
 const SEARCHED_MAX: usize = 128;
 
@@ -43,30 +45,14 @@ pub(super) struct EventQueue {
     /// [`IN_HEAP`] while the heap is in use; then the entry before it has the time of the heap's
     /// first, so that whoever asks for the next time looks before the end whatever the form.
     end: usize,
-    heap: Vec<Node>,
-    /// Numbers the insertions into the heap.
-    insertions: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Node {
-    at: Nanos,
-    insertion: u64,
-    event: Packed,
-}
-
-impl Node {
-    #[inline]
-    fn before(&self, other: &Self) -> bool {
-        (self.at, self.insertion) < (other.at, other.insertion)
-    }
+    heap: Heap,
 }
 
 impl EventQueue {
     /// An empty queue.
     pub(super) fn new() -> Self {
         let never = (Nanos::MAX, Packed::from(Event::Second));
-        Self { sorted: [never; ROOM], end: MARGIN, heap: Vec::new(), insertions: 0 }
+        Self { sorted: [never; ROOM], end: MARGIN, heap: Heap::default() }
     }
 
     /// When the next event is due; [`Nanos::MAX`] without one.
@@ -98,6 +84,16 @@ impl EventQueue {
         Some(self.sorted[last % ROOM])
     }
 
+    /// The next event and those of which the one after it is one, if there are so many that they stand
+    /// in the heap; else none.
+    #[inline(always)]
+    pub(super) fn crowd(&self) -> Option<(Packed, impl Iterator<Item = Packed>)> {
+        if self.end != IN_HEAP {
+            return None;
+        }
+        self.heap.front()
+    }
+
     /// Takes back an event that has become void; when it was due. Not from among very many events,
     /// since they are searched one by one; whoever takes a void event sees that it is.
     pub(super) fn withdraw(&mut self, event: Event) -> Option<Nanos> {
@@ -118,14 +114,9 @@ impl EventQueue {
         if self.heap.len() > SEARCHED_MAX {
             return None;
         }
-        let place = self.heap.iter().position(|node| node.event == event)?;
-        let withdrawn = self.heap.swap_remove(place);
-        if place < self.heap.len() {
-            self.sift_up(place);
-            self.sift_down(place);
-        }
+        let at = self.heap.remove(event)?;
         self.sort_again();
-        Some(withdrawn.at)
+        Some(at)
     }
 
     #[inline(always)]
@@ -174,39 +165,31 @@ impl EventQueue {
 
     #[inline(never)]
     fn push_heap(&mut self, at: Nanos, event: Packed) {
-        if self.heap.is_empty() {
-            // Earliest first, the array is a heap already.
+        if self.end != IN_HEAP {
+            // Earliest first, so that each stays where it is put.
             for &(at, event) in self.sorted[MARGIN..self.end].iter().rev() {
-                self.heap.push(Node { at, insertion: self.insertions, event });
-                self.insertions += 1;
+                self.heap.push(at, event);
             }
             self.end = IN_HEAP;
         }
-        self.heap.push(Node { at, insertion: self.insertions, event });
-        self.insertions += 1;
-        self.sift_up(self.heap.len() - 1);
+        self.heap.push(at, event);
         self.show_first();
     }
 
     #[inline(never)]
-    fn pop_heap(&mut self) -> Option<(Nanos, Packed)> {
-        let last = self.heap.pop()?;
-        let next = match self.heap.first_mut() {
-            Some(root) => std::mem::replace(root, last),
-            None => last,
-        };
-        self.sift_down(0);
+    fn pop_heap(&mut self) -> Option<Entry> {
+        let next = self.heap.pop()?;
         self.sort_again();
-        Some((next.at, next.event))
+        Some(next)
     }
 
     /// The heap has become shorter: it may be short enough for the array again.
+    #[inline]
     fn sort_again(&mut self) {
         if self.heap.len() <= SORTED_AGAIN {
-            self.heap.sort_unstable_by_key(|node| std::cmp::Reverse((node.at, node.insertion)));
             self.end = MARGIN;
-            for node in self.heap.drain(..) {
-                self.sorted[self.end] = (node.at, node.event);
+            for entry in self.heap.drain() {
+                self.sorted[self.end] = entry;
                 self.end += 1;
             }
         }
@@ -214,40 +197,9 @@ impl EventQueue {
     }
 
     /// Keeps the time of the first in the heap where [`Self::next_at`] looks.
+    #[inline]
     fn show_first(&mut self) {
-        self.sorted[IN_HEAP - 1].0 = self.heap.first().map_or(Nanos::MAX, |node| node.at);
-    }
-
-    fn sift_up(&mut self, mut place: usize) {
-        let entry = self.heap[place];
-        while place > 0 {
-            let parent = (place - 1) / CHILDREN;
-            if !entry.before(&self.heap[parent]) {
-                break;
-            }
-            self.heap[place] = self.heap[parent];
-            place = parent;
-        }
-        self.heap[place] = entry;
-    }
-
-    fn sift_down(&mut self, mut place: usize) {
-        let Some(&entry) = self.heap.get(place) else { return };
-        loop {
-            let first = place * CHILDREN + 1;
-            let last = (first + CHILDREN).min(self.heap.len());
-            let Some(least) = (first..last).reduce(|least, child| {
-                if self.heap[child].before(&self.heap[least]) { child } else { least }
-            }) else {
-                break;
-            };
-            if !self.heap[least].before(&entry) {
-                break;
-            }
-            self.heap[place] = self.heap[least];
-            place = least;
-        }
-        self.heap[place] = entry;
+        self.sorted[IN_HEAP - 1].0 = self.heap.next_at();
     }
 }
 

@@ -10,7 +10,7 @@ use super::observe::Observe;
 use super::plain::Plain;
 use super::station::{Entry, Owner, Station, Work};
 use super::world::World;
-use crate::policy::{Admission, Detour, FirstAttempt, PeerId, Rules};
+use crate::policy::{Admission, Detour, FirstAttempt, PeerId, RequestFacts, Rules};
 use crate::record::{AttemptOutcome, AttemptRow, PickedBecause, RequestRow, Sink};
 use crate::traffic::Request;
 use crate::units::{Nanos, Span, World as Which};
@@ -38,23 +38,20 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         self.counts.planned += 1;
         let number = self.view_of(request.id);
         if self.straight && in_flight < self.in_flight_cap {
-            let facts = self.facts(request);
             let view = &mut self.views[number as usize];
-            match view.upstream.admit_at_once(self.now, &facts) {
-                Ok(first) => {
-                    // Read while the view is at hand. Of an arrival that goes straight on no wish
-                    // can come but from a machine that is restless: this one had none left, and is
-                    // told nothing else.
-                    let (keeps_any, restless) = (view.pool.keeps_any(), view.restless);
-                    self.launch(planned, number, first, keeps_any);
-                    if restless {
-                        self.settle(number);
-                    }
-                }
-                Err(detour) => {
-                    self.admit_otherwise(request, number, detour);
-                    self.settle(number);
-                }
+            // Read while the view is at hand. Of an arrival that goes straight on no wish can come but
+            // from a machine that is restless: this one had none left, and is told nothing else.
+            let (keeps_any, restless) = (view.pool.keeps_any(), view.restless);
+            let first = match view.upstream.admit_at_sight(self.now) {
+                Some(first) => first,
+                None => match self.admit_at_once(request, number) {
+                    Some(first) => first,
+                    None => return,
+                },
+            };
+            self.launch(planned, number, first, keeps_any);
+            if restless {
+                self.settle(number);
             }
         } else {
             self.arrive_otherwise(request, number);
@@ -62,10 +59,28 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
         }
     }
 
+    /// The first attempt of a request, if the balancer settles at once where it goes.
+    #[inline(never)]
+    fn admit_at_once(&mut self, request: &Request, number: u32) -> Option<FirstAttempt> {
+        let facts = self.facts(request);
+        let detour = match self.views[number as usize].upstream.admit_at_once(self.now, &facts) {
+            Ok(first) => return Some(first),
+            Err(detour) => detour,
+        };
+        self.admit_otherwise(request, facts, number, detour);
+        self.settle(number);
+        None
+    }
+
     /// Where a request goes that the balancer did not settle at once.
     #[inline(never)]
-    fn admit_otherwise(&mut self, request: &Request, view: u32, detour: Detour) {
-        let facts = self.facts(request);
+    fn admit_otherwise(
+        &mut self,
+        request: &Request,
+        facts: RequestFacts,
+        view: u32,
+        detour: Detour,
+    ) {
         let upstream = &mut self.views[view as usize].upstream;
         let admission = upstream.admit_otherwise(self.now, facts, detour);
         let slot = self.hold_over(request, view);

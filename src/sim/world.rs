@@ -2,14 +2,15 @@
 
 use super::ahead::Ahead;
 use super::client::Client;
-use super::event::Event;
+use super::event::{Event, Packed};
 use super::fleet::{self, Instance};
 use super::flight::Due;
-use super::flights::Flights;
+use super::flights::{Flights, Found};
 use super::hop::Hops;
 use super::load_probe::LoadProbes;
 use super::observe::Observe;
 use super::plain::Patience;
+use super::prefetch;
 use super::queue::EventQueue;
 use super::scale::Scaling;
 use super::session::Sessions;
@@ -91,6 +92,9 @@ impl Withdrawn {
     }
 }
 
+/// So many peers and backends stay in the processor's cache by themselves.
+const AT_HAND: usize = 128;
+
 impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     /// The world before its first event.
     pub(super) fn new(
@@ -120,7 +124,7 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
             now: Nanos::ZERO,
             queue: EventQueue::new(),
             withdrawn: Withdrawn::default(),
-            flights: Flights::default(),
+            flights: Flights::new(),
             views: (0..balancer.views()).map(|_| View::new(balancer, seed, follows)).collect(),
             serving: balancer.views(),
             fleet: fleet::fleet(scenario, S::TIMELINE),
@@ -168,7 +172,11 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     pub(super) fn run(&mut self) {
         let plan = self.plan;
         let mut ahead = Ahead::new(plan.arrivals(), self.scenario);
+        let foresees = self.foresees();
         while !self.observer.is_satisfied() && ahead.go_on() {
+            if foresees {
+                self.foresee(ahead.ids());
+            }
             for planned in ahead.iter() {
                 // An event of the same instant goes first: who leaves makes room for who comes.
                 while !self.has_seen_enough() && self.queue.next_at() <= planned.request.at {
@@ -200,11 +208,47 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
         let Some((at, event)) = self.queue.pop() else { return false };
         debug_assert!(at >= self.now, "time never goes backwards");
         self.now = at;
+        self.look_ahead();
         match event.flight() {
             Some((slot, plan)) => self.fly(slot, plan),
             None => self.handle(event.into()),
         }
         true
+    }
+
+    /// Whether it is worth knowing beforehand which peers will be looked at: the balancer can tell, and
+    /// there are more than the processor's cache keeps at hand anyway.
+    fn foresees(&self) -> bool {
+        self.fleet.len() > AT_HAND && self.views[0].upstream.foresees()
+    }
+
+    /// Has the processor fetch what the picks for these requests will read: of many at once, so that
+    /// the memory is waited for once.
+    #[inline(never)]
+    fn foresee(&self, ids: impl Iterator<Item = u64>) {
+        for id in ids {
+            self.views[self.view_of(id) as usize].upstream.foresee(id, |peer| {
+                prefetch::line_of(Some(peer));
+                prefetch::line_of(self.fleet.get(peer.id().index()));
+            });
+        }
+    }
+
+    /// Has the processor fetch what the next answers will read, if there are so many flights that it
+    /// may be far away: the slots of those of which one is the second next, and the peer of the next,
+    /// whose slot was fetched before.
+    #[inline(always)]
+    fn look_ahead(&self) {
+        let Some((next, later)) = self.queue.crowd() else { return };
+        for (slot, _) in later.filter_map(Packed::flight) {
+            self.flights.fetch(slot);
+        }
+        if let Some((slot, plan)) = next.flight()
+            && let Found::Plain(plain) = self.flights.find(slot, plan)
+        {
+            let upstream = &self.views[plain.view as usize].upstream;
+            prefetch::line_of(upstream.peer(plain.first.peer()));
+        }
     }
 
     /// Closes what is still open: the last second of the timeline, and a request that nothing

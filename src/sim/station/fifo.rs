@@ -26,19 +26,25 @@ pub(in crate::sim) struct Job {
     told: bool,
 }
 
-/// A first-in-first-out station.
+/// A first-in-first-out station. What an arrival reads comes first.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(in crate::sim) struct Fifo {
-    /// When each worker is free again: a heap, the earliest first.
-    free: Vec<Nanos>,
-    queue_limit: usize,
-    slowdown: f64,
+    /// When the first worker is free again. Apart from the others, since most stations have one, and
+    /// among thousands of them each look elsewhere would wait for the memory.
+    first_free: Nanos,
     /// Nothing starts before this: the end of a hang.
     stopped_until: Nanos,
+    remembers: bool,
+    /// It has one worker.
+    is_single: bool,
+    /// When the other workers are free again: a heap, the earliest first.
+    others_free: Vec<Nanos>,
+    queue_limit: usize,
+    slowdown: f64,
     /// Jobs in order of arrival, which is also the order of their starts; those that are over are
     /// dropped from the front. Empty unless `remembers`.
     jobs: VecDeque<Job>,
-    remembers: bool,
     /// Jobs that came since it was last cleared, if it remembers them.
     entered: u64,
     /// What it has to say of its load, if it may be asked.
@@ -57,7 +63,9 @@ impl Fifo {
         probed: bool,
     ) -> Self {
         Self {
-            free: vec![Nanos::ZERO; workers.max(1) as usize],
+            first_free: Nanos::ZERO,
+            is_single: workers <= 1,
+            others_free: vec![Nanos::ZERO; workers.saturating_sub(1) as usize],
             queue_limit: queue_limit.map_or(usize::MAX, |limit| limit as usize),
             slowdown: 1.0,
             stopped_until: Nanos::ZERO,
@@ -88,7 +96,7 @@ impl Fifo {
 
     fn enter_remembered(&mut self, now: Nanos, work: Work) -> Entry {
         self.forget(now);
-        let starts_at_once = self.free[0] <= now && self.stopped_until <= now;
+        let starts_at_once = self.first_free <= now && self.stopped_until <= now;
         if !starts_at_once && self.waiting(now) >= self.queue_limit {
             return Entry::Full;
         }
@@ -107,7 +115,7 @@ impl Fifo {
         self.account(now);
         self.jobs.clear();
         self.entered = 0;
-        self.free.fill(now);
+        self.free_all(now);
         self.stopped_until = Nanos::ZERO;
         if let Some(latencies) = &mut self.latencies {
             **latencies = LatencyByLoad::default();
@@ -180,24 +188,33 @@ impl Fifo {
     /// Gives the next free worker a job of length `service`; when it starts and ends.
     #[inline(always)]
     pub(in crate::sim) fn serve(&mut self, now: Nanos, service: Span) -> (Nanos, Nanos) {
-        let start = self.free[0].max(now).max(self.stopped_until);
+        let start = self.first_free.max(now).max(self.stopped_until);
         let end = start + service;
         self.replace_first(end);
         (start, end)
+    }
+
+    /// Every worker is free from `now` on.
+    fn free_all(&mut self, now: Nanos) {
+        self.first_free = now;
+        self.others_free.fill(now);
     }
 
     fn stretched(&self, service: Span, fixed: Span) -> Span {
         if self.slowdown == 1.0 { service + fixed } else { service.scaled(self.slowdown) + fixed }
     }
 
-    /// Replaces the earliest free time by a later one and restores the heap.
-    #[inline]
+    /// The worker that is free first is now free at `end`.
+    #[inline(always)]
     fn replace_first(&mut self, end: Nanos) {
-        let free = self.free.as_mut_slice();
-        if let [only] = free {
-            *only = end;
-            return;
-        }
+        self.first_free = if self.is_single { end } else { self.next_free(end) };
+    }
+
+    /// When a worker is free again, if the one that was free first is at `end`; restores the heap of the
+    /// others.
+    fn next_free(&mut self, end: Nanos) -> Nanos {
+        let free = self.others_free.as_mut_slice();
+        let Some(first) = free.first().copied().filter(|first| *first < end) else { return end };
         let mut place = 0;
         loop {
             let mut child = 2 * place + 1;
@@ -214,12 +231,13 @@ impl Fifo {
             place = child;
         }
         free[place] = end;
+        first
     }
 
     /// Plans anew every job that has not started, and moves ends that lie before `not_before`.
     fn plan_again(&mut self, now: Nanos, not_before: Nanos) {
         self.forget(now);
-        self.free.fill(now);
+        self.free_all(now);
         for place in 0..self.jobs.len() {
             let job = self.jobs[place];
             if job.start <= now {
