@@ -23,8 +23,10 @@ pub struct Peers {
     scanned_max: usize,
     /// Rows know the loads of their peers. Where no pick reads them there, nobody keeps them up.
     rows_know_loads: bool,
-    /// Attempts that a request has at most: peers administratively in (`ngx_http_upstream_tries`).
+    /// Attempts that a request has at most: peers administratively in (`ngx_http_upstream_tries`), or
+    /// fewer by configuration.
     tries: u32,
+    most_tries: u32,
     /// No pause after failures ends before this, so that until then nobody need look.
     next_reopening: Nanos,
     slow_start: SlowStart,
@@ -68,7 +70,12 @@ impl PeerList {
 
 impl Peers {
     pub(in crate::policy) fn new(configs: &[PeerConfig]) -> Self {
-        let mut peers = Self { scanned_max: SCANNED_MAX, rows_know_loads: true, ..Self::default() };
+        let mut peers = Self {
+            scanned_max: SCANNED_MAX,
+            rows_know_loads: true,
+            most_tries: MOST_TRIES,
+            ..Self::default()
+        };
         for config in configs {
             let id = peers.append(config.clone());
             if config.absent {
@@ -273,6 +280,12 @@ impl Peers {
     pub(in crate::policy) fn scanned_up_to(mut self, scanned_max: usize) -> Self {
         self.scanned_max = scanned_max;
         self
+    }
+
+    /// A request has so many attempts at most; 0 is no limit but the number of peers.
+    pub(in crate::policy) fn limit_tries(&mut self, most: u32) {
+        self.most_tries = if most == 0 { MOST_TRIES } else { most.min(MOST_TRIES) };
+        self.recount();
     }
 
     /// The form of slow starts, and the healthy share of the primaries below which all are used.
@@ -555,7 +568,7 @@ impl Peers {
     fn recount(&mut self) {
         self.next_reopening = Nanos::ZERO;
         let in_service = self.all.iter().filter(|peer| peer.is_in_service()).count();
-        self.tries = in_service.min(MOST_TRIES as usize) as u32;
+        self.tries = in_service.min(self.most_tries as usize) as u32;
         let alone = self.is_single();
         let denominator = if self.ramping { None } else { self.common_denominator() };
         for id in self.primaries.order().iter().chain(self.backups.order()) {

@@ -31,12 +31,6 @@ impl Default for RetryConfig {
 }
 
 impl RetryConfig {
-    /// Attempts of a request in a group that offers `peers` of them.
-    #[inline]
-    pub(super) const fn tries(&self, peers: u32) -> u32 {
-        if self.tries != 0 && self.tries < peers { self.tries } else { peers }
-    }
-
     /// Whether a response with `status` to `attempt`, still in flight, leads to the next peer.
     pub(super) fn acts_on_status(&self, attempt: &Attempt, status: u16, now: Nanos) -> bool {
         self.on.statuses.contains(&status)

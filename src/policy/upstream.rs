@@ -117,8 +117,9 @@ impl Upstream {
         balancer: Balancer,
     ) -> Self {
         let ResilienceConfig { slow_start, panic, .. } = config.resilience;
-        let peers = Peers::new(&config.peers).with_rules(slow_start, panic);
+        let mut peers = Peers::new(&config.peers).with_rules(slow_start, panic);
         let (retry, haproxy) = haproxy::build(config, &peers);
+        peers.limit_tries(retry.tries);
         let group = Group::new(peers, balancer, seed);
         let checks = config.health.as_ref().filter(|_| haproxy.is_none()).map(Checks::new);
         let resilience = Resilience::new(&config.resilience, envoy, haproxy, seed);
@@ -172,7 +173,7 @@ impl Upstream {
         if self.is_involved() {
             return None;
         }
-        let tries = self.retry.tries(self.group.peers.tries());
+        let tries = self.group.peers.tries();
         let peer = self.group.pick_at_sight(now)?;
         Some(self.group.begin_at_sight(now, peer, tries))
     }
@@ -201,7 +202,7 @@ impl Upstream {
 
     #[inline(always)]
     fn admit_plainly(&mut self, now: Nanos, facts: &RequestFacts) -> Result<FirstAttempt, Detour> {
-        let tries = self.retry.tries(self.group.peers.tries());
+        let tries = self.group.peers.tries();
         match self.group.pick(now, facts, 1, SoFar::NOWHERE) {
             Some(pick) => Ok(self.group.begin_first(now, pick, tries)),
             None => Err(Detour::NoPeer),
@@ -232,7 +233,7 @@ impl Upstream {
                 return Admission::Go(first.whole(facts, now));
             }
         }
-        let tries = self.retry.tries(self.group.peers.tries());
+        let tries = self.group.peers.tries();
         match self.wait_first(now, &facts, tries) {
             Ok(ticket) => Admission::Wait(ticket),
             Err(refusal) => Admission::Refused(refusal),

@@ -86,6 +86,9 @@ const KIND_SHIFT: u32 = FIRST_BITS + 32;
 pub(super) struct Packed(u64);
 
 impl Packed {
+    /// Where no event is.
+    pub(super) const NONE: Self = Self::new(8, 0, 0);
+
     #[inline]
     const fn new(kind: u64, first: u32, second: u32) -> Self {
         debug_assert!(first >> FIRST_BITS == 0, "an index of an event is out of range");

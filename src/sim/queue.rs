@@ -1,10 +1,10 @@
 //! The event queue: by time, then by insertion.
 //!
-//! A model of a few servers keeps a handful of events, a model of thousands keeps thousands. Up
-//! to [`SORTED_MAX`] events stand in an array sorted latest first, where the next one is popped
-//! off the end and a new one is shifted into place: at these sizes that beats any heap, since
-//! nothing is mispredicted, not even the length of the shift. Beyond that a heap of four children per
-//! node takes over; only there the order of insertion must be written down.
+//! A model of a few servers keeps a handful of events, a model of thousands keeps thousands. A few
+//! stand in an array in order of time, where the next one is taken off the front and a new one, which
+//! is nearly always one of the latest, is shifted into place from the end: at these sizes that beats
+//! any heap, since nothing is mispredicted, not even the length of the shift. Where there are many a
+//! heap takes over; only there the order of insertion must be written down.
 
 mod heap;
 
@@ -12,7 +12,7 @@ use self::heap::Heap;
 use super::event::{Event, Packed};
 use crate::units::Nanos;
 
-/// Largest number of events kept sorted.
+/// Most events that stay in the array when its end is reached.
 const SORTED_MAX: usize = 32;
 /// The heap is sorted again when it has shrunk to this; far below the other bound, so that a
 /// queue about that long does not change its form all the time.
@@ -22,16 +22,12 @@ const SEARCHED_MAX: usize = 128;
 
 /// Entries that an insertion looks at and moves, always all of them: a loop that ends where the new
 /// event belongs ends somewhere else each time, and what the processor guessed wrong costs more.
-const STEP: usize = 8;
-/// Those that it looks at and moves if the first were too few; so many are before the first event.
-const MARGIN: usize = 2 * STEP;
-/// Length of the array. The entries with a margin on either side fill at most half of it, so that a
-/// place of which the compiler knows no more than that it is in the first half needs no check.
+const STEP: usize = 6;
+/// Places that the events pass through on their way; the more, the less often they are moved back.
 const ROOM: usize = 128;
-const _: () = assert!(2 * MARGIN + SORTED_MAX <= ROOM / 2 && ROOM.is_power_of_two());
-
-/// The end of the array while the heap is in use.
-const IN_HEAP: usize = ROOM;
+/// One insertion looks at entries before the first event, and moves entries behind the last.
+const LENGTH: usize = ROOM + STEP + 1;
+const _: () = assert!(STEP + SORTED_MAX <= ROOM / 2 && ROOM.is_power_of_two());
 
 /// An event and when it is due.
 type Entry = (Nanos, Packed);
@@ -39,56 +35,75 @@ type Entry = (Nanos, Packed);
 /// Events in order of time; those of the same instant in order of insertion.
 #[derive(Clone, Debug)]
 pub(super) struct EventQueue {
-    /// Those from [`MARGIN`] to `end`, latest first. What stands before them is never due, what stands
-    /// behind them is over.
-    sorted: [Entry; ROOM],
-    /// [`IN_HEAP`] while the heap is in use; then the entry before it has the time of the heap's
-    /// first, so that whoever asks for the next time looks before the end whatever the form.
+    /// Those from `first` to `end`, and behind them one that is never due. What stands before them is
+    /// over, and no later than anything.
+    sorted: [Entry; LENGTH],
+    /// While the heap is in use both are [`IN_HEAP`], where the time of the heap's first stands, so
+    /// that whoever asks for the next time looks at the first place whatever the form.
+    first: usize,
     end: usize,
     heap: Heap,
 }
 
+const IN_HEAP: usize = ROOM - 1;
+
 impl EventQueue {
     /// An empty queue.
     pub(super) fn new() -> Self {
-        let never = (Nanos::MAX, Packed::from(Event::Second));
-        Self { sorted: [never; ROOM], end: MARGIN, heap: Heap::default() }
+        let mut sorted = [NEVER; LENGTH];
+        sorted[..STEP].fill((Nanos::ZERO, NEVER.1));
+        Self { sorted, first: STEP, end: STEP, heap: Heap::default() }
     }
 
     /// When the next event is due; [`Nanos::MAX`] without one.
     #[inline(always)]
     pub(super) fn next_at(&self) -> Nanos {
-        self.sorted[(self.end - 1) % ROOM].0
+        self.sorted[self.first % ROOM].0
     }
 
     /// Adds an event.
     #[inline(always)]
     pub(super) fn push(&mut self, at: Nanos, event: Event) {
         let event = Packed::from(event);
-        if self.end < MARGIN + SORTED_MAX {
-            self.insert_sorted(at, event);
-        } else {
-            self.push_heap(at, event);
+        if self.end >= IN_HEAP {
+            return self.push_otherwise(at, event);
         }
+        let from = (self.end - STEP) % ROOM;
+        self.end += 1;
+        let mut later = 0;
+        for entry in &self.sorted[from..from + STEP] {
+            later += usize::from(entry.0 > at);
+        }
+        if later == STEP {
+            return self.insert_early(at, event);
+        }
+        // The newest of an instant goes behind those already there.
+        let place = from + STEP - later;
+        let mut moved = [NEVER; STEP];
+        moved.copy_from_slice(&self.sorted[place..place + STEP]);
+        self.sorted[place + 1..place + 1 + STEP].copy_from_slice(&moved);
+        self.sorted[place] = (at, event);
+        self.sorted[self.end].0 = Nanos::MAX;
     }
 
     /// Takes the next event.
     #[inline(always)]
     pub(super) fn pop(&mut self) -> Option<Entry> {
-        // One comparison: below the margin the difference is a very large number.
-        let last = self.end.wrapping_sub(1);
-        if last.wrapping_sub(MARGIN) >= SORTED_MAX {
+        if self.first >= self.end {
             return self.pop_heap();
         }
-        self.end = last;
-        Some(self.sorted[last % ROOM])
+        let place = self.first % ROOM;
+        let next = self.sorted[place];
+        self.sorted[place].0 = Nanos::ZERO;
+        self.first += 1;
+        Some(next)
     }
 
     /// The next event and those of which the one after it is one, if there are so many that they stand
     /// in the heap; else none.
     #[inline(always)]
     pub(super) fn crowd(&self) -> Option<(Packed, impl Iterator<Item = Packed>)> {
-        if self.end != IN_HEAP {
+        if self.first != IN_HEAP {
             return None;
         }
         self.heap.front()
@@ -98,13 +113,14 @@ impl EventQueue {
     /// since they are searched one by one; whoever takes a void event sees that it is.
     pub(super) fn withdraw(&mut self, event: Event) -> Option<Nanos> {
         let event = Packed::from(event);
-        if self.end == IN_HEAP {
+        if self.first == IN_HEAP {
             return self.withdraw_from_heap(event);
         }
-        let queued = &self.sorted[MARGIN..self.end];
-        let place = MARGIN + queued.iter().rposition(|entry| entry.1 == event)?;
+        let queued = &self.sorted[self.first..self.end];
+        let place = self.first + queued.iter().position(|entry| entry.1 == event)?;
         let (at, _) = self.sorted[place];
-        self.sorted.copy_within(place + 1..self.end, place);
+        // With the entry behind the last, which is never due.
+        self.sorted.copy_within(place + 1..=self.end, place);
         self.end -= 1;
         Some(at)
     }
@@ -119,58 +135,34 @@ impl EventQueue {
         Some(at)
     }
 
-    #[inline(always)]
-    fn insert_sorted(&mut self, at: Nanos, event: Packed) {
-        self.end += 1;
-        if !self.insert_among::<STEP>(at, event) {
-            self.insert_far(at, event);
-        }
-    }
-
-    /// Inserts an event if fewer than `N` others are due before it; whether they are. The end is
-    /// behind the room for it already.
-    #[inline(always)]
-    fn insert_among<const N: usize>(&mut self, at: Nanos, event: Packed) -> bool {
-        // The newest of an instant goes in front of (is popped after) those already there.
-        let from = (self.end - 1 - N) % (ROOM / 2);
-        let mut place = from + N;
-        for entry in &self.sorted[from..from + N] {
-            place -= usize::from(entry.0 <= at);
-        }
-        if place == from {
-            return false;
-        }
-        // What is never due may have been counted with those of the same instant.
-        let place = place.max(MARGIN) % (ROOM / 2);
-        let mut moved = [(Nanos::MAX, event); N];
-        moved.copy_from_slice(&self.sorted[place..place + N]);
-        self.sorted[place + 1..place + 1 + N].copy_from_slice(&moved);
-        self.sorted[place] = (at, event);
-        true
-    }
-
-    /// Inserts an event before which at least [`STEP`] others are due.
+    /// Inserts an event that is due before [`STEP`] others at least; the end is behind the room for it
+    /// already.
     #[inline(never)]
-    fn insert_far(&mut self, at: Nanos, event: Packed) {
-        if self.insert_among::<MARGIN>(at, event) {
-            return;
-        }
+    fn insert_early(&mut self, at: Nanos, event: Packed) {
         let mut place = self.end - 1;
-        while place > MARGIN && self.sorted[place - 1].0 <= at {
+        while place > self.first && self.sorted[place - 1].0 > at {
             self.sorted[place] = self.sorted[place - 1];
             place -= 1;
         }
         self.sorted[place] = (at, event);
+        self.sorted[self.end].0 = Nanos::MAX;
     }
 
+    /// Adds an event where the end of the array is reached, or the heap in use.
     #[inline(never)]
-    fn push_heap(&mut self, at: Nanos, event: Packed) {
-        if self.end != IN_HEAP {
+    fn push_otherwise(&mut self, at: Nanos, event: Packed) {
+        if self.first != IN_HEAP {
+            let queued = self.first..self.end;
+            if queued.len() <= SORTED_MAX {
+                self.sorted.copy_within(queued.clone(), STEP);
+                (self.first, self.end) = (STEP, STEP + queued.len());
+                return self.push(at, event.into());
+            }
             // Earliest first, so that each stays where it is put.
-            for &(at, event) in self.sorted[MARGIN..self.end].iter().rev() {
+            for &(at, event) in &self.sorted[queued] {
                 self.heap.push(at, event);
             }
-            self.end = IN_HEAP;
+            (self.first, self.end) = (IN_HEAP, IN_HEAP);
         }
         self.heap.push(at, event);
         self.show_first();
@@ -186,22 +178,26 @@ impl EventQueue {
     /// The heap has become shorter: it may be short enough for the array again.
     #[inline]
     fn sort_again(&mut self) {
-        if self.heap.len() <= SORTED_AGAIN {
-            self.end = MARGIN;
-            for entry in self.heap.drain() {
-                self.sorted[self.end] = entry;
-                self.end += 1;
-            }
+        if self.heap.len() > SORTED_AGAIN {
+            return self.show_first();
         }
-        self.show_first();
+        (self.first, self.end) = (STEP, STEP);
+        for entry in self.heap.drain() {
+            self.sorted[self.end] = entry;
+            self.end += 1;
+        }
+        self.sorted[self.end].0 = Nanos::MAX;
     }
 
     /// Keeps the time of the first in the heap where [`Self::next_at`] looks.
     #[inline]
     fn show_first(&mut self) {
-        self.sorted[IN_HEAP - 1].0 = self.heap.next_at();
+        self.sorted[IN_HEAP].0 = self.heap.next_at();
     }
 }
+
+/// What stands behind the last event.
+const NEVER: Entry = (Nanos::MAX, Packed::NONE);
 
 /// The hold model by which event queues are compared (Jones, "An empirical comparison of
 /// priority-queue and event-set implementations", Communications of the ACM 29, 1986): with `events`

@@ -42,7 +42,7 @@ impl Upstream {
             resilience.admitted(now);
         }
         let on_backups = self.peer(peer).is_some_and(|peer| peer.config.backup);
-        let tries = self.retry.tries(self.group.peers.tries()).max(1);
+        let tries = self.group.peers.tries().max(1);
         let pick = Pick { peer, draws: 0, on_backups };
         self.group.begin_first(now, pick, tries).whole(facts, now)
     }

@@ -80,11 +80,11 @@ impl Heap {
         Some(self.take(place).0)
     }
 
-    /// Takes all events out; those due last come first, in order.
+    /// Takes all events out, in order.
     pub(super) fn drain(&mut self) -> Vec<(Nanos, Packed)> {
         let mut all: Vec<(u64, Load)> =
             (ROOT..ROOT + self.len).map(|place| (self.time(place), self.load(place))).collect();
-        all.sort_unstable_by_key(|(at, load)| std::cmp::Reverse((*at, load.0)));
+        all.sort_unstable_by_key(|(at, load)| (*at, load.0));
         self.times.clear();
         self.loads.clear();
         self.len = 0;
