@@ -56,7 +56,7 @@ impl Group {
     /// Tells `see` of the peers at which the first pick for request `id` looks first, if they are known
     /// beforehand.
     #[inline]
-    pub(super) fn foresee(&self, id: u64, see: impl FnMut(&Peer)) {
+    pub(super) fn foresee(&self, id: u64, see: impl FnMut(PeerId, &Peer)) {
         self.balancer.foresee(&self.peers, self.seed.draw(Purpose::Pick, id, 1), see);
     }
 

@@ -253,10 +253,16 @@ impl Peer {
 
     #[inline]
     fn finite_load(&self) -> Load {
-        match self.scale {
-            0 => Load::quotient(self.conns, self.config.weight, self.share),
-            scale => Load::scaled(self.conns, scale),
-        }
+        self.scaled_load().unwrap_or_else(|| {
+            Load::quotient(self.conns, self.config.weight, self.share)
+        })
+    }
+
+    /// Requests in flight per configured weight, if the weights of the group have a common
+    /// denominator and no peer starts slowly.
+    #[inline]
+    pub(in crate::policy) fn scaled_load(&self) -> Option<Load> {
+        (self.scale != 0).then(|| Load::scaled(self.conns, self.scale))
     }
 
     /// Whether it may be picked by a request that has been nowhere yet, as of the last

@@ -148,7 +148,7 @@ impl Upstream {
     /// Tells `see` of the peers at which the first pick for request `id` will look first, if the
     /// algorithm draws them. For whoever wants to have at hand what will be read; nothing is decided.
     #[inline]
-    pub fn foresee(&self, id: u64, see: impl FnMut(&Peer)) {
+    pub fn foresee(&self, id: u64, see: impl FnMut(PeerId, &Peer)) {
         self.group.foresee(id, see);
     }
 

@@ -227,9 +227,9 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     #[inline(never)]
     fn foresee(&self, ids: impl Iterator<Item = u64>) {
         for id in ids {
-            self.views[self.view_of(id) as usize].upstream.foresee(id, |peer| {
+            self.views[self.view_of(id) as usize].upstream.foresee(id, |id, peer| {
                 prefetch::line_of(Some(peer));
-                prefetch::line_of(self.fleet.get(peer.id().index()));
+                prefetch::line_of(self.fleet.get(id.index()));
             });
         }
     }

@@ -223,9 +223,9 @@ impl Balancer {
         self.draws() > 0
     }
 
-    /// Tells `see` of the primaries that a pick will draw, if all goes well.
+    /// Tells `see` of the primaries that a pick will draw, if all goes well. Nothing is read of them.
     #[inline]
-    pub(super) fn foresee(&self, peers: &Peers, mut draw: Draw, mut see: impl FnMut(&Peer)) {
+    pub(super) fn foresee(&self, peers: &Peers, mut draw: Draw, mut see: impl FnMut(PeerId, &Peer)) {
         let list = peers.list(PeerList::Primaries);
         for _ in 0..self.draws() {
             let drawn = match self {
@@ -234,8 +234,10 @@ impl Balancer {
                 }
                 _ => list.get(draw.below(list.len() as u64) as usize).copied(),
             };
-            if let Some(peer) = drawn.and_then(|id| peers.get(id)) {
-                see(peer);
+            if let Some(id) = drawn
+                && let Some(peer) = peers.get(id)
+            {
+                see(id, peer);
             }
         }
     }

@@ -43,5 +43,9 @@ pub(super) fn pick(
 #[inline]
 fn less_loaded(first: &Peer, second: &Peer) -> PeerId {
     let load = |peer: &Peer, other: &Peer| u64::from(peer.in_flight()) * u64::from(other.weight());
-    if load(second, first) > load(first, second) { first.id() } else { second.id() }
+    let second_is_busier = match (first.scaled_load(), second.scaled_load()) {
+        (Some(first), Some(second)) => second > first,
+        _ => load(second, first) > load(first, second),
+    };
+    if second_is_busier { first.id() } else { second.id() }
 }

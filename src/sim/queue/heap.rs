@@ -131,15 +131,14 @@ impl Heap {
             let [a, b, c, d] = times;
             let left = select_unpredictable(b < a, 1, 0);
             let right = select_unpredictable(d < c, 3, 2);
-            let (earlier, later) = (a.min(b), c.min(d));
-            let mut first = select_unpredictable(later < earlier, right, left);
-            if (a == b) | (c == d) | (earlier == later) {
+            let (on_left, on_right) = (a.min(b), c.min(d));
+            let mut first = select_unpredictable(on_right < on_left, right, left);
+            if (a == b) | (c == d) | (on_left == on_right) {
                 first = self.first_inserted(hole - 2);
             }
-            let child = CHILDREN * (hole - 2) + first;
             let load = self.loads[hole - 2][first];
-            self.set(hole, times[first], load);
-            hole = child;
+            self.set(hole, on_left.min(on_right), load);
+            hole = CHILDREN * (hole - 2) + first;
         }
         hole
     }
