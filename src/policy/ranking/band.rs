@@ -4,6 +4,8 @@
 //! line of the cache), with the position of each member known, so that any may leave. In a round
 //! every member gets the same, so that one sum is kept for all, and a member's own number stays.
 
+use std::hint::select_unpredictable;
+
 use super::Seat;
 use crate::policy::peer::Load;
 
@@ -33,7 +35,7 @@ impl Member {
     /// The higher score; of equal ones the earlier in the list.
     #[inline]
     const fn leads(&self, other: &Self) -> bool {
-        self.own > other.own || (self.own == other.own && self.place < other.place)
+        (self.own > other.own) | ((self.own == other.own) & (self.place < other.place))
     }
 }
 
@@ -113,11 +115,7 @@ impl Band {
         let score = self.members[at].own + self.grown;
         let last = self.members.pop();
         if let Some(last) = last.filter(|_| at < self.members.len()) {
-            if at > 0 && last.leads(&self.members[(at - 1) / BRANCHES]) {
-                self.rise(at, last, seats);
-            } else {
-                self.sink(at, last, seats);
-            }
+            self.sink(at, last, seats);
         }
         score
     }
@@ -135,24 +133,32 @@ impl Band {
         self.put(at, member, seats);
     }
 
-    /// Puts `member` at `at` or further back.
-    fn sink(&mut self, mut at: usize, member: Member, seats: &mut [Seat]) {
+    /// Puts `member` where it belongs, as `at` is empty: lets the hole sink to the bottom and `member`
+    /// rise from there. It nearly always comes from the bottom, and so no step of the way down can be
+    /// guessed wrong.
+    fn sink(&mut self, at: usize, member: Member, seats: &mut [Seat]) {
+        let mut hole = at;
         loop {
-            let begin = at * BRANCHES + 1;
-            let end = (begin + BRANCHES).min(self.members.len());
-            let mut best = begin;
-            for child in begin + 1..end {
-                if self.members[child].leads(&self.members[best]) {
-                    best = child;
+            let begin = hole * BRANCHES + 1;
+            let first = match self.members.get(begin..) {
+                Some([a, b, c, d, ..]) => {
+                    let (left, right) = (usize::from(b.leads(a)), usize::from(d.leads(c)));
+                    let on_left = select_unpredictable(left == 1, b, a);
+                    let on_right = select_unpredictable(right == 1, d, c);
+                    select_unpredictable(on_right.leads(on_left), 2 + right, left)
                 }
-            }
-            if begin >= end || !self.members[best].leads(&member) {
-                break;
-            }
-            self.put(at, self.members[best], seats);
-            at = best;
+                Some(children @ [_, ..]) => {
+                    let leads = |best: usize, child: usize| {
+                        if children[child].leads(&children[best]) { child } else { best }
+                    };
+                    (1..children.len()).fold(0, leads)
+                }
+                _ => break,
+            };
+            self.put(hole, self.members[begin + first], seats);
+            hole = begin + first;
         }
-        self.put(at, member, seats);
+        self.rise(hole, member, seats);
     }
 
     #[inline]

@@ -148,12 +148,21 @@ impl Ranking {
         }
         let place = round.leader?.place;
         // One that is alone by its load has no round: nothing moves.
-        if round.members > 1 || self.order == Order::InTurn {
-            self.settle(rows, level, place, round.total);
+        let total = match self.order {
+            Order::ByLoad if round.members == 1 => None,
+            _ => Some(round.total),
+        };
+        if total.is_some() {
+            self.grow(level);
         }
-        if self.order == Order::ByLoad && self.seats[place as usize].band < CUT {
+        let is_whole = self.seats[place as usize].band < CUT;
+        if self.order == Order::ByLoad && is_whole {
             self.leave(rows, place);
             self.picked = Some(place);
+        }
+        if let Some(total) = total {
+            self.pay(rows, place, total);
+            self.recover(rows, level);
         }
         Some(place)
     }
@@ -185,19 +194,25 @@ impl Ranking {
         }
     }
 
-    /// Everyone who took part gets the own weight, and the winner pays the total. An effective
-    /// weight that is cut recovers by one after it was used.
-    fn settle(&mut self, rows: &mut [Row], level: Load, winner: u32, total: i64) {
+    /// Every member of a band that took part gets the own weight.
+    fn grow(&mut self, level: Load) {
         for place in 0..self.front_at(level).len() {
             self.bands[self.front[place] as usize].grow();
         }
+    }
+
+    /// The winner pays the total; if it has left its band already, without a way down in there.
+    fn pay(&mut self, rows: &mut [Row], winner: u32, total: i64) {
         let Self { bands, seats, .. } = self;
-        let band = seats[winner as usize].band;
-        if let Some(band) = bands.get_mut(band as usize) {
-            band.pay(total, seats);
-        } else {
-            rows[winner as usize].score -= total;
+        match bands.get_mut(seats[winner as usize].band as usize) {
+            Some(band) => band.pay(total, seats),
+            None => rows[winner as usize].score -= total,
         }
+    }
+
+    /// Those whose weight is cut get what is left of it if they took part, and it recovers by one after
+    /// it was used.
+    fn recover(&mut self, rows: &mut [Row], level: Load) {
         // From behind, since one that is whole again leaves and the last takes its position.
         for position in (0..self.cut.len()).rev() {
             let place = self.cut[position];
