@@ -240,6 +240,12 @@ impl Peers {
         self.roster(list).ranked(order, &places)
     }
 
+    /// The primary that is likely to be picked next, if there are so many that they are ranked.
+    pub(in crate::policy) fn leader(&self) -> Option<(PeerId, &Peer)> {
+        let id = self.primaries.leader()?;
+        self.get(id).map(|peer| (id, peer))
+    }
+
     /// The effective weight of a peer recovers by one.
     #[inline]
     pub(in crate::policy) fn recover(&mut self, id: PeerId) {

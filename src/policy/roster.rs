@@ -179,6 +179,12 @@ impl Roster {
         self.order.get(place as usize).copied()
     }
 
+    /// The peer that is likely to be picked next, if the list is ranked.
+    pub(in crate::policy) fn leader(&self) -> Option<PeerId> {
+        let place = self.ranking.as_ref()?.leader()?;
+        self.order.get(place as usize).copied()
+    }
+
     /// The rows hold every score again.
     fn forget_ranking(&mut self) {
         if let Some(ranking) = self.ranking.take() {

@@ -152,6 +152,13 @@ impl Upstream {
         self.group.foresee(id, see);
     }
 
+    /// The peer that is likely to be picked next, where picks of very many peers keep one at hand. As
+    /// with [`Self::foresee`] nothing is decided.
+    #[must_use]
+    pub fn leader(&self) -> Option<(PeerId, &Peer)> {
+        self.group.peers.leader()
+    }
+
     /// Where a new request goes.
     #[inline(always)]
     pub fn admit(&mut self, now: Nanos, facts: RequestFacts) -> Admission {

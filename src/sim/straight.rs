@@ -63,8 +63,14 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     #[inline(never)]
     fn admit_at_once(&mut self, request: &Request, number: u32) -> Option<FirstAttempt> {
         let facts = self.facts(request);
-        let detour = match self.views[number as usize].upstream.admit_at_once(self.now, &facts) {
-            Ok(first) => return Some(first),
+        let upstream = &mut self.views[number as usize].upstream;
+        let detour = match upstream.admit_at_once(self.now, &facts) {
+            Ok(first) => {
+                if let Some((id, peer)) = self.views[number as usize].upstream.leader() {
+                    self.fetch(id, peer);
+                }
+                return Some(first);
+            }
             Err(detour) => detour,
         };
         self.admit_otherwise(request, facts, number, detour);

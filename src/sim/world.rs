@@ -18,7 +18,7 @@ use super::timeline::Timeline;
 use super::trend::Trend;
 use super::view::View;
 use super::{Counts, Options};
-use crate::policy::RequestFacts;
+use crate::policy::{Peer, PeerId, RequestFacts};
 use crate::record::Sink;
 use crate::scenario::{PlannedKeys, Scenario};
 use crate::traffic::{Plan, Request, Source};
@@ -227,11 +227,15 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     #[inline(never)]
     fn foresee(&self, ids: impl Iterator<Item = u64>) {
         for id in ids {
-            self.views[self.view_of(id) as usize].upstream.foresee(id, |id, peer| {
-                prefetch::line_of(Some(peer));
-                prefetch::line_of(self.fleet.get(id.index()));
-            });
+            self.views[self.view_of(id) as usize].upstream.foresee(id, |id, peer| self.fetch(id, peer));
         }
+    }
+
+    /// Has the processor fetch what a pick reads of a peer, and an arrival of its backend.
+    #[inline(always)]
+    pub(super) fn fetch(&self, id: PeerId, peer: &Peer) {
+        prefetch::line_of(Some(peer));
+        prefetch::line_of(self.fleet.get(id.index()));
     }
 
     /// Has the processor fetch what the next answers will read, if there are so many flights that it

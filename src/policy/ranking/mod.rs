@@ -119,6 +119,12 @@ impl Ranking {
         }
     }
 
+    /// The place of one that leads, likely the next to be picked; `None` where it must be looked for.
+    pub(in crate::policy) fn leader(&self) -> Option<u32> {
+        let front = self.front.first().filter(|_| self.front_is_known)?;
+        self.bands[*front as usize].first().map(|(place, _)| place)
+    }
+
     /// The place of the peer whose turn it is, without those `tried`.
     pub(in crate::policy) fn pick(&mut self, rows: &mut [Row], tried: &[u32]) -> Option<u32> {
         if let Some(place) = self.picked.take() {
