@@ -168,8 +168,8 @@ impl Case {
     }
 }
 
-/// Each line is measured by itself, and printed at once: the case, the same over the fewest servers,
-/// and the loop by hand over as many, in turn.
+/// Each line is measured by itself, and printed at once: the case and the same over the fewest servers
+/// in turn, and for two choices the loop by hand over as many.
 fn compare(requests: u64) {
     println!("{ROUNDS} rounds in turn; ns per request, median (range)");
     println!("growth: cost over that with 4 servers; log n / log 4 is 3.3 for 100, 6.6 for 10,000");
@@ -189,17 +189,21 @@ fn compare(requests: u64) {
 
 fn line(case: Case, requests: u64) -> String {
     let few = Case { servers: SERVERS[0], ..case };
-    let hand = Case { name: BY_HAND, ..case };
-    let cases = [case, few, hand].map(|case| (case, case.affordable(requests)));
-    let round = |round| cases.map(|(case, requests)| case.cost(requests, round));
-    let rounds: Vec<[f64; 3]> = (0..ROUNDS as u64).map(round).collect();
+    let mut cases = vec![case, few];
+    if case.name == "random_two" {
+        cases.push(Case { name: BY_HAND, ..case });
+    }
+    let cases = cases.into_iter().map(|case| (case, case.affordable(requests)));
+    let cases: Vec<(Case, u64)> = cases.collect();
+    let round = |round| cases.iter().map(|(case, requests)| case.cost(*requests, round)).collect();
+    let rounds: Vec<Vec<f64>> = (0..ROUNDS as u64).map(round).collect();
     let over = |of: usize, to: usize| {
         median_and_range(rounds.iter().map(|costs| costs[of] / costs[to]).collect(), 2)
     };
     let costs = median_and_range(rounds.iter().map(|costs| costs[0]).collect(), 1);
     let (Case { name, servers }, growth) = (case, over(0, 1));
     let mut line = format!("{name:11} {servers:6} {costs}, growth {growth}");
-    if name == "random_two" {
+    if cases.len() > 2 {
         line.push_str(&format!(", speed over that by hand {}", over(2, 0)));
     }
     line

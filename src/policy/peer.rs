@@ -253,9 +253,8 @@ impl Peer {
 
     #[inline]
     fn finite_load(&self) -> Load {
-        self.scaled_load().unwrap_or_else(|| {
-            Load::quotient(self.conns, self.config.weight, self.share)
-        })
+        self.scaled_load()
+            .unwrap_or_else(|| Load::quotient(self.conns, self.config.weight, self.share))
     }
 
     /// Requests in flight per configured weight, if the weights of the group have a common

@@ -20,6 +20,7 @@ mod flights;
 mod hedge;
 mod hop;
 mod load_probe;
+mod look_ahead;
 mod observe;
 mod plain;
 mod prefetch;

@@ -1,7 +1,7 @@
 //! Asking the processor to fetch what will be read soon.
 //!
 //! Among thousands of servers and requests each look at another one waits for the memory, some hundred
-//! instructions long, unless it was asked for before.
+//! instructions long, unless it was asked for before. Nothing here changes what happens.
 
 /// Fetches the cache line in which `value` begins, if there is a value, and goes on at once. It changes
 /// nothing but the time that a later look takes.

@@ -2,15 +2,14 @@
 
 use super::ahead::Ahead;
 use super::client::Client;
-use super::event::{Event, Packed};
+use super::event::Event;
 use super::fleet::{self, Instance};
 use super::flight::Due;
-use super::flights::{Flights, Found};
+use super::flights::Flights;
 use super::hop::Hops;
 use super::load_probe::LoadProbes;
 use super::observe::Observe;
 use super::plain::Patience;
-use super::prefetch;
 use super::queue::EventQueue;
 use super::scale::Scaling;
 use super::session::Sessions;
@@ -18,7 +17,7 @@ use super::timeline::Timeline;
 use super::trend::Trend;
 use super::view::View;
 use super::{Counts, Options};
-use crate::policy::{Peer, PeerId, RequestFacts};
+use crate::policy::RequestFacts;
 use crate::record::Sink;
 use crate::scenario::{PlannedKeys, Scenario};
 use crate::traffic::{Plan, Request, Source};
@@ -91,9 +90,6 @@ impl Withdrawn {
         if all_over { self.in_time } else { self.ever }
     }
 }
-
-/// So many peers and backends stay in the processor's cache by themselves.
-const AT_HAND: usize = 128;
 
 impl<'a, S: Sink, O: Observe> World<'a, S, O> {
     /// The world before its first event.
@@ -214,45 +210,6 @@ impl<'a, S: Sink, O: Observe> World<'a, S, O> {
             None => self.handle(event.into()),
         }
         true
-    }
-
-    /// Whether it is worth knowing beforehand which peers will be looked at: the balancer can tell, and
-    /// there are more than the processor's cache keeps at hand anyway.
-    fn foresees(&self) -> bool {
-        self.fleet.len() > AT_HAND && self.views[0].upstream.foresees()
-    }
-
-    /// Has the processor fetch what the picks for these requests will read: of many at once, so that
-    /// the memory is waited for once.
-    #[inline(never)]
-    fn foresee(&self, ids: impl Iterator<Item = u64>) {
-        for id in ids {
-            self.views[self.view_of(id) as usize].upstream.foresee(id, |id, peer| self.fetch(id, peer));
-        }
-    }
-
-    /// Has the processor fetch what a pick reads of a peer, and an arrival of its backend.
-    #[inline(always)]
-    pub(super) fn fetch(&self, id: PeerId, peer: &Peer) {
-        prefetch::line_of(Some(peer));
-        prefetch::line_of(self.fleet.get(id.index()));
-    }
-
-    /// Has the processor fetch what the next answers will read, if there are so many flights that it
-    /// may be far away: the slots of those of which one is the second next, and the peer of the next,
-    /// whose slot was fetched before.
-    #[inline(always)]
-    fn look_ahead(&self) {
-        let Some((next, later)) = self.queue.crowd() else { return };
-        for (slot, _) in later.filter_map(Packed::flight) {
-            self.flights.fetch(slot);
-        }
-        if let Some((slot, plan)) = next.flight()
-            && let Found::Plain(plain) = self.flights.find(slot, plan)
-        {
-            let upstream = &self.views[plain.view as usize].upstream;
-            prefetch::line_of(upstream.peer(plain.first.peer()));
-        }
     }
 
     /// Closes what is still open: the last second of the timeline, and a request that nothing

@@ -225,7 +225,12 @@ impl Balancer {
 
     /// Tells `see` of the primaries that a pick will draw, if all goes well. Nothing is read of them.
     #[inline]
-    pub(super) fn foresee(&self, peers: &Peers, mut draw: Draw, mut see: impl FnMut(PeerId, &Peer)) {
+    pub(super) fn foresee(
+        &self,
+        peers: &Peers,
+        mut draw: Draw,
+        mut see: impl FnMut(PeerId, &Peer),
+    ) {
         let list = peers.list(PeerList::Primaries);
         for _ in 0..self.draws() {
             let drawn = match self {
