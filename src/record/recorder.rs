@@ -170,7 +170,7 @@ impl Files {
         Self: Holds<R>,
     {
         let file = self.file();
-        rows.chunks(CACHED_ROWS).for_each(|rows| R::fill(rows, &mut file.block()));
+        rows.chunks(CACHED_ROWS).for_each(|rows| R::fill(file.block(rows)));
         file.end_block(rows.len())
     }
 
