@@ -21,9 +21,9 @@ pub(super) struct CodeChunk {
     dictionary: Dictionary,
     /// Whether an index beyond the dictionary is a null, and not an error.
     nullable: bool,
-    /// The first rows of the open page, while all of them have the same: which, and how many.
+    /// While all rows of the open page have the same index: which, and how many they are.
     same: (u32, usize),
-    /// The rows of the open page after those.
+    /// Once they differ, the index of each.
     indices: Vec<u32>,
     pages: Vec<CompressedPage>,
     rows: usize,
@@ -97,7 +97,7 @@ impl CodeChunk {
         }
     }
 
-    /// Gives the first rows an index each.
+    /// Begins to keep an index for each row.
     fn spell_out(&mut self) {
         let (index, rows) = mem::take(&mut self.same);
         if rows > 0 {
