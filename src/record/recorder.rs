@@ -6,19 +6,21 @@
 
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
 
 use super::parquet::TableFile;
 use super::tables::{SCHEMA_VERSION, TableRow};
 use super::{AttemptRow, EventRow, Names, RecordError, RequestRow, Sink, TimelineRow};
 
-/// Rows of a block, which is encoded at once.
+/// Rows of a block, which is encoded at once: they stay in the second-level cache meanwhile.
 const BLOCK_ROWS: usize = 1024;
+/// Requests or attempts of a block for a thread, which may have to be woken for each.
+const HANDED_ROWS: usize = 4096;
 /// Rows whose columns are taken out together: they stay in the first-level cache meanwhile.
 const CACHED_ROWS: usize = 128;
 /// Blocks on their way to the writer's thread; when all are under way, the giver waits.
-const BLOCKS_UNDER_WAY: usize = 64;
+const BLOCKS_UNDER_WAY: usize = 16;
 
 /// Writes rows to `requests.parquet`, `attempts.parquet`, `timeline.parquet` and `events.parquet`.
 ///
@@ -28,6 +30,8 @@ pub struct Recorder {
     attempts: Vec<AttemptRow>,
     timeline: Vec<TimelineRow>,
     events: Vec<EventRow>,
+    /// Requests or attempts of a block.
+    block_rows: usize,
     output: Output,
 }
 
@@ -40,7 +44,7 @@ impl Recorder {
     /// When a file cannot be created.
     pub fn create(folder: &Path, scenario: &str, names: &Names) -> Result<Self, RecordError> {
         let files = Files::create(folder, scenario, names)?;
-        Ok(Self::with(Output::Here(Box::new(files))))
+        Ok(Self::with(BLOCK_ROWS, Output::Here(Box::new(files))))
     }
 
     /// As [`Recorder::create`], but a thread of its own encodes and writes, so that a second core
@@ -50,15 +54,16 @@ impl Recorder {
     /// When a file cannot be created, or the thread not started.
     pub fn threaded(folder: &Path, scenario: &str, names: &Names) -> Result<Self, RecordError> {
         let files = Files::create(folder, scenario, names)?;
-        Ok(Self::with(Output::Thread(Writer::start(folder, files)?)))
+        Ok(Self::with(HANDED_ROWS, Output::Thread(Writer::start(folder, files)?)))
     }
 
-    fn with(output: Output) -> Self {
+    fn with(block_rows: usize, output: Output) -> Self {
         Self {
-            requests: Vec::with_capacity(BLOCK_ROWS),
-            attempts: Vec::with_capacity(BLOCK_ROWS),
+            requests: Vec::with_capacity(block_rows),
+            attempts: Vec::with_capacity(block_rows),
             timeline: Vec::new(),
             events: Vec::new(),
+            block_rows,
             output,
         }
     }
@@ -84,7 +89,7 @@ impl Sink for Recorder {
     #[inline]
     fn request(&mut self, row: &RequestRow) {
         self.requests.push(*row);
-        if self.requests.len() >= BLOCK_ROWS {
+        if self.requests.len() >= self.block_rows {
             self.output.write(&mut self.requests);
         }
     }
@@ -92,7 +97,7 @@ impl Sink for Recorder {
     #[inline]
     fn attempt(&mut self, row: &AttemptRow) {
         self.attempts.push(*row);
-        if self.attempts.len() >= BLOCK_ROWS {
+        if self.attempts.len() >= self.block_rows {
             self.output.write(&mut self.attempts);
         }
     }
@@ -127,12 +132,15 @@ impl Output {
     where
         Block: From<Vec<R>>,
         Files: Holds<R>,
+        Emptied: Gives<R>,
     {
         let written = match self {
             _ if rows.is_empty() => return,
             Self::Here(files) => files.write(rows),
             Self::Thread(writer) => {
-                writer.send(mem::replace(rows, Vec::with_capacity(BLOCK_ROWS)).into())
+                let room = || Vec::with_capacity(rows.capacity());
+                let next = writer.emptied.give().unwrap_or_else(room);
+                writer.send(mem::replace(rows, next).into())
             }
             Self::Broken(_) => Ok(()),
         };
@@ -155,6 +163,11 @@ trait Holds<R> {
     fn file(&mut self) -> &mut TableFile;
 }
 
+/// Gives a block for rows of a kind that was written, if there is one.
+trait Gives<R> {
+    fn give(&self) -> Option<Vec<R>>;
+}
+
 impl Files {
     fn create(folder: &Path, scenario: &str, names: &Names) -> Result<Self, RecordError> {
         Ok(Self {
@@ -170,17 +183,8 @@ impl Files {
         Self: Holds<R>,
     {
         let file = self.file();
-        rows.chunks(CACHED_ROWS).for_each(|rows| R::fill(rows, &mut file.block()));
+        rows.chunks(CACHED_ROWS).for_each(|rows| R::fill(file.block(rows)));
         file.end_block(rows.len())
-    }
-
-    fn write_block(&mut self, block: &Block) -> Result<(), RecordError> {
-        match block {
-            Block::Requests(rows) => self.write(rows),
-            Block::Attempts(rows) => self.write(rows),
-            Block::Timeline(rows) => self.write(rows),
-            Block::Events(rows) => self.write(rows),
-        }
     }
 
     fn finish(self) -> Result<(), RecordError> {
@@ -211,10 +215,44 @@ macro_rules! tables {
         /// Rows of one file on their way to the writer's thread.
         enum Block { $($block(Vec<$row>)),* }
 
+        /// Blocks that were written, back to be filled again: fresh memory would cost the giver
+        /// more than to fill it.
+        struct Emptied { $($file: Receiver<Vec<$row>>),* }
+
+        /// Their way back.
+        struct Emptying { $($file: Sender<Vec<$row>>),* }
+
+        impl Emptied {
+            fn begin() -> (Emptying, Self) {
+                $(let $file = mpsc::channel();)*
+                (Emptying { $($file: $file.0),* }, Self { $($file: $file.1),* })
+            }
+        }
+
+        impl Files {
+            fn write_block(&mut self, block: Block, emptying: &Emptying) -> Result<(), RecordError> {
+                match block {
+                    $(Block::$block(mut rows) => {
+                        self.write(&rows)?;
+                        rows.clear();
+                        // If nobody is there any more, nobody needs it.
+                        let _ = emptying.$file.send(rows);
+                    })*
+                }
+                Ok(())
+            }
+        }
+
         $(
             impl From<Vec<$row>> for Block {
                 fn from(rows: Vec<$row>) -> Self {
                     Self::$block(rows)
+                }
+            }
+
+            impl Gives<$row> for Emptied {
+                fn give(&self) -> Option<Vec<$row>> {
+                    self.$file.try_recv().ok()
                 }
             }
 
@@ -238,17 +276,19 @@ struct Writer {
     folder: PathBuf,
     /// `None` once the thread was told to end.
     blocks: Option<SyncSender<Block>>,
+    emptied: Emptied,
     thread: Option<JoinHandle<Result<(), RecordError>>>,
 }
 
 impl Writer {
     fn start(folder: &Path, files: Files) -> Result<Self, RecordError> {
         let (blocks, incoming) = mpsc::sync_channel(BLOCKS_UNDER_WAY);
+        let (emptying, emptied) = Emptied::begin();
         let thread = thread::Builder::new()
             .name("lab-record".to_owned())
-            .spawn(move || write_all(files, &incoming))
+            .spawn(move || write_all(files, &incoming, &emptying))
             .map_err(RecordError::io("start a thread to write", folder))?;
-        Ok(Self { folder: folder.to_owned(), blocks: Some(blocks), thread: Some(thread) })
+        Ok(Self { folder: folder.to_owned(), blocks: Some(blocks), emptied, thread: Some(thread) })
     }
 
     fn send(&mut self, block: Block) -> Result<(), RecordError> {
@@ -287,9 +327,13 @@ impl Drop for Writer {
     }
 }
 
-fn write_all(mut files: Files, incoming: &Receiver<Block>) -> Result<(), RecordError> {
+fn write_all(
+    mut files: Files,
+    incoming: &Receiver<Block>,
+    emptying: &Emptying,
+) -> Result<(), RecordError> {
     while let Ok(block) = incoming.recv() {
-        files.write_block(&block)?;
+        files.write_block(block, emptying)?;
     }
     files.finish()
 }

@@ -23,8 +23,8 @@ pub(super) trait TableRow: Sized {
     const NULLS: &'static str;
     /// Its columns.
     fn columns(names: &Names) -> Vec<Column>;
-    /// Fills each column of `block` in turn with the values of `rows`.
-    fn fill(rows: &[Self], block: &mut Block<'_>);
+    /// Fills each column of `block` in turn with a value of each row.
+    fn fill(block: Block<'_, Self>);
 }
 
 impl TableRow for RequestRow {
@@ -55,24 +55,24 @@ impl TableRow for RequestRow {
         ])
     }
 
-    fn fill(rows: &[Self], block: &mut Block<'_>) {
-        block.name(rows.iter().map(|row| row.world as u32));
-        block.code(rows.iter().map(|row| row.replication));
-        block.unsigned(rows.iter().map(|row| row.id));
-        block.name(rows.iter().map(|row| u32::from(row.class)));
-        block.signed(rows.iter().map(|row| row.scheduled_ns));
-        block.signed_unless(rows.iter().map(|row| (row.sent_ns, row.scheduled_ns)));
-        block.signed_unless(rows.iter().map(|row| (row.connected_ns, row.sent_ns)));
-        block.signed_unless(rows.iter().map(|row| (row.first_byte_ns, row.finished_ns)));
-        block.signed(rows.iter().map(|row| row.finished_ns));
-        block.signed(rows.iter().map(|row| row.demand_ns));
-        block.signed_unless(rows.iter().map(|row| (row.queued_ns, 0)));
-        block.signed_unless(rows.iter().map(|row| (row.service_ns, row.demand_ns)));
-        block.name(rows.iter().map(|row| row.upstream));
-        block.code(rows.iter().map(|row| u32::from(row.attempts)));
-        block.code(rows.iter().map(|row| u32::from(row.status)));
-        block.name(rows.iter().map(|row| row.error as u32));
-        block.unsigned(rows.iter().map(|row| row.bytes));
+    fn fill(mut block: Block<'_, Self>) {
+        block.name(|row| row.world as u32);
+        block.code(|row| row.replication);
+        block.unsigned(|row| row.id);
+        block.name(|row| u32::from(row.class));
+        block.signed(|row| row.scheduled_ns);
+        block.signed_unless(|row| (row.sent_ns, row.scheduled_ns));
+        block.signed_unless(|row| (row.connected_ns, row.sent_ns));
+        block.signed_unless(|row| (row.first_byte_ns, row.finished_ns));
+        block.signed(|row| row.finished_ns);
+        block.signed(|row| row.demand_ns);
+        block.signed_unless(|row| (row.queued_ns, 0));
+        block.signed_unless(|row| (row.service_ns, row.demand_ns));
+        block.name(|row| row.upstream);
+        block.code(|row| u32::from(row.attempts));
+        block.code(|row| u32::from(row.status));
+        block.name(|row| row.error as u32);
+        block.unsigned(|row| row.bytes);
     }
 }
 
@@ -97,18 +97,18 @@ impl TableRow for AttemptRow {
         ])
     }
 
-    fn fill(rows: &[Self], block: &mut Block<'_>) {
-        block.name(rows.iter().map(|row| row.world as u32));
-        block.code(rows.iter().map(|row| row.replication));
-        block.unsigned(rows.iter().map(|row| row.id));
-        block.code(rows.iter().map(|row| u32::from(row.number)));
-        block.code(rows.iter().map(|row| u32::from(row.view)));
-        block.name(rows.iter().map(|row| row.upstream));
-        block.signed(rows.iter().map(|row| row.start_ns));
-        block.signed(rows.iter().map(|row| row.end_ns));
-        block.name(rows.iter().map(|row| row.outcome as u32));
-        block.code(rows.iter().map(|row| u32::from(row.status)));
-        block.name(rows.iter().map(|row| row.because as u32));
+    fn fill(mut block: Block<'_, Self>) {
+        block.name(|row| row.world as u32);
+        block.code(|row| row.replication);
+        block.unsigned(|row| row.id);
+        block.code(|row| u32::from(row.number));
+        block.code(|row| u32::from(row.view));
+        block.name(|row| row.upstream);
+        block.signed(|row| row.start_ns);
+        block.signed(|row| row.end_ns);
+        block.name(|row| row.outcome as u32);
+        block.code(|row| u32::from(row.status));
+        block.name(|row| row.because as u32);
     }
 }
 
@@ -135,20 +135,20 @@ impl TableRow for TimelineRow {
         ])
     }
 
-    fn fill(rows: &[Self], block: &mut Block<'_>) {
-        block.name(rows.iter().map(|row| row.world as u32));
-        block.code(rows.iter().map(|row| row.replication));
-        block.code(rows.iter().map(|row| row.second));
-        block.name(rows.iter().map(|row| row.upstream));
-        block.code(rows.iter().map(|row| row.finished));
-        block.code(rows.iter().map(|row| row.failed));
-        block.code(rows.iter().map(|row| row.in_flight));
-        block.code(rows.iter().map(|row| row.queue));
-        block.signed(rows.iter().map(|row| row.p50_ns));
-        block.signed(rows.iter().map(|row| row.p99_ns));
-        block.float(rows.iter().map(|row| row.cpu));
-        block.code(rows.iter().map(|row| u32::from(row.instances)));
-        block.name(rows.iter().map(|row| row.state as u32));
+    fn fill(mut block: Block<'_, Self>) {
+        block.name(|row| row.world as u32);
+        block.code(|row| row.replication);
+        block.code(|row| row.second);
+        block.name(|row| row.upstream);
+        block.code(|row| row.finished);
+        block.code(|row| row.failed);
+        block.code(|row| row.in_flight);
+        block.code(|row| row.queue);
+        block.signed(|row| row.p50_ns);
+        block.signed(|row| row.p99_ns);
+        block.float(|row| row.cpu);
+        block.code(|row| u32::from(row.instances));
+        block.name(|row| row.state as u32);
     }
 }
 
@@ -168,13 +168,13 @@ impl TableRow for EventRow {
         ])
     }
 
-    fn fill(rows: &[Self], block: &mut Block<'_>) {
-        block.name(rows.iter().map(|row| row.world as u32));
-        block.code(rows.iter().map(|row| row.replication));
-        block.signed(rows.iter().map(|row| row.at_ns));
-        block.name(rows.iter().map(|row| row.kind as u32));
-        block.text(rows.iter().map(|row| row.subject.as_str()));
-        block.text(rows.iter().map(|row| row.reason.as_str()));
+    fn fill(mut block: Block<'_, Self>) {
+        block.name(|row| row.world as u32);
+        block.code(|row| row.replication);
+        block.signed(|row| row.at_ns);
+        block.name(|row| row.kind as u32);
+        block.text(|row| row.subject.as_str());
+        block.text(|row| row.reason.as_str());
     }
 }
 

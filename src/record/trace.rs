@@ -36,10 +36,11 @@ pub fn write(path: &Path, trace: &TraceColumns) -> Result<(), RecordError> {
     let or_null = |nanos: Option<u64>| nanos.map_or((0, 0), |nanos| (nanos, u64::from(nanos == 0)));
     let blocks = trace.at_ns.chunks(BLOCK_ROWS).zip(trace.demand_ns.chunks(BLOCK_ROWS));
     for ((at, demand), class) in blocks.zip(trace.class.chunks(BLOCK_ROWS)) {
-        let mut block = file.block();
-        block.signed(at.iter().copied());
-        block.signed_unless(demand.iter().map(|demand| or_null(*demand)));
-        block.name(class.iter().map(|class| u32::from(*class)));
+        let rows: Vec<_> = at.iter().zip(demand).zip(class).collect();
+        let mut block = file.block(&rows);
+        block.signed(|((at, _), _)| **at);
+        block.signed_unless(|((_, demand), _)| or_null(**demand));
+        block.name(|(_, class)| u32::from(**class));
         file.end_block(at.len())?;
     }
     file.finish()

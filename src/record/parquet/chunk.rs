@@ -18,6 +18,7 @@ use parquet::schema::types::ColumnDescPtr;
 use super::Kind;
 use super::code::CodeChunk;
 use super::number::NumberChunk;
+use super::page::Buffers;
 
 /// A finished chunk, ready to be appended.
 pub(super) type Finished = (Bytes, ColumnCloseResult);
@@ -61,10 +62,11 @@ impl Chunk {
         }
     }
 
-    pub(super) fn finish(self) -> Result<Finished> {
+    /// Completes the chunk and begins the next.
+    pub(super) fn finish(&mut self, buffers: &mut Buffers) -> Result<Finished> {
         match self {
-            Self::Number(numbers) => numbers.finish(),
-            Self::Code(codes) => codes.finish(),
+            Self::Number(numbers) => numbers.finish(buffers),
+            Self::Code(codes) => codes.finish(buffers),
             Self::Float(_, encoder) => encoder.finish(),
             Self::Text(_, encoder) => encoder.finish(),
         }
@@ -72,6 +74,8 @@ impl Chunk {
 }
 
 pub(super) struct Encoder<T: DataType> {
+    column: ColumnDescPtr,
+    properties: Arc<WriterProperties>,
     writer: ColumnWriterImpl<'static, T>,
     pages: Pages,
 }
@@ -79,8 +83,9 @@ pub(super) struct Encoder<T: DataType> {
 impl<T: DataType> Encoder<T> {
     fn open(column: ColumnDescPtr, properties: &Arc<WriterProperties>) -> Self {
         let pages = Pages::default();
-        let writer = get_column_writer(column, properties.clone(), Box::new(pages.clone()));
-        Self { writer: get_typed_column_writer(writer), pages }
+        let writer = get_column_writer(column.clone(), properties.clone(), Box::new(pages.clone()));
+        let writer = get_typed_column_writer(writer);
+        Self { column, properties: properties.clone(), writer, pages }
     }
 
     /// Encodes and empties `values`.
@@ -90,9 +95,11 @@ impl<T: DataType> Encoder<T> {
         Ok(())
     }
 
-    fn finish(self) -> Result<Finished> {
-        let closed = self.writer.close()?;
-        Ok((self.pages.take()?, closed))
+    fn finish(&mut self) -> Result<Finished> {
+        let next = Self::open(self.column.clone(), &self.properties);
+        let Self { writer, pages, .. } = mem::replace(self, next);
+        let closed = writer.close()?;
+        Ok((pages.take()?, closed))
     }
 }
 

@@ -11,6 +11,7 @@ mod chunk;
 mod code;
 mod delta;
 mod number;
+mod pack;
 mod page;
 pub(super) mod row;
 mod run_length;
@@ -29,6 +30,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{Type, TypePtr};
 
 use self::chunk::{Chunk, Result};
+use self::page::Buffers;
 use super::RecordError;
 
 /// Rows of a row group: some 2 MiB in the file, and 20 MiB when a reader decodes it.
@@ -68,8 +70,8 @@ pub(super) enum Kind {
 pub(super) struct TableFile {
     path: PathBuf,
     file: SerializedFileWriter<File>,
-    columns: Vec<Column>,
     chunks: Vec<Chunk>,
+    buffers: Buffers,
     rows: usize,
 }
 
@@ -87,19 +89,17 @@ impl TableFile {
         let file = schema(&columns)
             .and_then(|schema| SerializedFileWriter::new(file, schema, Arc::new(properties)))
             .map_err(|error| write_error(path, error))?;
-        Ok(Self { path: path.to_owned(), file, columns, chunks: Vec::new(), rows: 0 })
+        let described = file.schema_descr().columns().iter().cloned();
+        let open = |(column, described): (&Column, _)| {
+            Chunk::open(&column.kind, described, file.properties())
+        };
+        let chunks = columns.iter().zip(described).map(open).collect();
+        Ok(Self { path: path.to_owned(), file, chunks, buffers: Buffers::default(), rows: 0 })
     }
 
-    /// A block of `rows` rows to be filled column by column.
-    pub(super) fn block(&mut self) -> Block<'_> {
-        if self.chunks.is_empty() {
-            let described = self.file.schema_descr().columns().iter().cloned();
-            let open = |(column, described): (&Column, _)| {
-                Chunk::open(&column.kind, described, self.file.properties())
-            };
-            self.chunks = self.columns.iter().zip(described).map(open).collect();
-        }
-        Block { chunks: self.chunks.iter_mut() }
+    /// A block to be filled column by column with the values of `rows`.
+    pub(super) fn block<'a, R>(&'a mut self, rows: &'a [R]) -> Block<'a, R> {
+        Block { rows, chunks: self.chunks.iter_mut() }
     }
 
     /// Encodes what the last block was filled with: `rows` values in each column.
@@ -121,9 +121,10 @@ impl TableFile {
 
     fn end_row_group(&mut self) -> Result<()> {
         let mut group = self.file.next_row_group()?;
-        for chunk in self.chunks.drain(..) {
-            let (bytes, closed) = chunk.finish()?;
+        for chunk in &mut self.chunks {
+            let (bytes, closed) = chunk.finish(&mut self.buffers)?;
             group.append_column(&bytes, closed)?;
+            self.buffers.keep_chunk(bytes);
         }
         group.close()?;
         self.rows = 0;
@@ -131,62 +132,63 @@ impl TableFile {
     }
 }
 
-/// The columns of a block, filled in their order.
-pub(super) struct Block<'a> {
+/// The columns of a block of rows, filled in their order: each takes a function from a row.
+pub(super) struct Block<'a, R> {
+    rows: &'a [R],
     chunks: std::slice::IterMut<'a, Chunk>,
 }
 
-impl Block<'_> {
+impl<R> Block<'_, R> {
     /// Fills the next column, of 32 bits without a sign and few different values.
-    pub(super) fn code(&mut self, values: impl Iterator<Item = u32>) {
+    pub(super) fn code(&mut self, value: impl Fn(&R) -> u32) {
         match self.chunks.next() {
-            Some(Chunk::Code(column)) => column.extend(values),
+            Some(Chunk::Code(column)) => column.extend(self.rows, value),
             _ => unreachable!("the table's columns say otherwise"),
         }
     }
 
     /// Fills the next column, of 64 bits without a sign.
-    pub(super) fn unsigned(&mut self, values: impl Iterator<Item = u64>) {
+    pub(super) fn unsigned(&mut self, value: impl Fn(&R) -> u64) {
         match self.chunks.next() {
-            Some(Chunk::Number(column)) => column.extend(values),
+            Some(Chunk::Number(column)) => column.extend(self.rows, value),
             _ => unreachable!("the table's columns say otherwise"),
         }
     }
 
     /// Fills the next column, of 64 bits with a sign; what does not fit becomes the largest.
-    pub(super) fn signed(&mut self, values: impl Iterator<Item = u64>) {
-        self.unsigned(values.map(signed));
+    pub(super) fn signed(&mut self, value: impl Fn(&R) -> u64) {
+        self.unsigned(|row| signed(value(row)));
     }
 
-    /// Fills the next column: values, or null where they equal the other value.
-    pub(super) fn signed_unless(&mut self, pairs: impl Iterator<Item = (u64, u64)>) {
+    /// Fills the next column: the value, or null where it equals the other one.
+    pub(super) fn signed_unless(&mut self, pair: impl Fn(&R) -> (u64, u64)) {
         match self.chunks.next() {
-            Some(Chunk::Number(column)) => {
-                column.extend_unless(pairs.map(|(value, other)| (signed(value), signed(other))));
-            }
+            Some(Chunk::Number(column)) => column.extend_unless(self.rows, pair, signed),
             _ => unreachable!("the table's columns say otherwise"),
         }
     }
 
     /// Fills the next column, of floats.
-    pub(super) fn float(&mut self, values: impl Iterator<Item = f32>) {
+    pub(super) fn float(&mut self, value: impl Fn(&R) -> f32) {
         match self.chunks.next() {
-            Some(Chunk::Float(column, _)) => column.extend(values),
+            Some(Chunk::Float(column, _)) => column.extend(self.rows.iter().map(value)),
             _ => unreachable!("the table's columns say otherwise"),
         }
     }
 
     /// Fills the next column, of texts.
-    pub(super) fn text<'t>(&mut self, values: impl Iterator<Item = &'t str>) {
+    pub(super) fn text(&mut self, value: impl Fn(&R) -> &str) {
         match self.chunks.next() {
-            Some(Chunk::Text(column, _)) => column.extend(values.map(ByteArray::from)),
+            Some(Chunk::Text(column, _)) => {
+                column.extend(self.rows.iter().map(|row| ByteArray::from(value(row))));
+            }
             _ => unreachable!("the table's columns say otherwise"),
         }
     }
 
     /// Fills the next column, of names by their index; one beyond the names is null.
-    pub(super) fn name(&mut self, indices: impl Iterator<Item = u32>) {
-        self.code(indices);
+    pub(super) fn name(&mut self, index: impl Fn(&R) -> u32) {
+        self.code(index);
     }
 }
 

@@ -1,7 +1,9 @@
 //! Pages made by hand, and the chunk they add up to.
 
 use std::io::Write as _;
+use std::mem;
 
+use bytes::Bytes;
 use parquet::basic::{Compression, Encoding};
 use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
@@ -11,6 +13,40 @@ use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
 use super::chunk::{Finished, Result};
+
+/// Room for a page and for a chunk, used over and over: fresh memory costs more than to copy into it.
+#[derive(Default)]
+pub(super) struct Buffers {
+    page: Vec<u8>,
+    chunk: Vec<u8>,
+}
+
+impl Buffers {
+    /// An empty one for a page.
+    pub(super) fn page(&mut self) -> Vec<u8> {
+        mem::take(&mut self.page)
+    }
+
+    /// Takes back a page's.
+    fn keep_page(&mut self, page: Bytes) {
+        self.page = emptied(page, mem::take(&mut self.page));
+    }
+
+    /// Takes back a chunk's, once it is in the file.
+    pub(super) fn keep_chunk(&mut self, chunk: Bytes) {
+        self.chunk = emptied(chunk, mem::take(&mut self.chunk));
+    }
+}
+
+/// The larger of both, empty. Nothing is copied: nobody else holds `bytes`.
+fn emptied(bytes: Bytes, other: Vec<u8>) -> Vec<u8> {
+    let mut kept = Vec::from(bytes);
+    if kept.capacity() < other.capacity() {
+        kept = other;
+    }
+    kept.clear();
+    kept
+}
 
 /// The parts of a chunk. They stay as they are: packed numbers are noise to zstd.
 pub(super) struct Made {
@@ -23,14 +59,16 @@ pub(super) struct Made {
 
 impl Made {
     /// Puts the pages one after the other, and describes them.
-    pub(super) fn finish(self, column: ColumnDescPtr) -> Result<Finished> {
-        let mut bytes = TrackedWrite::new(Vec::new());
+    pub(super) fn finish(self, column: ColumnDescPtr, buffers: &mut Buffers) -> Result<Finished> {
+        let mut bytes = TrackedWrite::new(mem::take(&mut buffers.chunk));
         let mut sizes = [0, 0];
         let mut first_page = 0;
         let has_dictionary = self.dictionary.is_some();
         for page in self.dictionary.into_iter().chain(self.pages) {
             let is_dictionary = !page.compressed_page().is_data_page();
+            let data = page.compressed_page().buffer().clone();
             let written = SerializedPageWriter::new(&mut bytes).write_page(page)?;
+            buffers.keep_page(data);
             sizes[0] += written.compressed_size;
             sizes[1] += written.uncompressed_size;
             if is_dictionary {

@@ -5,6 +5,8 @@
 //! the lowest bit on. Only the last group may be filled up.
 
 const GROUP: usize = 8;
+/// Fewer values of a kind are no run.
+pub(super) const SHORTEST_RUN: usize = GROUP;
 
 /// Bits for values up to `largest`; at least 1, since some readers trip over a width of 0.
 pub(super) const fn width_for(largest: u32) -> u8 {
@@ -17,9 +19,8 @@ pub(super) fn encode(values: &[u32], width: u8, into: &mut Vec<u8>) {
     let mut rest = values;
     while let Some(first) = rest.first() {
         let run = rest.iter().take_while(|value| *value == first).count();
-        let taken = if run >= GROUP {
-            varint((run as u64) << 1, into);
-            into.extend_from_slice(&first.to_le_bytes()[..usize::from(width).div_ceil(8)]);
+        let taken = if run >= SHORTEST_RUN {
+            encode_same(*first, run, width, into);
             run
         } else {
             let literal = literal_length(rest);
@@ -28,6 +29,12 @@ pub(super) fn encode(values: &[u32], width: u8, into: &mut Vec<u8>) {
         };
         rest = &rest[taken..];
     }
+}
+
+/// Appends `value` as a run of `count`, at least [`SHORTEST_RUN`] of them, as [`encode`] would.
+pub(super) fn encode_same(value: u32, count: usize, width: u8, into: &mut Vec<u8>) {
+    varint((count as u64) << 1, into);
+    into.extend_from_slice(&value.to_le_bytes()[..usize::from(width).div_ceil(8)]);
 }
 
 /// Appends `count` values of one bit, given 64 to a word from the lowest bit on.
@@ -62,16 +69,24 @@ fn literal_length(values: &[u32]) -> usize {
 }
 
 fn is_run(group: &[u32]) -> bool {
-    group.len() == GROUP && group.iter().all(|value| *value == group[0])
+    // Without a branch per value: whether two are equal is a coin's toss.
+    group.len() == GROUP && group.iter().fold(0, |all, value| all | value ^ group[0]) == 0
 }
 
 fn pack(values: &[u32], width: u8, into: &mut Vec<u8>) {
     varint(((values.len().div_ceil(GROUP) as u64) << 1) | 1, into);
+    let (groups, rest) = values.as_chunks::<GROUP>();
+    let mut last = [0; GROUP];
+    last[..rest.len()].copy_from_slice(rest);
+    let groups = groups.iter().chain((!rest.is_empty()).then_some(&last));
+    if width <= 8 {
+        pack_narrow(groups, values.len().div_ceil(GROUP), usize::from(width), into);
+        return;
+    }
     let mut bits = 0u64;
     let mut held = 0;
-    let padding = values.len().next_multiple_of(GROUP) - values.len();
-    for value in values.iter().copied().chain(std::iter::repeat_n(0, padding)) {
-        bits |= u64::from(value) << held;
+    for value in groups.flatten() {
+        bits |= u64::from(*value) << held;
         held += width;
         while held >= 8 {
             into.push(bits as u8);
@@ -79,6 +94,25 @@ fn pack(values: &[u32], width: u8, into: &mut Vec<u8>) {
             held -= 8;
         }
     }
+}
+
+/// Packs groups of values of at most eight bits: a group fits into a word, and takes as many bytes
+/// as a value has bits.
+fn pack_narrow<'v>(
+    groups: impl Iterator<Item = &'v [u32; GROUP]>,
+    count: usize,
+    width: usize,
+    into: &mut Vec<u8>,
+) {
+    let mut place = into.len();
+    // A whole word is written each time, and the next one over what was too much.
+    into.resize(place + count * width + size_of::<u64>(), 0);
+    for group in groups {
+        let word = group.iter().rev().fold(0, |word, value| word << width | u64::from(*value));
+        into[place..place + size_of::<u64>()].copy_from_slice(&word.to_le_bytes());
+        place += width;
+    }
+    into.truncate(place);
 }
 
 /// Appends `value` seven bits at a time, the lowest first.
