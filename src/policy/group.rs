@@ -32,7 +32,7 @@ impl Group {
         balancer.peers_changed(&peers, Nanos::ZERO);
         let order = balancer.order();
         if order.is_none() {
-            peers.keep_loads_apart();
+            peers.leave_loads_out();
         }
         Self { peers, order, balancer, seed }
     }

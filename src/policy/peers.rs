@@ -206,8 +206,8 @@ impl Peers {
         }
     }
 
-    /// From now on nobody reads the loads of rows.
-    pub(in crate::policy) const fn keep_loads_apart(&mut self) {
+    /// From now on rows are not told the loads of their peers, since nobody reads them there.
+    pub(in crate::policy) const fn leave_loads_out(&mut self) {
         self.rows_know_loads = false;
     }
 

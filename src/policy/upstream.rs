@@ -77,7 +77,8 @@ pub struct Upstream {
     events: VecDeque<Event>,
     resilience: Option<Box<Resilience>>,
     tokens: Option<Box<Tokens>>,
-    /// It wants nothing by itself, as with health checks, load probes, or what goes beyond NGINX.
+    /// There are no health checks, no load probes and nothing beyond NGINX, by which it would want
+    /// something by itself.
     is_calm: bool,
 }
 
@@ -279,7 +280,7 @@ impl Upstream {
         None
     }
 
-    /// The whole answer to an attempt that [`Self::admit_at_once`] gave arrived at once, with a
+    /// The whole answer to an attempt that was given at sight or at once arrived at once, with a
     /// status below 400, which is always passed on: what [`Self::answered`] comes to then.
     #[inline(always)]
     pub fn passed(&mut self, now: Nanos, first: FirstAttempt, started: Nanos) {

@@ -87,7 +87,7 @@ pub(super) struct Packed(u64);
 
 impl Packed {
     /// Where no event is.
-    pub(super) const NONE: Self = Self::new(8, 0, 0);
+    pub(super) const NONE: Self = Self::new(15, 0, 0);
 
     #[inline]
     const fn new(kind: u64, first: u32, second: u32) -> Self {

@@ -44,6 +44,8 @@ struct Slot {
     before: u32,
 }
 
+const _: () = assert!(size_of::<Slot>() == 64, "a slot fills one line");
+
 /// What an event finds in its slot.
 pub(super) enum Found<'f> {
     /// Another plan than its own.
@@ -66,8 +68,8 @@ impl Flights {
         self.taken += 1;
         let slot = self.free;
         match self.slots.get(slot as usize) {
-            Some(taken) => {
-                self.free = taken.before;
+            Some(free) => {
+                self.free = free.before;
                 slot
             }
             None => self.add_slot(),

@@ -37,8 +37,8 @@ impl<S: Sink, O: Observe> World<'_, S, O> {
     }
 
     /// Has the processor fetch what the next answers will read, if there are so many flights that it
-    /// may be far away: the slots of those of which one is the second next, and the peer of the next,
-    /// whose slot was fetched before.
+    /// may be far away: the peer of the next one, whose slot was fetched before, and the slots of the
+    /// candidates for the one after it.
     #[inline(always)]
     pub(super) fn look_ahead(&self) {
         let Some((next, later)) = self.queue.crowd() else { return };

@@ -1,10 +1,12 @@
 //! The event queue: by time, then by insertion.
 //!
 //! A model of a few servers keeps a handful of events, a model of thousands keeps thousands. A few
-//! stand in an array in order of time, where the next one is taken off the front and a new one, which
-//! is nearly always one of the latest, is shifted into place from the end: at these sizes that beats
-//! any heap, since nothing is mispredicted, not even the length of the shift. Where there are many a
-//! heap takes over; only there the order of insertion must be written down.
+//! stand in an array in order of time, where the next one is taken off the front. A new one is nearly
+//! always one of the latest, and shifted into place from the end, or where others are due much later
+//! (faults to come, users who think) one of the earliest, and shifted into place from the front: at
+//! these sizes that beats any heap, since nothing is mispredicted, not even the length of the shift.
+//! The events move through the array and are moved back when they reach its end; if they are many by
+//! then a heap takes over. Only there the order of insertion must be written down.
 
 mod heap;
 
@@ -23,11 +25,17 @@ const SEARCHED_MAX: usize = 128;
 /// Entries that an insertion looks at and moves, always all of them: a loop that ends where the new
 /// event belongs ends somewhere else each time, and what the processor guessed wrong costs more.
 const STEP: usize = 6;
+/// The same from the front. So many places before the first event hold what is no later than anything.
+const FRONT_STEP: usize = 8;
+/// Where the first event stands when the events have been moved back; what is before it is room for
+/// insertions at the front.
+const START: usize = 3 * FRONT_STEP;
 /// Places that the events pass through on their way; the more, the less often they are moved back.
 const ROOM: usize = 128;
 /// One insertion looks at entries before the first event, and moves entries behind the last.
-const LENGTH: usize = ROOM + STEP + 1;
-const _: () = assert!(STEP + SORTED_MAX <= ROOM / 2 && ROOM.is_power_of_two());
+const LENGTH: usize = ROOM + FRONT_STEP + 1;
+const _: () = assert!(STEP < FRONT_STEP && FRONT_STEP < START && ROOM.is_power_of_two());
+const _: () = assert!(START + SORTED_MAX <= ROOM / 2);
 
 /// An event and when it is due.
 type Entry = (Nanos, Packed);
@@ -39,7 +47,8 @@ pub(super) struct EventQueue {
     /// over, and no later than anything.
     sorted: [Entry; LENGTH],
     /// While the heap is in use both are [`IN_HEAP`], where the time of the heap's first stands, so
-    /// that whoever asks for the next time looks at the first place whatever the form.
+    /// that whoever asks for the next time looks at the first place whatever the form. An array that
+    /// becomes empty there is an empty heap.
     first: usize,
     end: usize,
     heap: Heap,
@@ -51,8 +60,8 @@ impl EventQueue {
     /// An empty queue.
     pub(super) fn new() -> Self {
         let mut sorted = [NEVER; LENGTH];
-        sorted[..STEP].fill((Nanos::ZERO, NEVER.1));
-        Self { sorted, first: STEP, end: STEP, heap: Heap::default() }
+        sorted[..START].fill((Nanos::ZERO, NEVER.1));
+        Self { sorted, first: START, end: START, heap: Heap::default() }
     }
 
     /// When the next event is due; [`Nanos::MAX`] without one.
@@ -99,8 +108,8 @@ impl EventQueue {
         Some(next)
     }
 
-    /// The next event and those of which the one after it is one, if there are so many that they stand
-    /// in the heap; else none.
+    /// The next event, and the candidates for the one after it, if there are so many events that they
+    /// stand in the heap.
     #[inline(always)]
     pub(super) fn crowd(&self) -> Option<(Packed, impl Iterator<Item = Packed>)> {
         if self.first != IN_HEAP {
@@ -139,6 +148,10 @@ impl EventQueue {
     /// already.
     #[inline(never)]
     fn insert_early(&mut self, at: Nanos, event: Packed) {
+        if self.insert_from_front(at, event) {
+            self.end -= 1;
+            return;
+        }
         let mut place = self.end - 1;
         while place > self.first && self.sorted[place - 1].0 > at {
             self.sorted[place] = self.sorted[place - 1];
@@ -148,14 +161,41 @@ impl EventQueue {
         self.sorted[self.end].0 = Nanos::MAX;
     }
 
+    /// Inserts an event where at least [`FRONT_STEP`] stand and fewer of them are due no later than it,
+    /// if there is room before the first; whether it did.
+    #[inline(always)]
+    fn insert_from_front(&mut self, at: Nanos, event: Packed) -> bool {
+        let from = self.first % ROOM;
+        if self.end - 1 - from < FRONT_STEP || from <= FRONT_STEP {
+            return false;
+        }
+        let mut earlier = 0;
+        for entry in &self.sorted[from..from + FRONT_STEP] {
+            earlier += usize::from(entry.0 <= at);
+        }
+        if earlier == FRONT_STEP {
+            return false;
+        }
+        // The places before the first are zero, and stay so.
+        let place = from - 1 + earlier;
+        let window = place - FRONT_STEP;
+        let mut moved = [NEVER; FRONT_STEP];
+        moved.copy_from_slice(&self.sorted[window + 1..=place]);
+        self.sorted[window..place].copy_from_slice(&moved);
+        self.sorted[place] = (at, event);
+        self.first -= 1;
+        true
+    }
+
     /// Adds an event where the end of the array is reached, or the heap in use.
     #[inline(never)]
     fn push_otherwise(&mut self, at: Nanos, event: Packed) {
         if self.first != IN_HEAP {
             let queued = self.first..self.end;
             if queued.len() <= SORTED_MAX {
-                self.sorted.copy_within(queued.clone(), STEP);
-                (self.first, self.end) = (STEP, STEP + queued.len());
+                self.sorted.copy_within(queued.clone(), START);
+                (self.first, self.end) = (START, START + queued.len());
+                self.sorted[..START].fill((Nanos::ZERO, NEVER.1));
                 return self.push(at, event.into());
             }
             // Earliest first, so that each stays where it is put.
@@ -181,7 +221,8 @@ impl EventQueue {
         if self.heap.len() > SORTED_AGAIN {
             return self.show_first();
         }
-        (self.first, self.end) = (STEP, STEP);
+        (self.first, self.end) = (START, START);
+        self.sorted[..START].fill((Nanos::ZERO, NEVER.1));
         for entry in self.heap.drain() {
             self.sorted[self.end] = entry;
             self.end += 1;
@@ -249,8 +290,46 @@ mod tests {
 
     #[test]
     fn pops_by_time_then_by_insertion_while_sorted() {
-        check_against_a_list(20, 10);
-        check_against_a_list(20, 1_000_000);
+        for range in [1, 10, 1_000_000] {
+            (1..=20).for_each(|longest| check_against_a_list(longest, range));
+        }
+    }
+
+    /// Pushes near and far events, some never due, withdraws some, and checks all against a list.
+    #[test]
+    fn what_is_due_late_or_withdrawn_puts_nothing_out_of_order() {
+        for longest in [3, 10, 30, 60, 200] {
+            let mut queue = EventQueue::new();
+            let mut list: Vec<(u64, u32)> = Vec::new();
+            let mut draw = Seed::new(5, 0).draw(Purpose::Pick, longest, 0);
+            let mut now = 0;
+            for number in 0..20_000u32 {
+                let what = draw.below(100);
+                if list.is_empty() || (what < 52 && (list.len() as u64) < longest) {
+                    let at = match draw.below(50) {
+                        0 => u64::MAX,
+                        1..25 => now + 1_000 + draw.below(1_000),
+                        _ => now + draw.below(20),
+                    };
+                    queue.push(Nanos(at), Event::User(number));
+                    list.push((at, number));
+                } else if what < 60 {
+                    let place = draw.below(list.len() as u64) as usize;
+                    let (at, number) = list[place];
+                    if let Some(found) = queue.withdraw(Event::User(number)) {
+                        assert_eq!(found, Nanos(at));
+                        list.remove(place);
+                    }
+                } else {
+                    let (at, number) = list.iter().copied().min().expect("there are some");
+                    assert_eq!(queue.pop(), Some((Nanos(at), Event::User(number).into())));
+                    list.retain(|entry| entry.1 != number);
+                    now = if at == u64::MAX { now } else { at };
+                }
+                let first = list.iter().min().map_or(Nanos::MAX, |entry| Nanos(entry.0));
+                assert_eq!(queue.next_at(), first);
+            }
+        }
     }
 
     #[test]

@@ -377,6 +377,14 @@ mod tests {
     }
 
     #[test]
+    fn it_is_the_way_of_all_steps_under_other_algorithms() {
+        let traffic = "rate = \"100/s\"\nclient = { timeout = \"200ms\" }";
+        for algorithm in ["round_robin", "random", "random_two", "least_request"] {
+            check_with(algorithm, traffic, BACKENDS);
+        }
+    }
+
+    #[test]
     fn it_is_the_way_of_all_steps_in_a_closed_loop() {
         check("users = 9\nthink = { law = \"exponential\", mean = \"40ms\" }", BACKENDS);
     }

@@ -209,11 +209,12 @@ impl Balancer {
         }
     }
 
-    /// How many peers a pick draws, if all goes well.
+    /// How many peers a pick draws before it looks at anything else, if all goes well. None for those
+    /// that mostly serve under Envoy's rules, where the first draw is for the priority.
     const fn draws(&self) -> u32 {
         match self {
-            Self::Random(_) | Self::Uniform => 1,
-            Self::RandomTwo(_) | Self::PeakEwma(_) | Self::LeastRequest(_) => 2,
+            Self::Random(_) => 1,
+            Self::RandomTwo(_) | Self::PeakEwma(_) => 2,
             _ => 0,
         }
     }

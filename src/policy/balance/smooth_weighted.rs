@@ -44,7 +44,7 @@ pub(super) fn scan(peers: &mut Peers, ask: Ask<'_>) -> Option<PeerId> {
     let rows = roster.rows();
     let mut round = Round::new();
     for (place, row) in rows.iter_mut().enumerate() {
-        // Their rows know no loads.
+        // Asked are the peers, since for most callers the rows know no loads.
         round.enter(place, row, ask.allows(&all[row.id.index()]), true);
     }
     round.settle(rows)

@@ -61,7 +61,8 @@ impl PassiveHealth {
         self.free_from
     }
 
-    /// NGINX does this for every pick, not only for peers that were out.
+    /// NGINX does this for every pick, not only for peers that were out. What it notes is read only
+    /// once there are failures, and the first of them notes it anew.
     #[inline]
     pub(in crate::policy) fn picked(&mut self, now: Nanos) {
         if now >= self.free_from {

@@ -134,8 +134,8 @@ impl Band {
     }
 
     /// Puts `member` where it belongs, as `at` is empty: lets the hole sink to the bottom and `member`
-    /// rise from there. It nearly always comes from the bottom, and so no step of the way down can be
-    /// guessed wrong.
+    /// rise from there. That way is short, since it nearly always comes from the bottom; and the way
+    /// down is without a guess of the processor that could be wrong.
     fn sink(&mut self, at: usize, member: Member, seats: &mut [Seat]) {
         let mut hole = at;
         loop {

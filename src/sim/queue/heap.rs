@@ -47,7 +47,7 @@ impl Heap {
         Nanos(self.times.first().map_or(u64::MAX, |brood| brood.0[ROOT]))
     }
 
-    /// The next event, and those of which one is the second next.
+    /// The next event, and the candidates for the one after it.
     #[inline(always)]
     pub(super) fn front(&self) -> Option<(Packed, impl Iterator<Item = Packed>)> {
         let second = self.loads.get(1).filter(|_| self.len > CHILDREN)?;
@@ -163,5 +163,38 @@ impl Heap {
             hole = parent;
         }
         self.set(hole, at, load);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::event::Event;
+    use crate::units::{Purpose, Seed};
+
+    #[test]
+    fn few_events_leave_in_order_whoever_is_removed() {
+        let mut draw = Seed::new(9, 0).draw(Purpose::Pick, 0, 0);
+        for round in 0..4_000 {
+            let mut heap = Heap::default();
+            let mut list: Vec<(u64, u32)> = Vec::new();
+            for number in 0..1 + round % 14 {
+                let at = if draw.below(9) == 0 { u64::MAX } else { draw.below(6) };
+                heap.push(Nanos(at), Event::User(number).into());
+                list.push((at, number));
+            }
+            while list.len() > 1 && draw.below(3) > 0 {
+                let (at, number) = list.remove(draw.below(list.len() as u64) as usize);
+                assert_eq!(heap.remove(Event::User(number).into()), Some(Nanos(at)));
+                assert_eq!(heap.remove(Event::User(number).into()), None);
+            }
+            list.sort_unstable();
+            let expected = |&(at, number): &(u64, u32)| (Nanos(at), Event::User(number).into());
+            let expected: Vec<(Nanos, Packed)> = list.iter().map(expected).collect();
+            assert_eq!(heap.clone().drain(), expected);
+            let popped: Vec<(Nanos, Packed)> = std::iter::from_fn(|| heap.pop()).collect();
+            assert_eq!(popped, expected);
+            assert_eq!((heap.len(), heap.next_at()), (0, Nanos::MAX));
+        }
     }
 }

@@ -324,6 +324,22 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_free_first_takes_the_next_job() {
+        for workers in 1..7 {
+            let mut fifo = Fifo::new(workers, None, false, false);
+            let mut free = vec![0u64; workers as usize];
+            for id in 0..500 {
+                let (now, service) = (id * 3, (id * 7_919) % 23 * u64::from(id % 5 != 0));
+                free.sort_unstable();
+                let start = free[0].max(now);
+                free[0] = start + service;
+                let known = Entry::Known { start: Nanos(start), end: Nanos(start + service) };
+                assert_eq!(fifo.enter(Nanos(now), work(id, service)), known, "job {id}");
+            }
+        }
+    }
+
+    #[test]
     fn a_limit_counts_who_waits_and_not_who_is_served() {
         let mut fifo = Fifo::new(1, Some(1), false, false);
         assert!(matches!(fifo.enter(Nanos(0), work(0, 10)), Entry::Known { .. }));
