@@ -196,6 +196,7 @@ impl EventQueue {
                 self.sorted.copy_within(queued.clone(), START);
                 (self.first, self.end) = (START, START + queued.len());
                 self.sorted[..START].fill((Nanos::ZERO, NEVER.1));
+                self.sorted[self.end].0 = Nanos::MAX;
                 return self.push(at, event.into());
             }
             // Earliest first, so that each stays where it is put.
@@ -304,7 +305,8 @@ mod tests {
             let mut draw = Seed::new(5, 0).draw(Purpose::Pick, longest, 0);
             let mut now = 0;
             for number in 0..20_000u32 {
-                let what = draw.below(100);
+                // Now and then all of them are taken.
+                let what = if number % 500 < 450 { draw.below(100) } else { 99 };
                 if list.is_empty() || (what < 52 && (list.len() as u64) < longest) {
                     let at = match draw.below(50) {
                         0 => u64::MAX,
